@@ -1,0 +1,296 @@
+//! The real machine: the only user of `std::fs`, of time, randomness and threads, and of `unsafe` (memory maps).
+#![allow(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+
+use super::{Clock, File, Lock, OpenMode, PathKind, Random, Signal, Step, Storage, Task, Threads, Watch, Worker};
+
+/// Files of the operating system. Files are created for their owner only (0600, directories 0700).
+#[derive(Default)]
+pub struct OsStorage {}
+
+impl OsStorage {
+    /// The file system of this machine.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Storage for OsStorage {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(mode != OpenMode::Read).create_new(mode == OpenMode::CreateNew);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Arc::new(OsFile { file, map: RwLock::new(Bytes::new()) }))
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            // A name that is not Unicode is none of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Option<PathKind>> {
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Ok(Some(PathKind::Dir)),
+            Ok(_) => Ok(Some(PathKind::File)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        // Windows cannot open a directory for this and needs no call: NTFS journals names itself.
+        if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(OsLock { _file: file }))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
+        Ok(Box::new(Poll { path: path.to_owned(), seen: None }))
+    }
+}
+
+struct OsLock {
+    _file: fs::File,
+}
+
+impl Lock for OsLock {}
+
+struct OsFile {
+    file: fs::File,
+    /// The file as mapped last; a read past its end maps it anew. Slices keep the map they came from alive.
+    map: RwLock<Bytes>,
+}
+
+impl OsFile {
+    #[cfg(unix)]
+    #[allow(unsafe_code)]
+    fn remap(&self) -> io::Result<Bytes> {
+        let len = self.len()?;
+        let mapped = if len == 0 {
+            Bytes::new()
+        } else {
+            // SAFETY: the bytes behind the map may change while it lives, but only past what its readers were told is
+            // written: log files are appended to, and every byte that is read is checked against a checksum. Cutting a
+            // mapped file below what was read is excluded by the directory's lock and by recovery, which never cuts
+            // what a reader may have seen. Somebody else truncating the file can end the process with SIGBUS, as with
+            // every memory-mapped store.
+            Bytes::from_owner(unsafe { memmap2::MmapOptions::new().len(len as usize).map(&self.file)? })
+        };
+        *self.map.write().unwrap_or_else(PoisonError::into_inner) = mapped.clone();
+        Ok(mapped)
+    }
+}
+
+impl File for OsFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        // What is cut must not be read through an old map.
+        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Bytes::new();
+        self.file.set_len(len)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let now = self.len()?;
+        if len <= now {
+            return Ok(());
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), now, len - now) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            other => return other.map_err(io::Error::from),
+        }
+        self.file.set_len(len)
+    }
+
+    #[cfg(unix)]
+    fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let end = offset.saturating_add(len as u64);
+        let mut map = self.map.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if end > map.len() as u64 {
+            map = self.remap()?;
+        }
+        let end = end.min(map.len() as u64);
+        Ok(if offset >= end { Bytes::new() } else { map.slice(offset as usize..end as usize) })
+    }
+
+    #[cfg(not(unix))]
+    fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let len = (len as u64).min(self.len()?.saturating_sub(offset)) as usize;
+        let mut bytes = vec![0; len];
+        let mut done = 0;
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match std::os::windows::fs::FileExt::seek_read(&self.file, rest, offset + done as u64)? {
+                0 => break,
+                taken => done += taken,
+            }
+        }
+        bytes.truncate(done);
+        Ok(bytes.into())
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_at(&self.file, bytes, offset);
+        #[cfg(not(unix))]
+        return std::os::windows::fs::FileExt::seek_write(&self.file, bytes, offset);
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// Looks at a file's length and time of change now and then.
+struct Poll {
+    path: PathBuf,
+    seen: Option<(u64, SystemTime)>,
+}
+
+impl Watch for Poll {
+    fn wait(&mut self, timeout: Duration) {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let deadline = Instant::now() + timeout;
+        loop {
+            let now = fs::metadata(&self.path).ok().and_then(|meta| Some((meta.len(), meta.modified().ok()?)));
+            if now != self.seen {
+                self.seen = now;
+                return;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(PAUSE));
+        }
+    }
+}
+
+/// The machine's clocks.
+pub struct OsClock {
+    start: Instant,
+}
+
+impl OsClock {
+    /// A clock whose monotonic time starts now.
+    #[allow(clippy::new_without_default, reason = "a clock that starts is not a default value")]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Clock for OsClock {
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn unix_us(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |us| -us),
+        }
+    }
+}
+
+/// The machine's source of randomness.
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::other)
+    }
+}
+
+/// A thread of its own for each task.
+pub struct OsThreads;
+
+impl Threads for OsThreads {
+    fn spawn(&self, name: &str, mut task: Box<dyn Task>, signal: Arc<Signal>) -> io::Result<Box<dyn Worker>> {
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            loop {
+                match task.step() {
+                    Step::Again => {}
+                    Step::Wait => {
+                        signal.wait(None);
+                    }
+                    Step::WaitFor(timeout) => {
+                        signal.wait(Some(timeout));
+                    }
+                    Step::Done => return,
+                }
+            }
+        })?;
+        Ok(Box::new(OsWorker { handle: Some(handle) }))
+    }
+}
+
+struct OsWorker {
+    handle: Option<thread::JoinHandle<()>>,
+}
+
+impl Worker for OsWorker {}
+
+impl Drop for OsWorker {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take()
+            && handle.thread().id() != thread::current().id()
+        {
+            // A task that panicked has already told its waiters; there is nothing to add here.
+            let _ = handle.join();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! [`Signal`], what a sleeping task is woken by.
+
+use std::{
+    sync::{Condvar, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering},
+    time::Duration,
+};
+
+/// A flag that one task waits for and anybody raises. Raising it before the wait is not lost.
+#[derive(Default)]
+pub struct Signal {
+    raised: AtomicBool,
+    sleeping: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Signal {
+    /// A signal that is not raised.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wakes the waiter, now or at its next wait.
+    pub fn raise(&self) {
+        if self.raised.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // The lock orders this against a waiter that has looked at the flag and is about to sleep.
+        if *self.sleeping.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes the flag down; says whether it was up.
+    pub fn take(&self) -> bool {
+        self.raised.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until the signal is raised, or for `timeout`, and takes it down. Says whether it was raised.
+    pub fn wait(&self, timeout: Option<Duration>) -> bool {
+        if self.take() {
+            return true;
+        }
+        let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+        *sleeping = true;
+        let up = || self.raised.load(Ordering::Acquire);
+        sleeping = match timeout {
+            Some(timeout) => {
+                self.wake.wait_timeout_while(sleeping, timeout, |_| !up()).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.wake.wait_while(sleeping, |_| !up()).unwrap_or_else(PoisonError::into_inner),
+        };
+        *sleeping = false;
+        drop(sleeping);
+        self.take()
+    }
+}

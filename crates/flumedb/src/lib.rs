@@ -1,0 +1,17 @@
+//! One append-only log is the truth; any number of materialized views follow it; a query waits until its view has
+//! caught up.
+
+pub mod codec;
+pub mod env;
+pub mod log;
+pub mod view;
+
+mod entry;
+mod error;
+mod seq;
+
+pub use bytes::Bytes;
+pub use entry::{Entry, Event};
+pub use env::Env;
+pub use error::{Damage, Error, ErrorKind, Result};
+pub use seq::{Seq, Span};

@@ -1,0 +1,156 @@
+//! What a view, a subscription and a query see of any log: the trait [`Log`] and what passes through it.
+
+mod batch;
+mod chunk;
+mod memory;
+
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+pub use batch::{Batch, Condition, Note};
+pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
+pub use memory::MemoryLog;
+
+use crate::{Error, ErrorKind, Result, Seq};
+
+/// A future in a box, so that [`Log`] can be a trait object. One is made per call, never per entry.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Which log this is: equal for every opening of one log, different for every other log. A copy of the files is the
+/// same log until one of the two is appended to; [`Proof`] tells those apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LogIdentity(pub Vec<u8>);
+
+/// Evidence that a log still holds a certain entry, and everything before it, as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof(pub Vec<u8>);
+
+/// What an open after an unclean stop dropped: bytes above everything that was ever vouched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// The newest entry that was kept.
+    pub kept_to: Option<Seq>,
+    /// The file whose tail was cut.
+    pub file: std::path::PathBuf,
+    /// Where it was cut.
+    pub offset: u64,
+    /// How many bytes that were not zero were cut there (to the end of the file).
+    pub dropped_bytes: u64,
+    /// Where the cut bytes are kept, unless there were too many.
+    pub kept_in: Option<std::path::PathBuf>,
+}
+
+/// A few numbers about a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStat {
+    /// The name of its format, as `flume` prints it: `flume`, `memory`, `offset32` …
+    pub format: &'static str,
+    /// Entries that can be read (deleted ones and tombstones left out).
+    pub entries: u64,
+    /// Entries that were deleted.
+    pub deleted: u64,
+    /// Bytes on the disk (in memory for a log in memory).
+    pub bytes: u64,
+}
+
+impl LogStat {
+    /// Numbers about a log of the format called `format`.
+    pub fn new(format: &'static str, entries: u64, deleted: u64, bytes: u64) -> Self {
+        Self { format, entries, deleted, bytes }
+    }
+}
+
+/// Any append-only log. Object-safe; reads come in chunks of entries, so that async costs nothing per entry.
+///
+/// What a reader may see grows with [`head`](Log::head) and never shrinks. Futures from a local log are ready at the
+/// first poll, except those of `append`, `delete`, `sync` and `close`.
+pub trait Log: Send + Sync + 'static {
+    /// Which log this is.
+    fn identity(&self) -> LogIdentity;
+
+    /// The newest entry that readers may see, and its changes. A cache: [`barrier`](Log::barrier) is the truth.
+    fn head(&self) -> watch::Receiver<Option<Seq>>;
+
+    /// The head as it stands now, wherever it is kept.
+    fn barrier(&self) -> BoxFuture<'_, Result<Option<Seq>>>;
+
+    /// The oldest number that the log still holds.
+    fn first(&self) -> Option<Seq>;
+
+    /// Some of the entries in a span, in order: at least one unless there is none, at most as many as fit the bytes
+    /// asked for (one may be larger).
+    ///
+    /// # Errors
+    /// `Corrupt` with the place where bytes are damaged; what lies before the damage was given by earlier reads, and a
+    /// read behind it works.
+    fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>>;
+
+    /// One entry's payload, if it can be had without waiting. `None`: use [`get`](Log::get).
+    ///
+    /// # Errors
+    /// `NotFound` for a number that no entry has (a tombstone's among them), `Deleted`, `Corrupt`.
+    fn get_now(&self, seq: Seq) -> Option<Result<Bytes>>;
+
+    /// One entry's payload.
+    ///
+    /// # Errors
+    /// As [`get_now`](Log::get_now).
+    fn get(&self, seq: Seq) -> BoxFuture<'_, Result<Bytes>> {
+        let answer = self.get_now(seq);
+        Box::pin(async move { answer.unwrap_or_else(|| Err(unsupported("reading single entries"))) })
+    }
+
+    /// The payload of an entry that was deleted, while its bytes still are. For retracting it from views only.
+    fn deleted_payload(&self, seq: Seq) -> Option<Bytes> {
+        let _ = seq;
+        None
+    }
+
+    /// Appends a batch: all of it or nothing. Answers with the name of each entry, in order.
+    ///
+    /// # Errors
+    /// `Conflict` if the batch's condition does not hold, `StorageFull`, `Poisoned`, `Closed`; `Invalid` for a batch
+    /// that can never fit; `Unsupported` where the log is read-only.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is polled appends nothing. Later the batch may or may not be appended, whole.
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Seq>>>;
+
+    /// Deletes entries: once it returns they cannot be read any more. Those already deleted are passed over.
+    ///
+    /// # Errors
+    /// As [`append`](Log::append), and `NotFound` if a number is no entry's; then nothing is deleted.
+    fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>>;
+
+    /// Waits until everything up to `to` (the head, for `None`) is on the disk.
+    fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>>;
+
+    /// Evidence for the entry `seq`; `None` where the log cannot give any (then no view of it is stored).
+    fn proof(&self, seq: Seq) -> Result<Option<Proof>>;
+
+    /// The note that was appended last under `name`.
+    fn note(&self, name: &str) -> Result<Option<Note>> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// What opening the log dropped, if it had to.
+    fn recovery(&self) -> Option<Recovery> {
+        None
+    }
+
+    /// A few numbers.
+    fn stat(&self) -> Result<LogStat>;
+
+    /// Ends it: waits for what was appended, makes it durable, frees the lock. Later calls fail with `Closed`.
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+pub(crate) fn unsupported(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("this log does not offer {what}"))
+}

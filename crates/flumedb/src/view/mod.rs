@@ -1,0 +1,87 @@
+//! What follows a log: the trait [`View`], and the host that runs views and answers when they have caught up.
+
+mod checkpoint;
+mod run;
+
+use std::{path::PathBuf, sync::Arc};
+
+pub use checkpoint::{Checkpoint, Definition};
+pub use run::{Entries, Run};
+
+use crate::{Result, Seq, env::Storage};
+
+/// Something that follows a log and builds whatever answers its questions.
+///
+/// A view is synchronous and deterministic: no executor, no clock, no input but its entries, no output but its own
+/// store. Everything else is the host's: when to read, publish, sync, reopen or rebuild, and how far the view has got.
+///
+/// # What an implementer must guarantee
+/// The same entries in the same order give the same state, however they are cut into runs. What [`publish`](View::publish)
+/// returns shows everything applied so far and never changes. What was published last before a successful
+/// [`sync`](View::sync) is what a later [`open`](View::open) finds, or something published after that, with the checkpoint
+/// that was given with it: data and checkpoint are stored in one transaction.
+///
+/// # What an implementer must not assume
+/// That `publish` comes after each run, that `sync` comes after each `publish`, that `open` is called once.
+pub trait View: Sized + Send + 'static {
+    /// What the codec yields.
+    type Item: Send + Sync + 'static;
+    /// A consistent snapshot that queries run on.
+    type Reader: Clone + Send + Sync + 'static;
+
+    /// Version and a declarative definition of what is built. Together with the codec's identity it names the view's
+    /// place on the disk: a changed definition is another place, built from the log.
+    fn definition(&self) -> Definition;
+
+    /// Forgets what is in memory; opens or creates the store in the place given (memory only if there is none); says
+    /// what the stored state covers, `None` for nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` if the store calls itself so: the host then rebuilds. Others are tried again or park the view.
+    fn open(&mut self, cx: &ViewContext<Self::Item>) -> Result<Option<Checkpoint>>;
+
+    /// Takes in a run of entries. Each entry comes exactly once, in order.
+    fn apply(&mut self, run: &Run<Self::Item>) -> Result<()>;
+
+    /// An entry that was applied has been deleted. `item` is there while its bytes still are.
+    fn retract(&mut self, seq: Seq, item: Option<&Self::Item>) -> Result<Retraction> {
+        let _ = (seq, item);
+        Ok(Retraction::Rebuild)
+    }
+
+    /// Makes everything applied so far visible and stores it with `at`, atomically. Need not reach the disk. Costs what
+    /// changed since the last time, never the whole state. With nothing applied since `open` it gives a reader of what
+    /// `open` found.
+    fn publish(&mut self, at: &Checkpoint) -> Result<Self::Reader>;
+
+    /// Brings what was published to the disk.
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a view did about a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retraction {
+    /// Its state is as if the entry had never been.
+    Done,
+    /// It cannot take it back: the host builds it anew from the log.
+    Rebuild,
+}
+
+/// What a view is opened with.
+pub struct ViewContext<T> {
+    /// Where to keep the store; `None`: in memory only.
+    pub place: Option<Place>,
+    /// Entries of the log, for readers that give values.
+    pub entries: Entries<T>,
+}
+
+/// A directory that belongs to one view alone. It exists.
+#[derive(Clone)]
+pub struct Place {
+    /// Through which it is reached.
+    pub storage: Arc<dyn Storage>,
+    /// The directory.
+    pub dir: PathBuf,
+}

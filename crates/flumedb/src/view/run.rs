@@ -1,0 +1,89 @@
+//! [`Run`], decoded entries that views share, and [`Entries`], a view's handle on the log.
+
+use std::{ops::Deref, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{Entry, Error, Result, Seq, log::Log};
+
+/// Consecutive entries, decoded once and shared by all views that take them in: cheap to clone and to cut.
+pub struct Run<T> {
+    entries: Arc<[Entry<T>]>,
+    from: usize,
+    to: usize,
+}
+
+impl<T> Run<T> {
+    /// A run of these entries, which are in order.
+    pub fn new(entries: impl Into<Arc<[Entry<T>]>>) -> Self {
+        let entries = entries.into();
+        Self { from: 0, to: entries.len(), entries }
+    }
+
+    /// The entries at `from..to` of this run (cut to what there is), sharing its memory.
+    pub fn cut(&self, from: usize, to: usize) -> Self {
+        let to = (self.from + to).min(self.to);
+        Self { entries: self.entries.clone(), from: (self.from + from).min(to), to }
+    }
+}
+
+impl<T> Clone for Run<T> {
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone(), ..*self }
+    }
+}
+
+impl<T> Deref for Run<T> {
+    type Target = [Entry<T>];
+
+    fn deref(&self) -> &[Entry<T>] {
+        self.entries.get(self.from..self.to).unwrap_or_default()
+    }
+}
+
+/// A handle on the log's entries, decoded. Cheap to clone.
+pub struct Entries<T> {
+    log: Arc<dyn Log>,
+    decode: Arc<dyn Fn(&Bytes) -> Result<T> + Send + Sync>,
+}
+
+impl<T> Clone for Entries<T> {
+    fn clone(&self) -> Self {
+        Self { log: self.log.clone(), decode: self.decode.clone() }
+    }
+}
+
+impl<T> Entries<T> {
+    /// The entries of `log`, read by `decode`.
+    pub fn new(log: Arc<dyn Log>, decode: impl Fn(&Bytes) -> Result<T> + Send + Sync + 'static) -> Self {
+        Self { log, decode: Arc::new(decode) }
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
+    /// Decodes one payload.
+    ///
+    /// # Errors
+    /// What the codec says.
+    pub fn decode(&self, bytes: &Bytes) -> Result<T> {
+        (self.decode)(bytes)
+    }
+
+    /// The entry `seq`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Deleted`, `Corrupt`, or what the codec says of its bytes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn get(&self, seq: Seq) -> Result<T> {
+        let bytes = match self.log.get_now(seq) {
+            Some(answer) => answer?,
+            None => self.log.get(seq).await?,
+        };
+        self.decode(&bytes).map_err(|error: Error| error.at(seq))
+    }
+}
