@@ -1,2 +1,59 @@
-//! Placeholder.
-fn main() {}
+//! The project's tasks, `cargo xtask TASK`, with nothing to install but Rust. One file per task; what a task does it
+//! does by calling cargo.
+#![allow(clippy::disallowed_methods, reason = "tasks run on the real machine, outside the library")]
+
+mod bench;
+mod examples;
+mod lint;
+mod run;
+mod soak;
+mod test;
+
+use std::process::ExitCode;
+
+use run::Outcome;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  ci                           all of lint, test and examples: what every change must pass
+  test                         unit, integration and documentation tests
+  lint                         formatting, clippy and documentation, warnings being errors
+  examples                     run every example
+  soak [MINUTES]               the tests that take long, each for that many minutes (default 10)
+  bench [NAMES] [--entries N]  measure, beside other stores and the machine's own limits
+  help                         this list
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = args.split_first().map_or(("help", &[][..]), |(task, rest)| (task.as_str(), rest));
+    let outcome = match task {
+        "ci" => ci(),
+        "test" => test::run(),
+        "lint" => lint::run(),
+        "examples" => examples::run(),
+        "soak" => soak::run(rest),
+        "bench" => bench::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no task `{other}`; `cargo xtask help` lists them")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ci() -> Outcome {
+    lint::run()?;
+    test::run()?;
+    examples::run()?;
+    println!("\nall is well");
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Formatting, clippy and documentation; a warning is an error.
+
+use crate::run::{self, Outcome, cargo, works};
+
+pub(crate) fn run() -> Outcome {
+    if has("fmt", "rustfmt")? {
+        run::run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
+    }
+    if has("clippy", "clippy")? {
+        run::run("clippy", &mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))?;
+    }
+    run::run("documentation", cargo(&["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Whether cargo has a command. Some ways to install Rust leave rustfmt and clippy out: then their part is skipped,
+/// with a line that says so, except in CI.
+fn has(command: &str, component: &str) -> Result<bool, String> {
+    if works(&mut cargo(&[command, "--version"])) {
+        return Ok(true);
+    }
+    let message = format!("{component} is not installed (`rustup component add {component}`)");
+    if std::env::var_os("CI").is_some() {
+        return Err(message);
+    }
+    println!("\n── {component} skipped: {message}");
+    Ok(false)
+}
