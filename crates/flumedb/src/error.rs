@@ -42,10 +42,11 @@ pub enum ErrorKind {
 }
 
 /// Where damage lies: a file and a range of bytes in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Damage {
     /// The file.
+    #[serde(serialize_with = "crate::check::lossy")]
     pub file: PathBuf,
     /// First byte that is not as it was written.
     pub offset: u64,

@@ -1,6 +1,7 @@
 //! One append-only log is the truth; any number of materialized views follow it; a query waits until its view has
 //! caught up.
 
+pub mod check;
 pub mod codec;
 pub mod env;
 pub mod log;

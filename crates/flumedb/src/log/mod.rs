@@ -44,6 +44,13 @@ pub struct Recovery {
     pub kept_in: Option<std::path::PathBuf>,
 }
 
+impl Recovery {
+    /// What was dropped from `file`, from `offset` on.
+    pub fn new(kept_to: Option<Seq>, file: impl Into<std::path::PathBuf>, offset: u64, dropped_bytes: u64) -> Self {
+        Self { kept_to, file: file.into(), offset, dropped_bytes, kept_in: None }
+    }
+}
+
 /// A few numbers about a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
