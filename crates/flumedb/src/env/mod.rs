@@ -16,6 +16,7 @@ pub use latched::Latched;
 pub use memory::MemoryStorage;
 pub use os::{OsClock, OsRandom, OsStorage, OsThreads};
 pub use signal::Signal;
+pub(crate) use signal::block_on;
 
 /// Storage, clock, randomness and threads. Cheap to clone.
 #[derive(Clone)]

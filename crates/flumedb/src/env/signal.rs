@@ -1,7 +1,10 @@
-//! [`Signal`], what a sleeping task is woken by.
+//! [`Signal`], what a sleeping task is woken by, and [`block_on`], which sleeps on one until a future is ready.
 
 use std::{
-    sync::{Condvar, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering},
+    future::Future,
+    pin::pin,
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -52,5 +55,30 @@ impl Signal {
         *sleeping = false;
         drop(sleeping);
         self.take()
+    }
+}
+
+/// A signal is a waker: a future that a task polls raises it when it is worth polling again.
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.raise();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.raise();
+    }
+}
+
+/// Waits on this thread for a future that other threads bring forward. Not for tasks: those must not wait for each
+/// other.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let signal = Arc::new(Signal::new());
+    let waker = Waker::from(signal.clone());
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        signal.wait(None);
     }
 }
