@@ -33,6 +33,9 @@ pub struct MemoryLog {
     head: watch::Sender<Option<Seq>>,
 }
 
+/// Bytes in one chunk at most, unless one entry alone is larger.
+const MAX_CHUNK: usize = 64 << 20;
+
 #[derive(Default)]
 struct State {
     slots: Vec<Stored>,
@@ -63,6 +66,11 @@ impl MemoryLog {
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_state(&self) -> Result<RwLockReadGuard<'_, State>> {
+        let state = self.state();
+        if state.closed { Err(Error::closed()) } else { Ok(state) }
     }
 
     fn state_mut(&self) -> Result<RwLockWriteGuard<'_, State>> {
@@ -122,19 +130,18 @@ impl MemoryLog {
         self.head.send_if_modified(|seen| std::mem::replace(seen, head) != head);
     }
 
-    fn read_now(&self, request: ReadRequest) -> Chunk {
-        let state = self.state();
+    fn read_now(&self, request: ReadRequest) -> Result<Chunk> {
+        let state = self.open_state()?;
         let end = state.slots.len() as u64;
         let span = Span { from: request.span.from, to: request.span.to.min(end) };
-        if span.is_empty() {
-            return Chunk::nothing(request.span, end);
-        }
         let (mut bytes, mut slots) = (Vec::new(), Vec::new());
         let mut numbers = span.from..span.to;
         let mut covered = request.span;
         while let Some(number) = if request.reverse { numbers.next_back() } else { numbers.next() } {
             let Some(stored) = state.stored(Seq::new(number)) else { break };
-            if !slots.is_empty() && bytes.len() + stored.payload.len() > request.max_bytes {
+            // Slots count too, so that a run of empty entries has an end.
+            let taken = bytes.len() + slots.len() * size_of::<Slot>();
+            if !slots.is_empty() && taken + stored.payload.len() > request.max_bytes.min(MAX_CHUNK) {
                 covered = if request.reverse {
                     Span { from: number + 1, ..request.span }
                 } else {
@@ -148,9 +155,9 @@ impl MemoryLog {
         }
         if !request.reverse {
             // What is past the end is not accounted for: it may come.
-            covered.to = covered.to.min(end);
+            covered.to = covered.to.min(end.max(covered.from));
         }
-        Chunk { bytes: bytes.into(), slots, covered, horizon: end }
+        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end })
     }
 }
 
@@ -234,15 +241,15 @@ impl Log for MemoryLog {
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
-        Box::pin(std::future::ready(Ok(self.read_now(request))))
+        Box::pin(std::future::ready(self.read_now(request)))
     }
 
     fn get_now(&self, seq: Seq) -> Option<Result<Bytes>> {
-        Some(match self.state().stored(seq) {
+        Some(self.open_state().and_then(|state| match state.stored(seq) {
             Some(stored) if stored.kind == SlotKind::Entry => Ok(stored.payload.clone()),
             Some(stored) if stored.kind == SlotKind::Deleted => Err(deleted(seq)),
             _ => Err(not_found(seq)),
-        })
+        }))
     }
 
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Seq>>> {

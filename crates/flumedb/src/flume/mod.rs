@@ -1,0 +1,289 @@
+//! [`Flume`], the database: a log, a codec, and the views that follow.
+
+mod append;
+mod builder;
+
+use std::{borrow::Borrow, fmt, ops::RangeBounds, sync::Arc};
+
+use tokio::sync::watch;
+
+pub use append::{Answer, Append};
+pub use builder::{Builder, Settings};
+
+use crate::{
+    Call, Error, From, Get, Result, Scan, Seq, Span, Subscription,
+    codec::Codec,
+    env::block_on,
+    log::{Batch, Log, LogStat, Note, Recovery},
+    read::Source,
+};
+
+/// A database: an append-only log of entries that a codec reads and writes, and the views that follow it.
+///
+/// Cheap to clone; all clones are one database. When the last one is dropped, its threads stop and its lock is free
+/// before the drop returns; what still reads from it (subscriptions, views) then gets `Closed`. [`close`](Flume::close)
+/// does the same and tells what went wrong. Needs no async runtime: what is awaited can be blocked on instead
+/// (`.blocking()`), and threads are its own.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use flumedb::{Flume, From, codec::Json};
+///
+/// let db = Flume::memory(Json::<Vec<u32>>::new())?;
+/// let seq = db.append(&vec![1, 2]).await?;
+/// assert_eq!(db.get(seq).await?, [1, 2]);
+///
+/// let mut feed = db.subscribe(From::Start);
+/// assert_eq!(feed.next().await.unwrap()?.value, [1, 2]);
+/// # Ok::<(), flumedb::Error>(()) }).unwrap();
+/// ```
+pub struct Flume<C: Codec>(Arc<Shared<C>>);
+
+struct Shared<C: Codec> {
+    source: Source<C>,
+    settings: Settings,
+    closed: watch::Sender<bool>,
+}
+
+impl<C: Codec> Clone for Flume<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<C: Codec> fmt::Debug for Flume<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flume").field("head", &self.head()).finish_non_exhaustive()
+    }
+}
+
+impl<C: Codec> Flume<C> {
+    /// A database in memory, gone with its last handle. The same promises otherwise.
+    ///
+    /// # Errors
+    /// `Io` if the machine gives no randomness or no thread.
+    pub fn memory(codec: C) -> Result<Self> {
+        Self::builder(codec).memory()
+    }
+
+    /// A database over any log, which from now on is its own: closing the database closes the log.
+    ///
+    /// # Errors
+    /// `Io` if the machine gives no thread.
+    pub fn with_log(log: Arc<dyn Log>, codec: C) -> Call<'static, Result<Self>> {
+        Self::builder(codec).with_log(log)
+    }
+
+    /// For everything that can be set; what is not set has a good default.
+    pub fn builder(codec: C) -> Builder<C> {
+        Builder::new(codec)
+    }
+
+    fn start(log: Arc<dyn Log>, codec: C, settings: Settings) -> Self {
+        let source = Source { log, codec };
+        Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false) }))
+    }
+
+    /// Appends an entry and answers with its name. Once this returns, the entry is as durable as the database's setting
+    /// says; what is read afterwards, in the log or in a view, has it. See [`Append`] for conditions and more.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{ErrorKind, Flume, codec::Utf8};
+    /// let db = Flume::memory(Utf8)?;
+    /// let seq = db.append("claim alice").if_none(|text| text == "claim alice", None).await?;
+    /// let again = db.append("claim alice").if_none(|text| text == "claim alice", None).await;
+    /// assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` if the codec refuses the item or it is too large, `Conflict` if a condition does not hold,
+    /// `StorageFull`, `Poisoned`, `Closed`; `Unsupported` if the log is read-only.
+    ///
+    /// # Cancel safety
+    /// A future dropped before its first poll appends nothing. Later the entry may or may not be appended, but whole.
+    pub fn append(&self, item: &C::Input) -> Append<'_, C, Seq> {
+        self.append_encoded(|codec, batch| batch.push_with(|out| codec.encode(item, out)))
+    }
+
+    /// Appends entries together: all of them get into the log, or none. Answers with their names, in order.
+    ///
+    /// # Errors
+    /// As [`append`](Flume::append).
+    ///
+    /// # Cancel safety
+    /// As [`append`](Flume::append).
+    pub fn append_all<T: Borrow<C::Input>>(&self, items: impl IntoIterator<Item = T>) -> Append<'_, C, Vec<Seq>> {
+        self.append_encoded(|codec, batch| {
+            items.into_iter().try_for_each(|item| batch.push_with(|out| codec.encode(item.borrow(), out)))
+        })
+    }
+
+    fn append_encoded<O: Answer>(&self, encode: impl FnOnce(&C, &mut Batch) -> Result<()>) -> Append<'_, C, O> {
+        let Source { log, codec } = &self.0.source;
+        let mut batch = Batch::new();
+        let encoded = encode(codec, &mut batch);
+        Append::new(&**log, codec, encoded.map(|()| batch), self.0.settings.condition_limit)
+    }
+
+    /// The entry `seq`.
+    ///
+    /// # Errors
+    /// `NotFound` if no entry has this name, `Deleted`, `Corrupt`; `Invalid` if the codec cannot read it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub fn get(&self, seq: Seq) -> Get<'_, C> {
+        Get::new(&*self.0.source.log, &self.0.source.codec, seq)
+    }
+
+    /// The entries within `bounds` that the log has now. Bounds are filters: any number is legal.
+    ///
+    /// ```
+    /// use flumedb::{Flume, Seq, codec::Utf8};
+    /// let db = Flume::memory(Utf8)?;
+    /// db.append_all(["a", "b", "c"]).blocking()?;
+    /// let newest = db.scan(..).rev().limit(2).blocking().map(|entry| Ok(entry?.value));
+    /// assert_eq!(newest.collect::<flumedb::Result<Vec<_>>>()?, ["c", "b"]);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn scan(&self, bounds: impl RangeBounds<Seq>) -> Scan<C> {
+        Scan::new(self.0.source.clone(), Span::of(bounds))
+    }
+
+    /// History and then what comes, as one stream.
+    ///
+    /// ```
+    /// use flumedb::{Flume, From, codec::Utf8};
+    /// let db = Flume::memory(Utf8)?;
+    /// db.append("before").blocking()?;
+    /// let mut feed = db.subscribe(From::Start).blocking();
+    /// assert_eq!(feed.next().unwrap()?.value, "before");
+    /// db.append("after").blocking()?;
+    /// assert_eq!(feed.next().unwrap()?.value, "after");
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn subscribe(&self, from: From<'_>) -> Subscription<C> {
+        Subscription::new(self.0.source.clone(), from, self.0.closed.subscribe())
+    }
+
+    /// Says that the consumer `name` is done with everything up to `seq`: a subscription [`From::Stored`] goes on behind
+    /// it. Until then it would begin with `seq` again, so that what it does for an entry happens at least once; for
+    /// exactly once see [`Note::consumer`].
+    ///
+    /// # Errors
+    /// As [`append`](Flume::append).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it open whether the acknowledgement is stored.
+    pub fn ack(&self, name: &str, seq: Seq) -> Append<'_, C, ()> {
+        self.append_encoded(|_, _| Ok(())).note(Note::consumer(name, seq))
+    }
+
+    /// The note appended last under `name`.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn note(&self, name: &str) -> Result<Option<Note>> {
+        self.0.source.log.note(name)
+    }
+
+    /// Deletes entries: once this returns they cannot be read any more. Those already deleted are passed over.
+    ///
+    /// ```
+    /// use flumedb::{ErrorKind, Flume, codec::Utf8};
+    /// let db = Flume::memory(Utf8)?;
+    /// let seq = db.append("a secret").blocking()?;
+    /// db.delete([seq]).blocking()?;
+    /// assert_eq!(db.get(seq).blocking().unwrap_err().kind(), ErrorKind::Deleted);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` if a number is no entry's; then nothing is deleted. Otherwise as [`append`](Flume::append).
+    ///
+    /// # Cancel safety
+    /// A future dropped before its first poll deletes nothing. Later all of them may or may not be deleted.
+    pub fn delete(&self, seqs: impl IntoIterator<Item = Seq>) -> Call<'_, Result<()>> {
+        let seqs: Vec<Seq> = seqs.into_iter().collect();
+        Call::new(async move { self.0.source.log.delete(&seqs).await })
+    }
+
+    /// The newest entry (or tombstone) that can be read; `None` in an empty log.
+    pub fn head(&self) -> Option<Seq> {
+        *self.0.source.log.head().borrow()
+    }
+
+    /// The head and its changes, to wait for.
+    pub fn head_changes(&self) -> watch::Receiver<Option<Seq>> {
+        self.0.source.log.head()
+    }
+
+    /// The head as it stands now, wherever it is kept: also what another process has just appended.
+    ///
+    /// # Errors
+    /// What the log says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub fn barrier(&self) -> Call<'_, Result<Option<Seq>>> {
+        Call::new(self.0.source.log.barrier())
+    }
+
+    /// Waits until everything appended so far is on the disk, `.buffered()` or not.
+    ///
+    /// # Errors
+    /// `Poisoned`, `StorageFull`, `Io`, `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect; the sync may still happen.
+    pub fn sync(&self) -> Call<'_, Result<()>> {
+        Call::new(self.0.source.log.sync(None))
+    }
+
+    /// A few numbers about the log.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn stat(&self) -> Result<LogStat> {
+        self.0.source.log.stat()
+    }
+
+    /// What opening dropped after an unclean stop: bytes above everything that was ever vouched for.
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.0.source.log.recovery()
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.0.source.log
+    }
+
+    /// Ends the database, for all its handles: makes durable what was appended, ends what waits with `Closed`, frees the
+    /// lock.
+    ///
+    /// # Errors
+    /// What could not be made durable: `Poisoned`, `StorageFull`, `Io`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the database closing; calling this again, or dropping the last handle, completes it.
+    pub fn close(&self) -> Call<'_, Result<()>> {
+        Call::new(self.0.close())
+    }
+}
+
+impl<C: Codec> Shared<C> {
+    async fn close(&self) -> Result<()> {
+        self.closed.send_replace(true);
+        self.source.log.close().await
+    }
+}
+
+impl<C: Codec> Drop for Shared<C> {
+    fn drop(&mut self) {
+        // Readers and subscriptions keep the log's memory, so that only closing it frees the lock. Who wants to know
+        // what failed has called `close`.
+        let _: Result<(), Error> = block_on(self.close());
+    }
+}

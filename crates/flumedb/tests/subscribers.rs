@@ -1,0 +1,215 @@
+//! Every subscriber gets every entry once and in order, across the seam from history to live, and one that stands still
+//! costs the others nothing. The failure it guards against: a queue per subscriber, which overflows or slows the writer,
+//! and a seam where an entry that comes just then is lost or given twice.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
+
+use std::time::Duration;
+
+use flumedb::{
+    Bytes, ErrorKind, Event, Flume, From, Result, Seq,
+    codec::{Codec, Raw, Utf8},
+    log::Note,
+};
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("did not happen within a minute")
+}
+
+fn payload(number: u64) -> Vec<u8> {
+    number.to_le_bytes().repeat(20)
+}
+
+fn number(payload: &Bytes) -> u64 {
+    assert_eq!(payload.len(), 160);
+    u64::from_le_bytes(payload[..8].try_into().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_subscribers_one_of_them_stalled() -> Result<()> {
+    const ENTRIES: u64 = 20_000;
+    let db = Flume::memory(Raw)?;
+    let write = async |from: u64, to: u64| -> Result<()> {
+        for first in (from..to).step_by(16) {
+            db.append_all((first..to.min(first + 16)).map(payload)).await?;
+            // So that subscribers run among the writes also on one core.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    write(0, ENTRIES / 2).await?;
+
+    let mut stalled = db.subscribe(From::Start);
+    assert_eq!(number(&soon(stalled.next()).await.unwrap()?.value), 0);
+
+    let readers: Vec<_> = (0..99u64)
+        .map(|reader| {
+            // Some begin in history, some at the end of it, some in what is still to come.
+            let start = reader * ENTRIES / 120;
+            let mut feed = db.subscribe(if start == 0 { From::Start } else { From::After(Seq::new(start - 1)) });
+            tokio::spawn(async move {
+                for expected in start..ENTRIES {
+                    let entry = feed.next().await.unwrap()?;
+                    assert_eq!((entry.seq, number(&entry.value)), (Seq::new(expected), expected));
+                    if expected % (reader + 50) == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Ok::<_, flumedb::Error>(())
+            })
+        })
+        .collect();
+    write(ENTRIES / 2, ENTRIES).await?;
+    for reader in readers {
+        soon(reader).await.unwrap()?;
+    }
+
+    for expected in 1..ENTRIES {
+        assert_eq!(number(&soon(stalled.next()).await.unwrap()?.value), expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stalled_subscriber_holds_a_place_and_not_what_it_missed() -> Result<()> {
+    let db = Flume::memory(Raw)?;
+    let mut feed = db.subscribe(From::Start);
+    let first = db.append(&payload(0)).await?;
+    assert_eq!(soon(feed.next()).await.unwrap()?.seq, first);
+    // Had it kept what was appended meanwhile, it would give it in spite of the deletion.
+    let missed = db.append_all((1..100).map(payload)).await?;
+    db.delete(missed).await?;
+    let last = db.append(&payload(100)).await?;
+    assert_eq!(soon(feed.next()).await.unwrap()?.seq, last);
+    Ok(())
+}
+
+#[tokio::test]
+async fn begins_where_it_is_told() -> Result<()> {
+    let db = Flume::memory(Utf8)?;
+    let seqs = db.append_all(["a", "b", "c"]).await?;
+    let mut start = db.subscribe(From::Start);
+    let mut after = db.subscribe(From::After(seqs[1]));
+    let mut far = db.subscribe(From::After(Seq::new(3)));
+    let mut never = db.subscribe(From::After(Seq::new(u64::MAX)));
+    let mut head = db.subscribe(From::Head);
+    db.append_all(["d", "e"]).await?;
+    assert_eq!(soon(start.next()).await.unwrap()?.value, "a");
+    assert_eq!(soon(after.next()).await.unwrap()?.value, "c");
+    assert_eq!(soon(head.next()).await.unwrap()?.value, "d");
+    assert_eq!(soon(far.next()).await.unwrap()?.value, "e");
+    db.close().await?;
+    assert!(soon(never.next()).await.is_none_or(|end| end.unwrap_err().kind() == ErrorKind::Closed));
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_tell_of_deletions_and_once_that_history_is_over() -> Result<()> {
+    let db = Flume::memory(Utf8)?;
+    let seqs = db.append_all(["a", "b", "c"]).await?;
+    let mut events = db.subscribe(From::Start).events();
+    let entry = |event: Option<Result<Event<String>>>| match event {
+        Some(Ok(Event::Entry(entry))) => entry.value,
+        other => panic!("expected an entry: {other:?}"),
+    };
+    assert_eq!(entry(soon(events.next()).await), "a");
+    assert_eq!(entry(soon(events.next()).await), "b");
+    db.append("d").await?;
+    assert_eq!(entry(soon(events.next()).await), "c");
+    // What was there when it was made ends before `d`.
+    assert_eq!(soon(events.next()).await.unwrap()?, Event::CaughtUp);
+    assert_eq!(entry(soon(events.next()).await), "d");
+    db.delete([seqs[0], seqs[2]]).await?;
+    assert_eq!(soon(events.next()).await.unwrap()?, Event::Deleted(seqs[0]));
+    assert_eq!(soon(events.next()).await.unwrap()?, Event::Deleted(seqs[2]));
+    db.append("e").await?;
+    assert_eq!(entry(soon(events.next()).await), "e");
+
+    // Who comes later gets no entry that is gone, and hears of it where it went.
+    let late: Vec<_> = db.subscribe(From::Start).events().blocking().take(6).collect::<Result<_>>()?;
+    let said: Vec<_> = late
+        .into_iter()
+        .map(|event| match event {
+            Event::Entry(entry) => entry.value,
+            Event::Deleted(seq) => format!("-{seq}"),
+            _ => "now".to_owned(),
+        })
+        .collect();
+    assert_eq!(said, ["b", "d", "-0", "-2", "e", "now"]);
+
+    // A scan tells at the places of the entries themselves.
+    let scanned: Vec<_> = db.scan(..=seqs[2]).rev().events().blocking().collect::<Result<_>>()?;
+    assert!(matches!(&scanned[..], [Event::Deleted(_), Event::Entry(b), Event::Deleted(_)] if b.value == "b"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_log_is_caught_up_with_at_once() -> Result<()> {
+    let db = Flume::memory(Utf8)?;
+    let mut events = db.subscribe(From::Start).events();
+    assert_eq!(soon(events.next()).await.unwrap()?, Event::CaughtUp);
+    db.append("a").await?;
+    assert!(matches!(soon(events.next()).await, Some(Ok(Event::Entry(_)))));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_entry_that_does_not_decode_is_an_error_with_its_name_and_the_stream_goes_on() -> Result<()> {
+    let invalid = |_| flumedb::Error::new(ErrorKind::Invalid, "not a number");
+    let db = Flume::memory(Utf8.map(1, move |text: String| text.parse::<u32>().map_err(invalid)))?;
+    db.append_all(["1", "two", "3"]).await?;
+    let mut feed = db.subscribe(From::Start);
+    assert_eq!(soon(feed.next()).await.unwrap()?.value, 1);
+    let error = soon(feed.next()).await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.seq()), (ErrorKind::Invalid, Some(Seq::new(1))));
+    assert_eq!(soon(feed.next()).await.unwrap()?.value, 3);
+
+    let scanned: Vec<_> = db.scan(..).rev().blocking().map(|entry| entry.map(|entry| entry.value)).collect();
+    assert!(matches!(scanned.as_slice(), [Ok(3), Err(_), Ok(1)]), "{scanned:?}");
+    let raw: Vec<_> = db.scan(..).raw().blocking().collect::<Result<_>>()?;
+    assert_eq!(raw[1].value, "two");
+    Ok(())
+}
+
+#[tokio::test]
+async fn closing_ends_a_waiting_subscription() -> Result<()> {
+    let db = Flume::memory(Utf8)?;
+    let mut waiting = db.subscribe(From::Head);
+    let task = tokio::spawn(async move { (waiting.next().await, waiting.next().await) });
+    tokio::task::yield_now().await;
+    db.close().await?;
+    let (error, end) = soon(task).await.unwrap();
+    assert_eq!(error.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    assert!(end.is_none());
+
+    // Dropping the last handle is closing too.
+    let db = Flume::memory(Utf8)?;
+    db.append("a").await?;
+    let mut feed = db.subscribe(From::Start);
+    drop(db);
+    assert_eq!(soon(feed.next()).await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stored_consumer_goes_on_behind_what_it_acknowledged() -> Result<()> {
+    let db = Flume::memory(Utf8)?;
+    let seqs = db.append_all(["a", "b", "c"]).await?;
+    let first = async |name: &str| soon(db.subscribe(From::Stored(name)).next()).await.unwrap();
+    assert_eq!(first("mailer").await?.value, "a");
+    assert_eq!(first("mailer").await?.value, "a", "what is not acknowledged comes again");
+    let head = db.head();
+    db.ack("mailer", seqs[0]).await?;
+    assert_eq!(db.head(), head, "an acknowledgement is no entry");
+    assert_eq!(first("mailer").await?.value, "b");
+    assert_eq!(first("other").await?.value, "a");
+    // Together with what came of it.
+    let done = db.append("mail for b").note(Note::consumer("mailer", seqs[1])).await?;
+    assert_eq!(first("mailer").await?.value, "c");
+    db.ack("mailer", done).buffered().await?;
+    db.append("d").await?;
+    assert_eq!(first("mailer").await?.value, "d");
+    Ok(())
+}
