@@ -1,4 +1,5 @@
 //! Guards against a simulated machine that cannot be trusted to replay, or that hides a deadlock.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 use std::{
     sync::{

@@ -1,5 +1,6 @@
 //! Guards against a simulated power cut that is too kind (keeps what no system promises) or too cruel (loses what was
 //! synced): either makes the crash tests of the log worthless.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 use std::{collections::HashSet, io, path::Path, sync::Arc};
 
