@@ -7,6 +7,7 @@ mod latched;
 mod memory;
 mod os;
 mod signal;
+mod watch;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 

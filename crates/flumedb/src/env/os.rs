@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -11,7 +11,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Clock, File, Lock, OpenMode, PathKind, Random, Signal, Step, Storage, Task, Threads, Watch, Worker};
+use super::{
+    Clock, File, Lock, OpenMode, PathKind, Random, Signal, Step, Storage, Task, Threads, Watch, Worker, watch,
+};
 
 /// Files of the operating system. Files are created for their owner only (0600, directories 0700).
 #[derive(Default)]
@@ -97,7 +99,7 @@ impl Storage for OsStorage {
     }
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
-        Ok(Box::new(Poll { path: path.to_owned(), seen: None }))
+        watch::watch(path)
     }
 }
 
@@ -150,7 +152,9 @@ impl File for OsFile {
             return Ok(());
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), now, len - now) {
+        let claim = || rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), now, len - now);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        match rustix::io::retry_on_intr(claim) {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
             other => return other.map_err(io::Error::from),
         }
@@ -192,31 +196,6 @@ impl File for OsFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
-    }
-}
-
-/// Looks at a file's length and time of change now and then.
-struct Poll {
-    path: PathBuf,
-    seen: Option<(u64, SystemTime)>,
-}
-
-impl Watch for Poll {
-    fn wait(&mut self, timeout: Duration) {
-        const PAUSE: Duration = Duration::from_millis(5);
-        let deadline = Instant::now() + timeout;
-        loop {
-            let now = fs::metadata(&self.path).ok().and_then(|meta| Some((meta.len(), meta.modified().ok()?)));
-            if now != self.seen {
-                self.seen = now;
-                return;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            thread::sleep(left.min(PAUSE));
-        }
     }
 }
 
