@@ -1,0 +1,276 @@
+//! The workloads: what is measured, on which subjects, and what ours is to reach.
+
+use std::{
+    hint::black_box,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result, limits,
+    measure::Sample,
+    messages::{Message, Messages},
+    stores,
+};
+
+/// Concurrent writers of `durable-64`.
+pub(crate) const WRITERS: usize = 64;
+/// Messages of `durable-1`.
+pub(crate) const DURABLE_1: usize = 3_000;
+/// Messages of `durable-64`, at most: a store that is slow at it ends when the time is up.
+pub(crate) const DURABLE_64: usize = 64_000;
+const DURABLE_64_TIME: Duration = Duration::from_secs(2);
+/// Messages of one batch.
+const BATCH: usize = 1_000;
+
+/// One table of the report.
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    /// What the machine can do; shares are of the first.
+    pub(crate) limits: &'static [&'static str],
+    /// Besides the stores that everybody knows.
+    pub(crate) subjects: &'static [&'static str],
+    /// Extra columns: name in the sample, heading.
+    pub(crate) extra: &'static [(&'static str, &'static str)],
+}
+
+pub(crate) const ALL: &[Workload] = &[
+    Workload {
+        name: "append-batch",
+        what: "append in batches of 1,000, left to the system; seconds include closing, which makes it durable, only in its own column",
+        limits: &["write-1m"],
+        subjects: stores::NAMES,
+        extra: &[("close_s", "s to close")],
+    },
+    Workload {
+        name: "durable-1",
+        what: "append one by one, each waiting for the disk",
+        limits: &["sync-1"],
+        subjects: stores::NAMES,
+        extra: &[("p50_us", "p50 µs"), ("p99_us", "p99 µs")],
+    },
+    Workload {
+        name: "durable-64",
+        what: "64 writers at once, each waiting for the disk with each message",
+        limits: &["sync-64"],
+        subjects: stores::NAMES,
+        extra: &[],
+    },
+    Workload {
+        name: "scan",
+        what: "look at every message in order, second pass; ours checks a checksum per message",
+        limits: &["map-crc"],
+        subjects: stores::NAMES,
+        extra: &[("first_s", "s of the first pass")],
+    },
+    Workload {
+        name: "get",
+        what: "a million random gets by number, second pass; ours checks a checksum per message",
+        limits: &["map-random"],
+        subjects: stores::NAMES,
+        extra: &[("ns", "ns per get")],
+    },
+    Workload {
+        name: "index",
+        what: "build an index from author to messages from scratch, parsing each message, to the disk",
+        limits: &["index-memory"],
+        subjects: stores::NAMES,
+        extra: &[],
+    },
+    Workload {
+        name: "open",
+        what: "open, and read the last message",
+        limits: &[],
+        subjects: stores::NAMES,
+        extra: &[("ms", "ms")],
+    },
+];
+
+/// Where a measurement finds its things.
+pub(crate) struct Context {
+    /// Made messages.
+    pub(crate) data: PathBuf,
+    /// Full stores, kept between measurements.
+    pub(crate) kept: PathBuf,
+    /// An empty directory of its own.
+    pub(crate) scratch: PathBuf,
+    pub(crate) entries: usize,
+}
+
+impl Context {
+    fn messages(&self) -> Result<Messages> {
+        Messages::load(&self.data, self.entries)
+    }
+
+    pub(crate) fn kept(&self, store: &str) -> PathBuf {
+        self.kept.join(store)
+    }
+}
+
+/// Makes the full store that reading workloads use.
+pub(crate) fn fill(store: &str, cx: &Context) -> Result {
+    let dir = cx.kept(store);
+    std::fs::create_dir_all(&dir)?;
+    let messages = cx.messages()?;
+    let store = stores::open(store, &dir, false)?;
+    let all: Vec<&[u8]> = messages.iter().collect();
+    for batch in all.chunks(BATCH) {
+        store.append(batch)?;
+    }
+    store.close()
+}
+
+/// Does one measurement, in this process.
+pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
+    match subject {
+        "write-1m" => limits::write_1m(&cx.messages()?, &cx.scratch),
+        "sync-1" => limits::sync_1(&cx.messages()?, &cx.scratch),
+        "sync-64" => limits::sync_64(&cx.messages()?, &cx.scratch),
+        "map-crc" => limits::map_crc(&cx.messages()?, &cx.scratch),
+        "map-random" => limits::map_random(&cx.messages()?, &cx.scratch),
+        "index-memory" => limits::index_memory(&cx.messages()?),
+        store => match workload {
+            "append-batch" => append_batch(store, cx),
+            "durable-1" => durable_1(store, cx),
+            "durable-64" => durable_64(store, cx),
+            "scan" => scan(store, cx),
+            "get" => get(store, cx),
+            "index" => index(store, cx),
+            "open" => open(store, cx),
+            other => Err(format!("there is no workload `{other}`").into()),
+        },
+    }
+}
+
+fn append_batch(store: &str, cx: &Context) -> Result<Sample> {
+    let messages = cx.messages()?;
+    let all: Vec<&[u8]> = messages.iter().collect();
+    let store = stores::open(store, &cx.scratch, false)?;
+    let sample = Sample::time(|| {
+        for batch in all.chunks(BATCH) {
+            store.append(batch)?;
+        }
+        Ok((all.len() as u64, messages.total_bytes()))
+    })?;
+    let start = Instant::now();
+    store.close()?;
+    Ok(sample.with("close_s", start.elapsed().as_secs_f64()))
+}
+
+fn durable_1(store: &str, cx: &Context) -> Result<Sample> {
+    let messages = cx.messages()?;
+    let store = stores::open(store, &cx.scratch, true)?;
+    let mut times = Vec::with_capacity(DURABLE_1);
+    let sample = Sample::time(|| {
+        let mut bytes = 0;
+        for message in messages.iter().take(DURABLE_1) {
+            let start = Instant::now();
+            store.append(&[message])?;
+            times.push(start.elapsed());
+            bytes += message.len() as u64;
+        }
+        Ok((times.len() as u64, bytes))
+    })?;
+    store.close()?;
+    Ok(with_latencies(sample, times))
+}
+
+/// Adds the middle and the worst hundredth of some times.
+pub(crate) fn with_latencies(sample: Sample, mut times: Vec<Duration>) -> Sample {
+    times.sort_unstable();
+    let at = |percent: usize| times.get(times.len() * percent / 100).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6);
+    sample.with("p50_us", at(50)).with("p99_us", at(99))
+}
+
+fn durable_64(store: &str, cx: &Context) -> Result<Sample> {
+    let messages = cx.messages()?;
+    let all: Vec<&[u8]> = messages.iter().take(DURABLE_64).collect();
+    let store = stores::open(store, &cx.scratch, true)?;
+    let sample = Sample::time(|| {
+        let done = store.append_by_64(&all, DURABLE_64_TIME)?;
+        Ok((done, all.iter().take(done as usize).map(|message| message.len() as u64).sum()))
+    })?;
+    store.close()?;
+    Ok(sample)
+}
+
+fn scan(store: &str, cx: &Context) -> Result<Sample> {
+    let store = stores::open(store, &cx.kept(store), false)?;
+    let pass = || -> Result<(u64, u64)> {
+        let (mut count, mut bytes, mut first_bytes) = (0, 0, 0);
+        store.scan(&mut |_, message| {
+            count += 1;
+            bytes += message.len() as u64;
+            first_bytes ^= message.first().copied().unwrap_or(0);
+        })?;
+        black_box(first_bytes);
+        if count != cx.entries as u64 {
+            return Err(format!("the scan found {count} messages of {}", cx.entries).into());
+        }
+        Ok((count, bytes))
+    };
+    let start = Instant::now();
+    pass()?;
+    let first = start.elapsed().as_secs_f64();
+    let sample = Sample::time(pass)?.with("first_s", first);
+    store.close()?;
+    Ok(sample)
+}
+
+fn get(store: &str, cx: &Context) -> Result<Sample> {
+    let store = stores::open(store, &cx.kept(store), false)?;
+    let numbers = limits::random_numbers(cx.entries);
+    let pass = || -> Result<(u64, u64)> {
+        let (mut bytes, mut first_bytes) = (0, 0);
+        store.get(&numbers, &mut |message| {
+            bytes += message.len() as u64;
+            first_bytes ^= message.first().copied().unwrap_or(0);
+        })?;
+        black_box(first_bytes);
+        Ok((numbers.len() as u64, bytes))
+    };
+    pass()?;
+    let sample = Sample::time(pass)?;
+    store.close()?;
+    let ns = sample.rate().map_or(f64::NAN, |rate| 1e9 / rate);
+    Ok(sample.with("ns", ns))
+}
+
+fn index(store: &str, cx: &Context) -> Result<Sample> {
+    let messages = cx.messages()?;
+    let author = serde_json::from_slice::<Message>(messages.get(0))?.author;
+    let mut expected = 0;
+    for message in messages.iter() {
+        expected += u64::from(serde_json::from_slice::<Message>(message)?.author == author);
+    }
+    let store = stores::open(store, &cx.kept(store), false)?;
+    let sample = Sample::time(|| {
+        store.index()?;
+        Ok((messages.len() as u64, messages.total_bytes()))
+    })?;
+    let count = store.count(&author)?;
+    if count != expected {
+        return Err(format!("the index has {count} messages of an author with {expected}").into());
+    }
+    store.close()?;
+    Ok(sample)
+}
+
+fn open(store: &str, cx: &Context) -> Result<Sample> {
+    let dir = cx.kept(store);
+    let mut opened = None;
+    let sample = Sample::time(|| {
+        let store = stores::open(store, &dir, false)?;
+        store.get(&[cx.entries as u64 - 1], &mut |message| {
+            black_box(message);
+        })?;
+        opened = Some(store);
+        Ok((1, 0))
+    })?;
+    if let Some(store) = opened {
+        store.close()?;
+    }
+    let ms = sample.get("s").map_or(f64::NAN, |seconds| seconds * 1e3);
+    Ok(sample.with("ms", ms))
+}
