@@ -23,8 +23,11 @@
 #![allow(
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "this crate is part of the tests: what cannot be simulated ends the test"
 )]
+
+pub mod conformance;
 
 mod choices;
 mod clock;
