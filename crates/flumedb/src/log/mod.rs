@@ -3,6 +3,7 @@
 mod batch;
 mod chunk;
 mod memory;
+mod segmented;
 
 use std::{future::Future, pin::Pin};
 
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 pub use batch::{Batch, Condition, Note};
 pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
 pub use memory::MemoryLog;
+pub use segmented::{Durability, LogSettings, SegmentedLog};
 
 use crate::{Error, ErrorKind, Result, Seq};
 

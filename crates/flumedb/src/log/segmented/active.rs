@@ -1,0 +1,160 @@
+//! [`Active`], the segment that is appended to.
+
+use std::sync::Arc;
+
+use super::{
+    format::{COMMIT_LEN, Commit, HEADER_LEN, SegmentHeader, SegmentName, Trailer, kind, push_record, record_size},
+    note::encode_note,
+    segment::Segment,
+    shared::Shared,
+    walk::Position,
+};
+use crate::{Error, ErrorKind, Result, env::OpenMode};
+
+/// Space is claimed in steps of at least this many bytes, doubling up to [`MAX_GROWTH`]: a sync that need not record a
+/// new length is cheaper.
+const MIN_GROWTH: u64 = 256 << 10;
+const MAX_GROWTH: u64 = 16 << 20;
+
+/// The segment that is appended to.
+pub(crate) struct Active {
+    pub(crate) segment: Arc<Segment>,
+    /// Behind the last commit.
+    pub(crate) at: Position,
+    /// Length of the file: what is behind the last commit is zeros.
+    allocated: u64,
+    /// Bytes below this are on the disk.
+    pub(crate) synced: u64,
+}
+
+impl Active {
+    /// A segment that was found, and of which everything up to `at` is on the disk.
+    pub(crate) fn found(segment: Arc<Segment>, at: Position) -> Self {
+        Self { segment, at, allocated: at.offset, synced: at.offset }
+    }
+
+    /// Makes a new segment, on the disk when this returns, beginning with what earlier ones said that still counts.
+    pub(crate) fn create(shared: &Shared, ordinal: u64, first: u64, chain: u32, epoch: u64) -> Result<Self> {
+        let name = SegmentName { ordinal, first, generation: 0 };
+        let path = shared.dir.join(name.file_name());
+        let storage = &*shared.env.storage;
+        if storage.kind(&path).map_err(|error| Error::io("look at", &path, error))?.is_some() {
+            // Left by an attempt of ours that failed: nothing was ever acknowledged from it.
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+        }
+        let mut salt = [0; 16];
+        shared.env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", &path, error))?;
+        let created_us = shared.env.clock.unix_us();
+        let header = SegmentHeader { id: shared.id, ordinal, first, generation: 0, chain, created_us, salt }.encode();
+        let mut bytes = header.to_vec();
+        let at = push_carry(&mut bytes, shared, Position::start(&header, first), epoch);
+
+        let file = storage.open(&path, OpenMode::CreateNew).map_err(|error| Error::io("create", &path, error))?;
+        let written = (|| {
+            file.write_all(0, &bytes)?;
+            file.sync()?;
+            storage.sync_dir(&shared.dir)
+        })();
+        written.map_err(|error| Error::io("write", &path, error))?;
+        let segment = Arc::new(Segment::active(name, path, file, shared.id, at.offset));
+        Ok(Self { segment, at, allocated: at.offset, synced: at.offset })
+    }
+
+    /// Writes `pieces` behind the last commit, without counting them as written. On failure nothing has changed, if
+    /// that can be had.
+    pub(crate) fn write(&mut self, pieces: &[Vec<u8>]) -> Result<()> {
+        let path = &self.segment.path;
+        let file = &self.segment.file;
+        let size: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let end = self.at.offset + size;
+        if end > self.allocated {
+            let growth = self.allocated.clamp(MIN_GROWTH, MAX_GROWTH);
+            let len = end.max(self.allocated + growth).next_multiple_of(4096);
+            file.allocate(len)
+                .or_else(|error| {
+                    // The step may be too much for a disk that has room for the commit.
+                    if error.kind() == std::io::ErrorKind::StorageFull { file.allocate(end) } else { Err(error) }
+                })
+                .map_err(|error| Error::io("extend", path, error))?;
+            self.allocated = file.len().map_err(|error| Error::io("extend", path, error))?;
+        }
+        let mut offset = self.at.offset;
+        for piece in pieces {
+            file.write_all(offset, piece).map_err(|error| Error::io("write", path, error))?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a failed write may have left behind the last commit.
+    pub(crate) fn take_back(&mut self) -> Result<()> {
+        let path = &self.segment.path;
+        self.segment.file.set_len(self.at.offset).map_err(|error| Error::io("cut", path, error))?;
+        self.allocated = self.at.offset;
+        Ok(())
+    }
+
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.segment.file.sync().map_err(|error| fatal(Error::io("sync", &self.segment.path, error)))?;
+        self.synced = self.at.offset;
+        Ok(())
+    }
+
+    /// Ends the segment: writes where its entries are, and that it is whole. On the disk when this returns. Returns the
+    /// chain value that the next segment begins with, and how many seqs this one holds.
+    pub(crate) fn seal(&mut self) -> Result<(u32, u64)> {
+        let count = self.segment.count();
+        let mut bytes = Vec::new();
+        let place = self.segment.id().place(self.at.next);
+        let chain = push_record(&mut bytes, kind::INDEX, &self.segment.encode_index(), self.at.chain, place);
+        let first = self.segment.name.first;
+        bytes.extend_from_slice(&Trailer { first, count, index_offset: self.at.offset, chain }.encode());
+        let end = self.at.offset + bytes.len() as u64;
+        self.write(&[bytes])?;
+        self.segment.file.set_len(end).map_err(|error| Error::io("cut", &self.segment.path, error))?;
+        self.allocated = end;
+        self.sync()?;
+        Ok((chain, count))
+    }
+
+    /// Gives back the space that was claimed and not used.
+    pub(crate) fn trim(&mut self) -> Result<()> {
+        if self.allocated > self.at.offset { self.take_back() } else { Ok(()) }
+    }
+}
+
+/// An error after which it is unknown what the disk holds, whatever the system calls it.
+pub(crate) fn fatal(error: Error) -> Error {
+    if error.kind() == ErrorKind::StorageFull {
+        Error::with_source(ErrorKind::Io, error.to_string(), error)
+    } else {
+        error
+    }
+}
+
+/// The first commit of a segment: deletions that are not carried out yet, and the newest note of each name.
+fn push_carry(out: &mut Vec<u8>, shared: &Shared, at: Position, epoch: u64) -> Position {
+    let place = shared.id.place(at.next);
+    let mut body = vec![(kind::CARRY, shared.deletions().encode())];
+    for note in shared.notes().values() {
+        let mut payload = Vec::new();
+        encode_note(note, &mut payload);
+        body.push((kind::NOTE, payload));
+    }
+    let size: usize = body.iter().map(|(_, payload)| record_size(payload.len())).sum();
+    let commit = Commit {
+        first: at.next,
+        count: 0,
+        body: size as u32,
+        watermark: at.next,
+        synced: 0,
+        time_us: shared.env.clock.unix_us(),
+        epoch,
+    };
+    let mut chain = push_record(out, kind::COMMIT, &commit.encode(), at.chain, place);
+    for (kind, payload) in body {
+        chain = push_record(out, kind, &payload, chain, place);
+    }
+    debug_assert_eq!(out.len(), HEADER_LEN + record_size(COMMIT_LEN) + size);
+    Position { offset: out.len() as u64, chain, next: at.next }
+}

@@ -1,0 +1,148 @@
+//! The files of a log's directory: which segments there are, the head page, the tails that were cut.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::{
+    format::{Fault, HEAD_LEN, HeadPage, SegmentName},
+    settings::LogSettings,
+};
+use crate::{
+    Damage, Error, ErrorKind, Result,
+    env::{File, OpenMode, PathKind, Storage},
+};
+
+const HEAD_FILE: &str = "head";
+const LOCK_FILE: &str = "lock";
+const TORN_DIR: &str = "torn";
+
+/// Takes the lock that a writer must hold.
+pub(crate) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn crate::env::Lock>> {
+    let path = dir.join(LOCK_FILE);
+    storage.lock(&path).map_err(|error| Error::io("lock", &path, error))?.ok_or_else(|| {
+        let message =
+            format!("{} is open for writing elsewhere; close it there, or open it read-only here", dir.display());
+        Error::new(ErrorKind::Locked, message)
+    })
+}
+
+/// The segments in a directory, in order, checked to be complete.
+pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
+    segments.sort_unstable();
+    // Of several generations of one segment the newest counts.
+    segments.dedup_by(|later, earlier| {
+        let same = later.ordinal == earlier.ordinal && later.first == earlier.first;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
+    let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
+    for segment in &segments {
+        if segment.ordinal != expected.ordinal || segment.first < expected.first {
+            let missing = format!("segment {} is missing: {} follows", expected.ordinal, segment.file_name());
+            return Err(Error::corrupt(Damage::new(dir, 0, 0, missing)));
+        }
+        expected = SegmentName { ordinal: segment.ordinal + 1, first: segment.first, generation: 0 };
+    }
+    Ok(segments)
+}
+
+/// Whether a directory holds a log.
+pub(crate) fn is_log(storage: &dyn Storage, dir: &Path) -> Result<bool> {
+    match storage.kind(dir).map_err(|error| Error::io("look at", dir, error))? {
+        Some(PathKind::Dir) => {}
+        _ => return Ok(false),
+    }
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    Ok(names.iter().any(|name| name == HEAD_FILE || SegmentName::parse(name).is_some()))
+}
+
+/// The `head` file.
+pub(crate) struct HeadFile {
+    path: PathBuf,
+    file: Arc<dyn File>,
+}
+
+impl HeadFile {
+    pub(crate) fn path(dir: &Path) -> PathBuf {
+        dir.join(HEAD_FILE)
+    }
+
+    /// Opens it to write, creating it if it is not there.
+    pub(crate) fn create(storage: &dyn Storage, dir: &Path) -> Result<Self> {
+        let path = Self::path(dir);
+        let opened = match storage.open(&path, OpenMode::Write) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => storage.open(&path, OpenMode::CreateNew),
+            other => other,
+        };
+        let file = opened.map_err(|error| Error::io("create", &path, error))?;
+        Ok(Self { path, file })
+    }
+
+    pub(crate) fn write(&self, page: &HeadPage) -> Result<()> {
+        self.file.write_all(0, &page.encode()).map_err(|error| Error::io("write", &self.path, error))
+    }
+
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))
+    }
+
+    /// What the page of a directory says; `None` if there is none, or none that can be trusted. It is a witness only:
+    /// what it does not say is lost to nobody.
+    pub(crate) fn read(storage: &dyn Storage, dir: &Path) -> Result<Option<HeadPage>> {
+        let path = Self::path(dir);
+        let bytes = match storage.open(&path, OpenMode::Read).and_then(|file| file.read(0, HEAD_LEN)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("read", &path, error)),
+        };
+        match HeadPage::decode(&bytes) {
+            Ok(page) => Ok(Some(page)),
+            Err(Fault::Bad(_)) => Ok(None),
+            Err(fault) => Err(super::segment::fault_error(&path, 0, fault)),
+        }
+    }
+}
+
+/// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
+/// kept nothing.
+pub(crate) fn keep_torn(
+    storage: &dyn Storage,
+    dir: &Path,
+    segment: SegmentName,
+    offset: u64,
+    tail: &Bytes,
+    settings: &LogSettings,
+) -> Result<Option<PathBuf>> {
+    if settings.torn_files == 0 || settings.torn_bytes == 0 {
+        return Ok(None);
+    }
+    let torn = dir.join(TORN_DIR);
+    let io = |action: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |error| Error::io(action, &path, error)
+    };
+    storage.create_dir_all(&torn).map_err(io("create", &torn))?;
+    let mut kept = storage.list(&torn).map_err(io("list", &torn))?;
+    // Numbered, so that the oldest is told without a clock.
+    let number = kept.last().and_then(|name| name.split('-').next()?.parse::<u64>().ok()).map_or(0, |last| last + 1);
+    while kept.len() >= settings.torn_files {
+        let oldest = torn.join(kept.remove(0));
+        storage.remove(&oldest).map_err(io("remove", &oldest))?;
+    }
+    let path = torn.join(format!("{number:06}-{:010}-{offset}.torn", segment.ordinal));
+    let file = storage.open(&path, OpenMode::CreateNew).map_err(io("create", &path))?;
+    let len = tail.len().min(usize::try_from(settings.torn_bytes).unwrap_or(usize::MAX));
+    file.write_all(0, tail.get(..len).unwrap_or_default()).map_err(io("write", &path))?;
+    file.sync().map_err(io("sync", &path))?;
+    storage.sync_dir(&torn).map_err(io("sync", &torn))?;
+    storage.sync_dir(dir).map_err(io("sync", dir))?;
+    Ok(Some(path))
+}

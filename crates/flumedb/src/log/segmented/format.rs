@@ -1,0 +1,439 @@
+//! The bytes on the disk: segment headers, records, trailers and the head page. `docs/format.md` describes each byte.
+//!
+//! Only shapes and checksums live here; nothing here reads or writes a file. All numbers are little-endian.
+
+use crate::Seq;
+
+/// The version this code writes, and the newest that it reads.
+pub(crate) const VERSION: u32 = 1;
+
+pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"FLUMESEG";
+pub(crate) const TRAILER_MAGIC: [u8; 8] = *b"FLUMEEND";
+pub(crate) const HEAD_MAGIC: [u8; 8] = *b"FLUMEHED";
+
+/// Length of a segment's header; the first record follows.
+pub(crate) const HEADER_LEN: usize = 128;
+/// Length of a record's header; the payload follows, padded with zeros to a multiple of [`ALIGN`].
+pub(crate) const RECORD_LEN: usize = 16;
+/// Length of the payload of a commit record.
+pub(crate) const COMMIT_LEN: usize = 48;
+/// Length of the trailer that ends a sealed segment.
+pub(crate) const TRAILER_LEN: usize = 48;
+/// Length of the head page.
+pub(crate) const HEAD_LEN: usize = 96;
+/// Records start at multiples of this.
+pub(crate) const ALIGN: usize = 8;
+
+/// A payload may have this many bytes, so that lengths and offsets fit their fields with room to spare.
+pub(crate) const MAX_PAYLOAD: usize = 1 << 30;
+
+/// What a record is.
+pub(crate) mod kind {
+    /// Opens a commit; says what belongs to it.
+    pub(crate) const COMMIT: u8 = 1;
+    /// A user's entry.
+    pub(crate) const ENTRY: u8 = 2;
+    /// The record of a deletion; takes a seq as an entry does.
+    pub(crate) const TOMBSTONE: u8 = 3;
+    /// A named position.
+    pub(crate) const NOTE: u8 = 4;
+    /// The offsets of the entries of a sealed segment.
+    pub(crate) const INDEX: u8 = 5;
+    /// What earlier segments said that still counts: deletions. At the start of a segment.
+    pub(crate) const CARRY: u8 = 6;
+}
+
+/// The payload was erased; what stands in its place is a checksum over the record's header.
+pub(crate) const FLAG_ERASED: u8 = 1;
+/// Bits of a record's flags that this version understands. Compression and encryption will be others.
+const KNOWN_FLAGS: u8 = FLAG_ERASED;
+
+/// CRC-32C (Castagnoli, as in iSCSI).
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}
+
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    field(bytes, at).map_or(0, u16::from_le_bytes)
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    field(bytes, at).map_or(0, u32::from_le_bytes)
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    field(bytes, at).map_or(0, u64::from_le_bytes)
+}
+
+fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk::<N>().copied()
+}
+
+/// Which log: random, drawn when the log is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogId(pub(crate) [u8; 16]);
+
+impl LogId {
+    /// What a record's checksum is mixed with, so that a record that is whole but not in its place does not pass:
+    /// depends on the log and on the seq. (The finalizer of SplitMix64, Steele et al. 2014, over both.)
+    pub(crate) fn place(self, number: u64) -> u32 {
+        let key = u64_at(&self.0, 0) ^ u64_at(&self.0, 8).rotate_left(32);
+        let mut z = key.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) as u32
+    }
+}
+
+/// Why bytes are not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Not as it was written, and how that is known.
+    Bad(&'static str),
+    /// Written by something newer: what, and its number.
+    Newer(&'static str, u64),
+}
+
+/// The first bytes of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) id: LogId,
+    /// Position among the segments: 0, 1, 2 …
+    pub(crate) ordinal: u64,
+    /// The seq of its first entry.
+    pub(crate) first: u64,
+    /// How often it has been rewritten.
+    pub(crate) generation: u32,
+    /// Checksum of the last record of the segment before; 0 in the first.
+    pub(crate) chain: u32,
+    /// When it was made, in microseconds since 1970.
+    pub(crate) created_us: i64,
+    /// Random, for keys.
+    pub(crate) salt: [u8; 16],
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut out = Vec::with_capacity(HEADER_LEN);
+        out.extend_from_slice(&SEGMENT_MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(HEADER_LEN as u32).to_le_bytes());
+        out.extend_from_slice(&self.id.0);
+        out.extend_from_slice(&self.ordinal.to_le_bytes());
+        out.extend_from_slice(&self.first.to_le_bytes());
+        out.extend_from_slice(&self.generation.to_le_bytes());
+        out.extend_from_slice(&self.chain.to_le_bytes());
+        out.extend_from_slice(&self.created_us.to_le_bytes());
+        out.extend_from_slice(&self.salt);
+        seal(out)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let bytes = unseal::<HEADER_LEN>(bytes, &SEGMENT_MAGIC, "not a segment's header")?;
+        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || u64_at(bytes, 88) != 0 {
+            return Err(Fault::Newer("segment features", u64_at(bytes, 88)));
+        }
+        Ok(Self {
+            id: LogId(field(bytes, 16).unwrap_or_default()),
+            ordinal: u64_at(bytes, 32),
+            first: u64_at(bytes, 40),
+            generation: u32_at(bytes, 48),
+            chain: u32_at(bytes, 52),
+            created_us: u64_at(bytes, 56) as i64,
+            salt: field(bytes, 64).unwrap_or_default(),
+        })
+    }
+}
+
+/// Pads with zeros and ends with a checksum over what is before.
+fn seal<const N: usize>(mut out: Vec<u8>) -> [u8; N] {
+    out.resize(N - 4, 0);
+    let crc = crc32c(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.try_into().unwrap_or([0; N])
+}
+
+/// The first `N` bytes, if they begin with `magic`, are of no newer version (where they name one) and end with the
+/// checksum over the rest.
+fn unseal<'a, const N: usize>(bytes: &'a [u8], magic: &[u8; 8], what: &'static str) -> Result<&'a [u8; N], Fault> {
+    let bytes = bytes.first_chunk::<N>().filter(|bytes| bytes.starts_with(magic)).ok_or(Fault::Bad(what))?;
+    let version = if *magic == TRAILER_MAGIC { VERSION } else { u32_at(bytes, 8) };
+    if crc32c(bytes.get(..N - 4).unwrap_or_default()) != u32_at(bytes, N - 4) {
+        return Err(Fault::Bad("the checksum does not agree"));
+    }
+    if version > VERSION {
+        return Err(Fault::Newer("format version", version.into()));
+    }
+    Ok(bytes)
+}
+
+/// The checksum that a segment's header ends with: what its first record links to.
+pub(crate) fn header_chain(header: &[u8]) -> u32 {
+    u32_at(header, HEADER_LEN - 4)
+}
+
+/// A record, whole and in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    /// Its checksum, which the next record repeats.
+    pub(crate) crc: u32,
+    /// The checksum of the record before.
+    pub(crate) prev: u32,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Reads the record at the start of `bytes`, checking everything that it can vouch for itself.
+    #[inline]
+    pub(crate) fn parse(bytes: &'a [u8], place: u32) -> Result<Self, Fault> {
+        let header = bytes.first_chunk::<RECORD_LEN>().ok_or(Fault::Bad("the file ends in a record's header"))?;
+        let len = u32_at(header, 8) as usize;
+        let (kind, flags) = (header[12], header[13]);
+        let covered = bytes
+            .get(4..RECORD_LEN.saturating_add(len))
+            .filter(|_| len <= MAX_PAYLOAD)
+            .ok_or(Fault::Bad("a length past the end"))?;
+        let payload = covered.get(RECORD_LEN - 4..).unwrap_or_default();
+        let crc = u32_at(header, 0);
+        if flags & FLAG_ERASED != 0 {
+            if len != 4 || crc32c(header) ^ place != u32_at(payload, 0) {
+                return Err(Fault::Bad("the checksum of an erased record does not agree"));
+            }
+        } else if crc32c(covered) ^ place != crc {
+            return Err(Fault::Bad("the checksum does not agree"));
+        }
+        if flags & !KNOWN_FLAGS != 0 || u16_at(header, 14) != 0 {
+            return Err(Fault::Newer("record flags", flags.into()));
+        }
+        Ok(Self { crc, prev: u32_at(header, 4), kind, flags, payload })
+    }
+
+    /// Bytes that it takes, padding included.
+    pub(crate) fn size(&self) -> usize {
+        record_size(self.payload.len())
+    }
+
+    /// Whether it takes a seq.
+    pub(crate) fn takes_seq(&self) -> bool {
+        matches!(self.kind, kind::ENTRY | kind::TOMBSTONE)
+    }
+
+    /// Whether its payload is gone.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.flags & FLAG_ERASED != 0
+    }
+}
+
+/// Bytes that a record with a payload of `len` bytes takes.
+pub(crate) const fn record_size(len: usize) -> usize {
+    (RECORD_LEN + len).next_multiple_of(ALIGN)
+}
+
+/// Writes the header of a record whose payload of `len` bytes lies behind it in `bytes`; returns its checksum, the new
+/// value of the chain.
+pub(crate) fn frame(bytes: &mut [u8], kind: u8, len: usize, chain: u32, place: u32) -> u32 {
+    let mut header = [0; RECORD_LEN];
+    put(&mut header, 4, &chain.to_le_bytes());
+    put(&mut header, 8, &(len as u32).to_le_bytes());
+    header[12] = kind;
+    put(bytes, 0, &header);
+    let crc = crc32c(bytes.get(4..RECORD_LEN + len).unwrap_or_default()) ^ place;
+    put(bytes, 0, &crc.to_le_bytes());
+    crc
+}
+
+/// Appends a whole record to `out`; returns its checksum.
+pub(crate) fn push_record(out: &mut Vec<u8>, kind: u8, payload: &[u8], chain: u32, place: u32) -> u32 {
+    let start = out.len();
+    out.resize(start + RECORD_LEN, 0);
+    out.extend_from_slice(payload);
+    out.resize(start + record_size(payload.len()), 0);
+    frame(out.get_mut(start..).unwrap_or_default(), kind, payload.len(), chain, place)
+}
+
+/// Appends the stub that stands for a record whose payload is gone. It keeps the record's checksum `crc`, so that the
+/// chain still holds.
+pub(crate) fn push_erased(out: &mut Vec<u8>, kind: u8, crc: u32, prev: u32, place: u32) {
+    let mut header = [0; RECORD_LEN];
+    put(&mut header, 0, &crc.to_le_bytes());
+    put(&mut header, 4, &prev.to_le_bytes());
+    put(&mut header, 8, &4u32.to_le_bytes());
+    put(&mut header, 12, &[kind, FLAG_ERASED]);
+    let check = crc32c(&header) ^ place;
+    out.extend_from_slice(&header);
+    out.extend_from_slice(&check.to_le_bytes());
+    out.resize(out.len().next_multiple_of(ALIGN), 0);
+}
+
+pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(target) = bytes.get_mut(at..at + value.len()) {
+        target.copy_from_slice(value);
+    }
+}
+
+/// What a commit record says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// The seq of its first entry (or of the next entry, if it has none).
+    pub(crate) first: u64,
+    /// How many entries and tombstones it has.
+    pub(crate) count: u32,
+    /// Bytes of the records that belong to it.
+    pub(crate) body: u32,
+    /// Entries below this seq were on the disk when it was written.
+    pub(crate) watermark: u64,
+    /// Bytes of this segment below this offset were on the disk when it was written.
+    pub(crate) synced: u64,
+    /// When, in microseconds since 1970.
+    pub(crate) time_us: i64,
+    /// Which opening of the log wrote it: random.
+    pub(crate) epoch: u64,
+}
+
+impl Commit {
+    pub(crate) fn encode(&self) -> [u8; COMMIT_LEN] {
+        let mut out = [0; COMMIT_LEN];
+        put(&mut out, 0, &self.first.to_le_bytes());
+        put(&mut out, 8, &self.count.to_le_bytes());
+        put(&mut out, 12, &self.body.to_le_bytes());
+        put(&mut out, 16, &self.watermark.to_le_bytes());
+        put(&mut out, 24, &self.synced.to_le_bytes());
+        put(&mut out, 32, &self.time_us.to_le_bytes());
+        put(&mut out, 40, &self.epoch.to_le_bytes());
+        out
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
+        let bytes: &[u8; COMMIT_LEN] = payload.try_into().ok()?;
+        Some(Self {
+            first: u64_at(bytes, 0),
+            count: u32_at(bytes, 8),
+            body: u32_at(bytes, 12),
+            watermark: u64_at(bytes, 16),
+            synced: u64_at(bytes, 24),
+            time_us: u64_at(bytes, 32) as i64,
+            epoch: u64_at(bytes, 40),
+        })
+    }
+
+    /// The commit at the start of `bytes`, if one that belongs to this log is there, and its chain link. Used to look
+    /// for commits behind damage, where no chain leads; its checksum is mixed with the first seq that it names itself.
+    pub(crate) fn sniff(bytes: &[u8], id: LogId) -> Option<(Self, u32)> {
+        if u32_at(bytes, 8) != COMMIT_LEN as u32 || bytes.get(12).copied()? != kind::COMMIT {
+            return None;
+        }
+        let record = Record::parse(bytes, id.place(u64_at(bytes, RECORD_LEN))).ok()?;
+        Some((Self::decode(record.payload)?, record.prev))
+    }
+}
+
+/// The end of a sealed segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    /// The seq of the segment's first entry.
+    pub(crate) first: u64,
+    /// How many seqs it holds.
+    pub(crate) count: u64,
+    /// Where its index record begins, and its commits end.
+    pub(crate) index_offset: u64,
+    /// Checksum of the index record: what the next segment's header repeats.
+    pub(crate) chain: u32,
+}
+
+impl Trailer {
+    pub(crate) fn encode(&self) -> [u8; TRAILER_LEN] {
+        let mut out = Vec::with_capacity(TRAILER_LEN);
+        out.extend_from_slice(&TRAILER_MAGIC);
+        out.extend_from_slice(&self.first.to_le_bytes());
+        out.extend_from_slice(&self.count.to_le_bytes());
+        out.extend_from_slice(&self.index_offset.to_le_bytes());
+        out.extend_from_slice(&self.chain.to_le_bytes());
+        seal(out)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let bytes = unseal::<TRAILER_LEN>(bytes, &TRAILER_MAGIC, "not the end of a sealed segment")?;
+        Ok(Self {
+            first: u64_at(bytes, 8),
+            count: u64_at(bytes, 16),
+            index_offset: u64_at(bytes, 24),
+            chain: u32_at(bytes, 32),
+        })
+    }
+}
+
+/// What the `head` file says: how far the log goes, for readers in other processes and as a witness at the next open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadPage {
+    pub(crate) id: LogId,
+    /// Which opening of the log wrote it.
+    pub(crate) epoch: u64,
+    /// Readers may see entries below this seq.
+    pub(crate) visible: u64,
+    /// Entries below this seq are on the disk.
+    pub(crate) watermark: u64,
+    /// The segment that is appended to.
+    pub(crate) ordinal: u64,
+    /// Its bytes below this offset are on the disk.
+    pub(crate) synced: u64,
+    /// The log was closed: nothing comes after `synced`.
+    pub(crate) clean: bool,
+}
+
+impl HeadPage {
+    pub(crate) fn encode(&self) -> [u8; HEAD_LEN] {
+        let mut out = Vec::with_capacity(HEAD_LEN);
+        out.extend_from_slice(&HEAD_MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&u32::from(self.clean).to_le_bytes());
+        out.extend_from_slice(&self.id.0);
+        out.extend_from_slice(&self.epoch.to_le_bytes());
+        out.extend_from_slice(&self.visible.to_le_bytes());
+        out.extend_from_slice(&self.watermark.to_le_bytes());
+        out.extend_from_slice(&self.ordinal.to_le_bytes());
+        out.extend_from_slice(&self.synced.to_le_bytes());
+        seal(out)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let bytes = unseal::<HEAD_LEN>(bytes, &HEAD_MAGIC, "not a head page")?;
+        Ok(Self {
+            id: LogId(field(bytes, 16).unwrap_or_default()),
+            epoch: u64_at(bytes, 32),
+            visible: u64_at(bytes, 40),
+            watermark: u64_at(bytes, 48),
+            ordinal: u64_at(bytes, 56),
+            synced: u64_at(bytes, 64),
+            clean: u32_at(bytes, 12) & 1 != 0,
+        })
+    }
+}
+
+/// The name of a segment's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SegmentName {
+    pub(crate) ordinal: u64,
+    pub(crate) first: u64,
+    pub(crate) generation: u32,
+}
+
+impl SegmentName {
+    pub(crate) fn file_name(&self) -> String {
+        format!("{:010}-{:020}-{:04}.seg", self.ordinal, self.first, self.generation)
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(".seg")?.split('-');
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        let parsed = Self { ordinal: number()?, first: number()?, generation: number()?.try_into().ok()? };
+        // One spelling only: what does not read back the same is somebody else's file.
+        (parsed.file_name() == name).then_some(parsed)
+    }
+}
+
+/// The newest entry below `next`.
+pub(crate) fn head_of(next: u64) -> Option<Seq> {
+    next.checked_sub(1).map(Seq::new)
+}

@@ -1,0 +1,155 @@
+//! [`Group`], the requests that go into one commit, and the bytes of that commit.
+
+use super::{
+    format::{COMMIT_LEN, Commit, LogId, frame, kind, push_record, record_size},
+    note::encode_note,
+    queue::Request,
+    walk::Position,
+};
+use crate::{
+    Seq,
+    log::{Batch, Note, chunk::encode_targets},
+};
+
+/// Batches of at least this many bytes are written from where they are; smaller ones are gathered, since a call costs
+/// more than the copy.
+const COPY_BELOW: usize = 64 << 10;
+
+/// So many targets go into one tombstone.
+const TARGETS: usize = 1 << 16;
+
+/// Requests that go into one commit.
+#[derive(Default)]
+pub(crate) struct Group {
+    /// What was asked, without what was asked of it: the batch is in `parts`.
+    pub(crate) requests: Vec<Request>,
+    /// The first seq and the number of entries of each append, in order.
+    pub(crate) names: Vec<(u64, u64)>,
+    parts: Vec<Part>,
+    /// Entries and tombstones so far.
+    count: u64,
+    /// Bytes of records so far.
+    size: usize,
+    /// Somebody waits for the disk.
+    pub(crate) durable: bool,
+    /// It deletes something.
+    pub(crate) deletes: bool,
+}
+
+enum Part {
+    Entries { buffer: Vec<u8>, ranges: Vec<(usize, usize)> },
+    Tombstone(Vec<Seq>),
+    Note(Note),
+}
+
+/// A group as bytes.
+pub(crate) struct Encoded {
+    /// To be written one behind the other.
+    pub(crate) pieces: Vec<Vec<u8>>,
+    /// Where each entry begins.
+    pub(crate) offsets: Vec<u64>,
+    pub(crate) tombstones: Vec<(u64, Vec<Seq>)>,
+    pub(crate) notes: Vec<Note>,
+    /// Behind it.
+    pub(crate) after: Position,
+}
+
+impl Group {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Whether it has anything to write.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Bytes that the commit takes.
+    pub(crate) fn size(&self) -> usize {
+        record_size(COMMIT_LEN) + self.size
+    }
+
+    /// Adds a batch whose first entry gets the seq `first`.
+    pub(crate) fn add_batch(&mut self, first: u64, mut batch: Batch) {
+        let note = batch.note.take();
+        self.names.push((first, batch.len() as u64));
+        self.count += batch.len() as u64;
+        self.size += batch.buffer_len();
+        if !batch.is_empty() {
+            let (buffer, ranges) = batch.into_parts();
+            self.parts.push(Part::Entries { buffer, ranges });
+        }
+        if let Some(note) = note {
+            self.size += record_size(2 + note.name.len() + 8 + note.proof.len());
+            self.parts.push(Part::Note(note));
+        }
+    }
+
+    pub(crate) fn add_deletions(&mut self, targets: &[Seq]) {
+        for targets in targets.chunks(TARGETS) {
+            self.count += 1;
+            self.size += record_size(targets.len() * 8);
+            self.parts.push(Part::Tombstone(targets.to_vec()));
+        }
+        self.deletes = true;
+    }
+
+    /// Frames everything: links each record to the one before and seals it with its checksum.
+    pub(crate) fn encode(&mut self, at: Position, id: LogId, stamp: Commit) -> Encoded {
+        let commit = Commit { first: at.next, count: self.count as u32, body: self.size as u32, ..stamp };
+        let mut gathered = Vec::with_capacity(self.size().min(2 * COPY_BELOW));
+        let mut chain = push_record(&mut gathered, kind::COMMIT, &commit.encode(), at.chain, id.place(at.next));
+        let mut out = Encoded {
+            pieces: Vec::new(),
+            offsets: Vec::with_capacity(self.count as usize),
+            tombstones: Vec::new(),
+            notes: Vec::new(),
+            after: at,
+        };
+        let mut number = at.next;
+        let mut written = at.offset;
+        for part in std::mem::take(&mut self.parts) {
+            match part {
+                Part::Entries { mut buffer, ranges } => {
+                    let base = written + gathered.len() as u64;
+                    for (start, len) in ranges {
+                        let start = start - Batch::ROOM;
+                        out.offsets.push(base + start as u64);
+                        let record = buffer.get_mut(start..).unwrap_or_default();
+                        chain = frame(record, kind::ENTRY, len, chain, id.place(number));
+                        number += 1;
+                    }
+                    if buffer.len() < COPY_BELOW {
+                        gathered.extend_from_slice(&buffer);
+                    } else {
+                        written = base + buffer.len() as u64;
+                        out.pieces.push(std::mem::take(&mut gathered));
+                        out.pieces.push(buffer);
+                    }
+                }
+                Part::Tombstone(targets) => {
+                    out.offsets.push(written + gathered.len() as u64);
+                    let mut payload = Vec::with_capacity(targets.len() * 8);
+                    encode_targets(&targets, &mut payload);
+                    chain = push_record(&mut gathered, kind::TOMBSTONE, &payload, chain, id.place(number));
+                    out.tombstones.push((number, targets));
+                    number += 1;
+                }
+                Part::Note(note) => {
+                    let mut payload = Vec::new();
+                    encode_note(&note, &mut payload);
+                    chain = push_record(&mut gathered, kind::NOTE, &payload, chain, id.place(number));
+                    out.notes.push(note);
+                }
+            }
+        }
+        written += gathered.len() as u64;
+        out.pieces.push(gathered);
+        out.after = Position { offset: written, chain, next: number };
+        out
+    }
+}

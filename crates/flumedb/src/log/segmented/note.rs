@@ -1,0 +1,79 @@
+//! The payloads of note records and of the carry record: what is known of the log besides its entries.
+
+use std::collections::BTreeMap;
+
+use super::format::{u16_at, u64_at};
+use crate::{Seq, log::Note};
+
+/// Longest name of a note, in bytes.
+pub(crate) const MAX_NAME: usize = 1 << 10;
+/// Longest proof of a note, in bytes.
+pub(crate) const MAX_PROOF: usize = 1 << 16;
+
+pub(crate) fn encode_note(note: &Note, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(note.name.len() as u16).to_le_bytes());
+    out.extend_from_slice(note.name.as_bytes());
+    out.extend_from_slice(&note.position.to_le_bytes());
+    out.extend_from_slice(&note.proof);
+}
+
+pub(crate) fn decode_note(payload: &[u8]) -> Option<Note> {
+    let len = usize::from(u16_at(payload, 0));
+    let name = std::str::from_utf8(payload.get(2..2 + len)?).ok()?.to_owned();
+    let rest = payload.get(2 + len..)?;
+    let proof = rest.get(8..)?.to_vec();
+    Some(Note { name, position: u64_at(rest, 0), proof })
+}
+
+/// Which entries are deleted, and by which tombstone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deletions {
+    by_target: BTreeMap<u64, u64>,
+    /// Tombstones in the whole log.
+    tombstones: u64,
+}
+
+impl Deletions {
+    pub(crate) fn insert(&mut self, tombstone: u64, targets: impl Iterator<Item = Seq>) {
+        self.tombstones += 1;
+        for target in targets {
+            self.by_target.entry(target.get()).or_insert(tombstone);
+        }
+    }
+
+    pub(crate) fn contains(&self, seq: u64) -> bool {
+        self.by_target.contains_key(&seq)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.by_target.len() as u64
+    }
+
+    pub(crate) fn tombstones(&self) -> u64 {
+        self.tombstones
+    }
+
+    /// Every target in `from..to`, ascending.
+    pub(crate) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = u64> {
+        self.by_target.range(from..to.max(from)).map(|(&target, _)| target)
+    }
+
+    /// The payload of a carry record: the number of tombstones, then pairs of target and tombstone.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(8 + self.by_target.len() * 16);
+        out.extend_from_slice(&self.tombstones.to_le_bytes());
+        for (target, tombstone) in &self.by_target {
+            out.extend_from_slice(&target.to_le_bytes());
+            out.extend_from_slice(&tombstone.to_le_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Self {
+        let pairs = payload.get(8..).unwrap_or_default().as_chunks::<16>().0;
+        Self {
+            tombstones: u64_at(payload, 0),
+            by_target: pairs.iter().map(|pair| (u64_at(pair, 0), u64_at(pair, 8))).collect(),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Opening a log to write: what the last run left, what of it can be trusted, what must be cut.
+//!
+//! Only the chain of checksums is accepted. Where it breaks, witnesses decide: below the newest witness (the head page,
+//! or the watermark in any later commit) a break is damage, and nothing is changed; above it the rest is what a crash
+//! tore, and is cut and reported.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    active::Active,
+    directory::{self, HeadFile},
+    format::{HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
+    replay::Replay,
+    segment::{Segment, check_header, fault_error, read_exactly, read_trailer},
+    settings::LogSettings,
+    shared::Shared,
+    walk::{Position, Stop, find_commit},
+};
+use crate::{
+    Damage, Env, Error, ErrorKind, Result,
+    env::{File, OpenMode, Storage},
+    log::Recovery,
+};
+
+/// A log that is ready to be written to.
+pub(crate) struct Opened {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) active: Active,
+    pub(crate) head: HeadFile,
+    pub(crate) epoch: u64,
+    pub(crate) recovery: Option<Recovery>,
+    /// The last run closed it, so there is nothing that a first commit could vouch for.
+    pub(crate) clean: bool,
+}
+
+/// Opens the log in `dir`, or makes one. The directory's lock is held.
+pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
+    let storage = &*env.storage;
+    let mut names = directory::list_segments(storage, dir)?;
+    let page = HeadFile::read(storage, dir)?;
+    if let (Some(page), true) = (page, names.is_empty()) {
+        let reason = format!("its segments are gone, of which {} entries were on the disk", page.watermark);
+        return Err(Error::corrupt(Damage::new(HeadFile::path(dir), 0, 0, reason)));
+    }
+    let mut sealed_before = false;
+    while let Some(&name) = names.last() {
+        let path = dir.join(name.file_name());
+        let file = storage.open(&path, OpenMode::Write).map_err(|error| Error::io("open", &path, error))?;
+        match check_header(&*file, &path, name, None) {
+            Ok(header) => {
+                let last = Last { env, dir, settings, name, file, header, names, page, sealed_before };
+                return last.open();
+            }
+            // A segment that was being made when the power went: nothing was ever in it, and nothing witnesses it.
+            Err(error)
+                if error.kind() == ErrorKind::Corrupt
+                    && page.is_none_or(|page| page.ordinal < name.ordinal)
+                    && is_unborn(storage, dir, &names, page, &*file) =>
+            {
+                storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+                storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
+                names.pop();
+                sealed_before = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    create(env, dir)
+}
+
+/// Whether nothing was ever acknowledged from a segment whose header is not whole: a commit that was says how much of
+/// the segment was on the disk before it, the first one that is written with the header does not.
+fn is_unborn(
+    storage: &dyn Storage,
+    dir: &Path,
+    names: &[SegmentName],
+    page: Option<HeadPage>,
+    file: &dyn File,
+) -> bool {
+    let id = page.map(|page| page.id).or_else(|| {
+        let before = names.len().checked_sub(2).and_then(|index| names.get(index))?;
+        let path = dir.join(before.file_name());
+        let file = storage.open(&path, OpenMode::Read).ok()?;
+        Some(check_header(&*file, &path, *before, None).ok()?.id)
+    });
+    let Ok(bytes) = file.len().and_then(|len| file.read(0, len as usize)) else { return false };
+    match id {
+        Some(id) => find_commit(&bytes, id, 0, |commit| commit.synced > 0).is_none(),
+        None => bytes.iter().skip(HEADER_LEN).all(|&byte| byte == 0),
+    }
+}
+
+fn draw_u64(env: &Env, dir: &Path) -> Result<u64> {
+    let mut bytes = [0; 8];
+    env.random.fill(&mut bytes).map_err(|error| Error::io("get randomness for", dir, error))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn create(env: &Env, dir: &Path) -> Result<Opened> {
+    let mut id = LogId([0; 16]);
+    env.random.fill(&mut id.0).map_err(|error| Error::io("get randomness for", dir, error))?;
+    let epoch = draw_u64(env, dir)?;
+    let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), id));
+    let active = Active::create(&shared, 0, 0, 0, epoch)?;
+    shared.table.push_active(active.segment.clone());
+    let head = HeadFile::create(&*env.storage, dir)?;
+    let synced = active.synced;
+    head.write(&HeadPage { id, epoch, visible: 0, watermark: 0, ordinal: 0, synced, clean: false })?;
+    head.sync()?;
+    sync_dirs(&*env.storage, dir)?;
+    Ok(Opened { shared, active, head, epoch, recovery: None, clean: true })
+}
+
+/// Makes the directory's names durable, and the directory's own.
+fn sync_dirs(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for dir in [Some(dir), dir.parent().filter(|parent| !parent.as_os_str().is_empty())].into_iter().flatten() {
+        storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
+    }
+    Ok(())
+}
+
+/// The last segment that there is, and what is known of it before it is read.
+struct Last<'a> {
+    env: &'a Env,
+    dir: &'a Path,
+    settings: &'a LogSettings,
+    name: SegmentName,
+    file: Arc<dyn File>,
+    header: SegmentHeader,
+    names: Vec<SegmentName>,
+    page: Option<HeadPage>,
+    /// A segment was begun after it, so it had been sealed.
+    sealed_before: bool,
+}
+
+impl Last<'_> {
+    fn open(self) -> Result<Opened> {
+        let path = self.dir.join(self.name.file_name());
+        let id = self.header.id;
+        if self.page.is_some_and(|page| page.id != id) {
+            let damage = Damage::new(HeadFile::path(self.dir), 16, 16, "it belongs to another log");
+            return Err(Error::corrupt(damage));
+        }
+        self.check_link()?;
+
+        let len = self.file.len().map_err(|error| Error::io("read", &path, error))?;
+        let bytes = read_exactly(&*self.file, &path, 0, len as usize)?;
+        let header = bytes.get(..HEADER_LEN).unwrap_or_default();
+        let mut replay = Replay::new(Position::start(header, self.name.first));
+        replay.run(&bytes, id, u64::MAX);
+        let at = replay.position;
+
+        let sealed = match replay.stop {
+            Stop::Index { chain, end } => {
+                let trailer = bytes.get(end as usize..).and_then(|rest| Trailer::decode(rest).ok());
+                trailer.is_some_and(|trailer| trailer.chain == chain && len == end + TRAILER_LEN as u64)
+            }
+            _ => false,
+        };
+        if !sealed {
+            self.check_witnesses(&replay, &bytes, &path)?;
+        }
+        let clean =
+            self.page.is_some_and(|page| page.clean && page.ordinal == self.name.ordinal && page.synced == at.offset);
+        let recovery = if sealed || (clean && len == at.offset) { None } else { self.cut(&replay, &bytes, &path)? };
+
+        let epoch = draw_u64(self.env, self.dir)?;
+        let shared = Arc::new(Shared::new(self.env.clone(), self.dir.to_owned(), id));
+        for pair in self.names.windows(2) {
+            if let [name, next] = pair {
+                shared.table.push_sealed(*name, next.first - name.first);
+            }
+        }
+        let next = at.next;
+        shared.carry(replay.deletions);
+        shared.set_durable(next);
+        shared.publish(next, Vec::new(), replay.notes.into_values().collect());
+        let active = match replay.stop {
+            Stop::Index { chain, .. } if sealed => {
+                shared.table.push_sealed(self.name, next - self.name.first);
+                Active::create(&shared, self.name.ordinal + 1, next, chain, epoch)?
+            }
+            _ => {
+                let segment = Segment::active(self.name, path, self.file, id, at.offset);
+                segment.extend(replay.offsets, at.offset);
+                Active::found(Arc::new(segment), at)
+            }
+        };
+        shared.table.push_active(active.segment.clone());
+        let head = HeadFile::create(&*self.env.storage, self.dir)?;
+        sync_dirs(&*self.env.storage, self.dir)?;
+        Ok(Opened { shared, active, head, epoch, recovery, clean })
+    }
+
+    /// The last segment must begin where the one before it ends.
+    fn check_link(&self) -> Result<()> {
+        let Some(before) = self.names.len().checked_sub(2).and_then(|index| self.names.get(index)) else {
+            return Ok(());
+        };
+        let path = self.dir.join(before.file_name());
+        let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
+        let trailer = read_trailer(&*file, &path)?;
+        if trailer.chain != self.header.chain || trailer.first + trailer.count != self.name.first {
+            let reason = format!("it does not lead to segment {}", self.name.ordinal);
+            return Err(Error::corrupt(Damage::new(&path, trailer.index_offset, TRAILER_LEN as u64, reason)));
+        }
+        Ok(())
+    }
+
+    /// What follows the last whole commit may be cut only if nobody vouches for it.
+    fn check_witnesses(&self, replay: &Replay, bytes: &[u8], path: &Path) -> Result<()> {
+        let at = replay.position.offset;
+        let head = self.page.map_or(0, |page| match page.ordinal.cmp(&self.name.ordinal) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Equal => page.synced,
+            std::cmp::Ordering::Greater => u64::MAX,
+        });
+        let later = find_commit(bytes, self.header.id, at, |commit| commit.synced > at);
+        if head <= at && later.is_none() && !self.sealed_before {
+            return match replay.stop {
+                // Whole, and in its place, but nothing that this version can read: that is no torn tail.
+                Stop::Bad { offset, fault: fault @ super::format::Fault::Newer(..) } => {
+                    Err(fault_error(path, offset, fault))
+                }
+                _ => Ok(()),
+            };
+        }
+        match replay.stop {
+            Stop::Bad { offset, fault } => {
+                let end = later.map_or(bytes.len() as u64, |(_, position)| position.offset).max(offset);
+                let super::format::Fault::Bad(reason) = fault else { return Err(fault_error(path, offset, fault)) };
+                Err(Error::corrupt(Damage::new(path, offset, end - offset, reason)))
+            }
+            Stop::End | Stop::Index { .. } => {
+                let missing = if head == u64::MAX || self.sealed_before { 0 } else { head - at };
+                let reason = "entries that were acknowledged are gone";
+                Err(Error::corrupt(Damage::new(path, at, missing, reason)))
+            }
+        }
+    }
+
+    /// Cuts what follows the last whole commit, and writes anew what nobody vouches for: after an unclean stop, that
+    /// bytes can be read is no proof that they are on the disk.
+    fn cut(&self, replay: &Replay, bytes: &bytes::Bytes, path: &Path) -> Result<Option<Recovery>> {
+        let at = replay.position.offset;
+        let tail = bytes.slice((at as usize).min(bytes.len())..);
+        let dropped = tail.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let storage = &*self.env.storage;
+        let recovery = if dropped > 0 {
+            let torn = tail.slice(..dropped);
+            Some(Recovery {
+                kept_to: head_of(replay.position.next),
+                file: path.to_owned(),
+                offset: at,
+                dropped_bytes: dropped as u64,
+                kept_in: directory::keep_torn(storage, self.dir, self.name, at, &torn, self.settings)?,
+            })
+        } else {
+            None
+        };
+        let vouched = self.page.filter(|page| page.ordinal == self.name.ordinal).map_or(0, |page| page.synced);
+        let from = vouched.max(replay.synced).min(at);
+        let again = bytes.get(from as usize..at as usize).unwrap_or_default().to_vec();
+        let written = (|| {
+            self.file.write_all(from, &again)?;
+            self.file.set_len(at)?;
+            self.file.sync()
+        })();
+        written.map_err(|error| Error::io("write", path, error))?;
+        Ok(recovery)
+    }
+}

@@ -1,0 +1,104 @@
+//! [`Table`], the segments of a log in order, opened when first read.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use super::{
+    format::{LogId, SegmentName},
+    segment::Segment,
+};
+use crate::{Result, env::Storage};
+
+/// Sealed segments that are kept open, so that a long log does not use up the process's file descriptors.
+const MAX_OPEN: usize = 128;
+
+/// The segments of a log. Shared by the writer, which adds to it, and all readers.
+pub(crate) struct Table {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    id: LogId,
+    list: RwLock<Vec<Arc<Listed>>>,
+    /// Sealed segments that are open, in the order of opening.
+    open: Mutex<VecDeque<Arc<Listed>>>,
+}
+
+/// A segment that may or may not be open.
+struct Listed {
+    name: SegmentName,
+    /// How many seqs it holds, if it is sealed.
+    count: Option<u64>,
+    segment: RwLock<Option<Arc<Segment>>>,
+}
+
+impl Table {
+    pub(crate) fn new(storage: Arc<dyn Storage>, dir: &Path, id: LogId) -> Self {
+        Self { storage, dir: dir.to_owned(), id, list: RwLock::default(), open: Mutex::default() }
+    }
+
+    /// Adds a segment behind the last.
+    pub(crate) fn push_sealed(&self, name: SegmentName, count: u64) {
+        self.push(Listed { name, count: Some(count), segment: RwLock::default() });
+    }
+
+    /// Adds the segment that is appended to.
+    pub(crate) fn push_active(&self, segment: Arc<Segment>) {
+        self.push(Listed { name: segment.name, count: None, segment: RwLock::new(Some(segment)) });
+    }
+
+    /// The last segment, which was active, is sealed now: from here on it is read as it is on the disk.
+    pub(crate) fn seal_last(&self, count: u64) {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = list.last_mut() {
+            *last = Arc::new(Listed { name: last.name, count: Some(count), segment: RwLock::default() });
+        }
+    }
+
+    fn push(&self, listed: Listed) {
+        self.list.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(listed));
+    }
+
+    /// The names of all segments.
+    pub(crate) fn names(&self) -> Vec<SegmentName> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).iter().map(|listed| listed.name).collect()
+    }
+
+    /// The segment in which `seq` lies, or would, and the number behind its last if it is sealed.
+    pub(crate) fn find(&self, seq: u64) -> Result<Option<Arc<Segment>>> {
+        let listed = {
+            let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+            // A segment without entries has the same first as the one after it; the later one is meant.
+            let behind = list.partition_point(|listed| listed.name.first <= seq);
+            match behind.checked_sub(1).and_then(|index| list.get(index)) {
+                Some(listed) => listed.clone(),
+                None => return Ok(None),
+            }
+        };
+        self.segment(&listed).map(Some)
+    }
+
+    fn segment(&self, listed: &Arc<Listed>) -> Result<Arc<Segment>> {
+        if let Some(segment) = &*listed.segment.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(segment.clone());
+        }
+        let mut slot = listed.segment.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(segment) = &*slot {
+            return Ok(segment.clone());
+        }
+        let count = listed.count.unwrap_or(0);
+        let segment = Arc::new(Segment::sealed(&*self.storage, &self.dir, listed.name, self.id, count)?);
+        *slot = Some(segment.clone());
+        drop(slot);
+        let oldest = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.push_back(listed.clone());
+            if open.len() > MAX_OPEN { open.pop_front() } else { None }
+        };
+        if let Some(oldest) = oldest {
+            *oldest.segment.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(segment)
+    }
+}

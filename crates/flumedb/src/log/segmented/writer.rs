@@ -1,0 +1,409 @@
+//! [`Writer`], the one task that writes to a log: it takes what waits, makes one commit of it, syncs if somebody waits
+//! for that, lets readers see it, and answers.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use super::{
+    active::{Active, fatal},
+    directory::HeadFile,
+    format::{Commit, HeadPage, LogId},
+    group::Group,
+    queue::{Queue, Request},
+    recovery::Opened,
+    settings::{Durability, LogSettings},
+    shared::Shared,
+};
+use crate::{
+    Error, ErrorKind, Result, Seq, Span,
+    env::{Step, Task},
+    log::{
+        Batch, Condition, ReadRequest, SlotKind,
+        memory::{check_head, conflicting, not_found, past_limit},
+    },
+};
+
+/// A commit takes no more requests once it has this many bytes.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// After so long without a request the writer settles: syncs what nobody waited for, and vouches for what it synced.
+const IDLE: Duration = Duration::from_millis(20);
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    settings: LogSettings,
+    head: HeadFile,
+    active: Active,
+    /// The segment is sealed, but the next could not be made yet; this is the chain value that it begins with.
+    sealed: Option<u32>,
+    epoch: u64,
+    waiting: VecDeque<Request>,
+    /// When the first commit was made that is not synced.
+    unsynced_since: Option<Duration>,
+    /// Bytes that a commit vouches for.
+    vouched: u64,
+    /// When it last had something to do.
+    busy_until: Duration,
+}
+
+impl Writer {
+    pub(crate) fn new(opened: Opened, queue: Arc<Queue>, settings: LogSettings) -> (Self, Arc<Shared>) {
+        let Opened { shared, active, head, epoch, clean, .. } = opened;
+        let vouched = if clean { active.synced } else { 0 };
+        let writer = Self {
+            shared: shared.clone(),
+            queue,
+            settings,
+            head,
+            active,
+            sealed: None,
+            epoch,
+            waiting: VecDeque::new(),
+            unsynced_since: None,
+            vouched,
+            busy_until: Duration::ZERO,
+        };
+        (writer, shared)
+    }
+
+    /// Says that the log is open and how far it goes.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        self.write_head(false)
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.env.clock.monotonic()
+    }
+
+    /// Makes the longest commit that the waiting requests allow.
+    fn commit_waiting(&mut self) {
+        let mut group = Group::default();
+        while let Some(request) = self.waiting.pop_front() {
+            if let Some(request) = self.admit(request, &mut group) {
+                self.waiting.push_front(request);
+                break;
+            }
+            if group.size() >= GROUP_BYTES {
+                break;
+            }
+        }
+        if !group.is_empty() {
+            self.commit(group);
+        }
+    }
+
+    /// Takes a request into the group, or answers it, or gives it back: it must wait until the group is written.
+    fn admit(&mut self, request: Request, group: &mut Group) -> Option<Request> {
+        let next = self.active.at.next + group.count();
+        match request {
+            Request::Append { mut batch, reply, permit } => {
+                if let Some(Condition::NoneAfter { .. }) = &batch.condition
+                    && group.count() > 0
+                {
+                    return Some(Request::Append { batch, reply, permit });
+                }
+                if !group.is_empty() && group.size() + batch.buffer_len() > GROUP_BYTES {
+                    return Some(Request::Append { batch, reply, permit });
+                }
+                let holds = batch.condition.take().map_or(Ok(()), |condition| self.test(&condition, next));
+                if let Err(error) = holds {
+                    drop(reply.send(Err(error)));
+                    return None;
+                }
+                group.durable |= self.settings.durability == Durability::EveryCommit && !batch.buffered;
+                group.add_batch(next, batch);
+                group.requests.push(Request::Append { batch: Batch::new(), reply, permit });
+                None
+            }
+            Request::Delete { targets, reply } => {
+                if group.count() > 0 {
+                    return Some(Request::Delete { targets, reply });
+                }
+                match self.deletable(&targets) {
+                    Ok(targets) => {
+                        group.durable |= self.settings.durability == Durability::EveryCommit;
+                        group.add_deletions(&targets);
+                        group.requests.push(Request::Delete { targets, reply });
+                    }
+                    Err(error) => drop(reply.send(Err(error))),
+                }
+                None
+            }
+            Request::Sync { reply } => {
+                group.durable = true;
+                group.requests.push(Request::Sync { reply });
+                None
+            }
+            close @ Request::Close { .. } if !group.is_empty() => Some(close),
+            Request::Close { reply } => {
+                drop(reply.send(self.finish()));
+                self.queue.close(Error::closed());
+                None
+            }
+        }
+    }
+
+    fn test(&self, condition: &Condition, next: u64) -> Result<()> {
+        let (after, matches, limit) = match condition {
+            Condition::Head(expected) => return check_head(*expected, super::format::head_of(next)),
+            Condition::NoneAfter { after, matches, limit } => (after, matches, *limit),
+        };
+        let mut from = after.map_or(0, |seq| seq.get().saturating_add(1));
+        if next.saturating_sub(from) > limit {
+            return Err(past_limit(limit));
+        }
+        while from < next {
+            let chunk = self.shared.read(ReadRequest::forwards(Span { from, to: next }))?;
+            for slot in chunk.slots.iter().filter(|slot| slot.kind == SlotKind::Entry) {
+                if matches(&chunk.payload_bytes(slot)).map_err(|error| error.at(slot.seq))? {
+                    return Err(conflicting(slot.seq));
+                }
+            }
+            from = chunk.covered.to.max(from + 1);
+        }
+        Ok(())
+    }
+
+    /// Those of the targets that are not deleted yet, ascending; an error if one is no entry.
+    fn deletable(&self, targets: &[Seq]) -> Result<Vec<Seq>> {
+        let mut wanted = targets.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut left = Vec::with_capacity(wanted.len());
+        for seq in wanted {
+            match self.shared.get(seq) {
+                Ok(_) => left.push(seq),
+                Err(error) if error.kind() == ErrorKind::Deleted => {}
+                // What is damaged may well be deleted.
+                Err(error) if error.kind() == ErrorKind::Corrupt => left.push(seq),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(seq)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(left)
+    }
+
+    fn commit(&mut self, mut group: Group) {
+        if let Some(error) = self.shared.failure().cloned() {
+            group.requests.into_iter().for_each(|request| request.fail(&error));
+            return;
+        }
+        match self.write(&mut group) {
+            Ok(()) => self.answer(group),
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                // Nothing was acknowledged and nothing is unknown, if the disk is as it was before.
+                let error = match self.take_back() {
+                    Ok(()) => error,
+                    Err(worse) => self.shared.poison(&worse),
+                };
+                group.requests.into_iter().for_each(|request| request.fail(&error));
+            }
+            Err(error) => {
+                let error = self.shared.poison(&error);
+                group.requests.into_iter().for_each(|request| request.fail(&error));
+            }
+        }
+    }
+
+    fn write(&mut self, group: &mut Group) -> Result<()> {
+        if group.has_records() {
+            let size = group.size() as u64;
+            let full = self.active.at.offset + size > self.settings.segment_bytes.max(LogSettings::MIN_SEGMENT);
+            if self.sealed.is_some() || (full && self.active.segment.count() > 0) {
+                self.roll()?;
+            }
+            let encoded = group.encode(self.active.at, self.shared.id, self.stamp());
+            self.active.write(&encoded.pieces)?;
+            self.active.at = encoded.after;
+            self.active.segment.extend(encoded.offsets, encoded.after.offset);
+            self.vouched = self.vouched.max(self.active.synced);
+            let now = self.now();
+            self.unsynced_since.get_or_insert(now);
+            if group.durable || self.is_sync_due() {
+                self.sync()?;
+            }
+            self.shared.publish(encoded.after.next, encoded.tombstones, encoded.notes);
+        } else if group.durable {
+            self.sync()?;
+        }
+        self.write_head(false).map_err(fatal)
+    }
+
+    fn answer(&self, group: Group) {
+        let mut names = group.names.into_iter();
+        for request in group.requests {
+            match request {
+                Request::Append { reply, .. } => {
+                    let (first, count) = names.next().unwrap_or_default();
+                    drop(reply.send(Ok((first..first + count).map(Seq::new).collect())));
+                }
+                Request::Delete { reply, .. } | Request::Sync { reply } | Request::Close { reply } => {
+                    drop(reply.send(Ok(())));
+                }
+            }
+        }
+    }
+
+    fn stamp(&self) -> Commit {
+        Commit {
+            watermark: self.shared.durable(),
+            synced: self.active.synced,
+            time_us: self.shared.env.clock.unix_us(),
+            epoch: self.epoch,
+            ..Commit::default()
+        }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        if self.unsynced_since.is_some() {
+            self.active.sync()?;
+            self.unsynced_since = None;
+            self.shared.set_durable(self.active.at.next);
+        }
+        Ok(())
+    }
+
+    fn is_sync_due(&self) -> bool {
+        let Durability::Interval { period, bytes } = self.settings.durability else { return false };
+        let Some(since) = self.unsynced_since else { return false };
+        self.now().saturating_sub(since) >= period || self.active.at.offset - self.active.synced >= bytes
+    }
+
+    /// Ends the active segment and begins the next. May be tried again after it failed for want of space.
+    fn roll(&mut self) -> Result<()> {
+        let chain = match self.sealed {
+            Some(chain) => chain,
+            None => {
+                let (chain, count) = self.active.seal()?;
+                self.unsynced_since = None;
+                self.shared.set_durable(self.active.at.next);
+                self.shared.table.seal_last(count);
+                self.sealed = Some(chain);
+                chain
+            }
+        };
+        let ordinal = self.active.segment.name.ordinal + 1;
+        self.active = Active::create(&self.shared, ordinal, self.active.at.next, chain, self.epoch)?;
+        self.sealed = None;
+        self.vouched = 0;
+        self.shared.table.push_active(self.active.segment.clone());
+        Ok(())
+    }
+
+    /// Leaves nothing of a commit that failed. A segment that is sealed has none.
+    fn take_back(&mut self) -> Result<()> {
+        if self.sealed.is_some() { Ok(()) } else { self.active.take_back() }
+    }
+
+    /// An empty commit, which says how much is on the disk.
+    fn vouch(&mut self) -> Result<()> {
+        if self.sealed.is_some() || self.vouched >= self.active.synced {
+            return Ok(());
+        }
+        let encoded = Group::default().encode(self.active.at, self.shared.id, self.stamp());
+        self.active.write(&encoded.pieces)?;
+        self.vouched = self.active.synced;
+        self.active.at = encoded.after;
+        self.active.segment.extend([], encoded.after.offset);
+        Ok(())
+    }
+
+    fn write_head(&self, clean: bool) -> Result<()> {
+        self.head.write(&HeadPage {
+            id: LogId(self.shared.id.0),
+            epoch: self.epoch,
+            visible: self.active.at.next,
+            watermark: self.shared.durable(),
+            ordinal: self.active.segment.name.ordinal,
+            synced: self.active.synced,
+            clean,
+        })
+    }
+
+    /// Nothing is asked: settle what is open, and say how long to sleep.
+    fn idle(&mut self) -> Step {
+        if self.shared.failure().is_some() {
+            return Step::Wait;
+        }
+        let waits = match (self.settings.durability, self.unsynced_since) {
+            (_, None) => self.vouched < self.active.synced && self.sealed.is_none(),
+            (Durability::System, Some(_)) => return Step::Wait,
+            (Durability::EveryCommit, Some(_)) => true,
+            (Durability::Interval { period, .. }, Some(since)) => {
+                let left = period.saturating_sub(self.now().saturating_sub(since));
+                if !left.is_zero() {
+                    return Step::WaitFor(left);
+                }
+                true
+            }
+        };
+        if !waits {
+            return Step::Wait;
+        }
+        let quiet = self.now().saturating_sub(self.busy_until);
+        if quiet < IDLE {
+            return Step::WaitFor(IDLE - quiet);
+        }
+        let settled = self.sync().and_then(|()| self.vouch()).and_then(|()| self.write_head(false).map_err(fatal));
+        match settled {
+            Ok(()) => Step::Wait,
+            // No room to vouch: nothing is lost by not doing it.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                if let Err(worse) = self.take_back() {
+                    self.shared.poison(&worse);
+                }
+                self.vouched = self.active.synced;
+                Step::Wait
+            }
+            Err(error) => {
+                self.shared.poison(&error);
+                Step::Wait
+            }
+        }
+    }
+
+    /// The end of a log that was not poisoned: all on the disk, vouched for, and nothing behind it.
+    fn finish(&mut self) -> Result<()> {
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
+        let finished = (|| {
+            self.sync()?;
+            if self.sealed.is_none() {
+                // Without room for it the head page alone vouches.
+                match self.vouch() {
+                    Err(error) if error.kind() != ErrorKind::StorageFull => return Err(error),
+                    _ => self.active.trim()?,
+                }
+                self.active.sync()?;
+            }
+            self.write_head(self.sealed.is_none())?;
+            self.head.sync()
+        })();
+        finished.map_err(|error| self.shared.poison(&error))
+    }
+}
+
+impl Task for Writer {
+    fn step(&mut self) -> Step {
+        self.queue.take(&mut self.waiting);
+        if !self.waiting.is_empty() {
+            self.commit_waiting();
+            self.busy_until = self.now();
+            return Step::Again;
+        }
+        if self.queue.is_closed() {
+            return Step::Done;
+        }
+        self.idle()
+    }
+}
+
+impl Drop for Writer {
+    /// Also when the task ends by a panic: nobody is left waiting.
+    fn drop(&mut self) {
+        let error = self.shared.failure().cloned().unwrap_or_else(Error::closed);
+        self.waiting.drain(..).for_each(|request| request.fail(&error));
+        self.queue.close(error);
+    }
+}
