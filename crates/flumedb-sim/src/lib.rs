@@ -38,6 +38,7 @@ mod image;
 mod machine;
 mod random;
 mod threads;
+mod workload;
 
 pub use choices::{Choices, crashes};
 pub use clock::SimClock;
@@ -47,3 +48,4 @@ pub use image::{Image, SECTOR};
 pub use machine::Sim;
 pub use random::SimRandom;
 pub use threads::SimThreads;
+pub use workload::{Contents, DIR, Model, Observer, Op, Script, now};

@@ -20,6 +20,36 @@ const HEAD_FILE: &str = "head";
 const LOCK_FILE: &str = "lock";
 const TORN_DIR: &str = "torn";
 
+/// Makes the directory and those above it where they are not there yet; they are on the disk when this returns, except
+/// for the last, which [`sync`] does.
+pub(crate) fn create(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for dir in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
+        if storage.kind(dir).map_err(|error| Error::io("look at", dir, error))?.is_some() {
+            break;
+        }
+        missing.push(dir);
+    }
+    storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+    for above in missing.iter().skip(1).rev().filter_map(|dir| parent(dir)) {
+        storage.sync_dir(above).map_err(|error| Error::io("sync", above, error))?;
+    }
+    Ok(())
+}
+
+/// Makes the directory's names durable, and the directory's own.
+pub(crate) fn sync(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for dir in [Some(dir), parent(dir)].into_iter().flatten() {
+        storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
+    }
+    Ok(())
+}
+
+/// The directory that `dir` is in.
+fn parent(dir: &Path) -> Option<&Path> {
+    dir.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
 /// Takes the lock that a writer must hold.
 pub(crate) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn crate::env::Lock>> {
     let path = dir.join(LOCK_FILE);

@@ -65,7 +65,6 @@ pub struct SegmentedLog {
     shared: Arc<Shared>,
     access: Access,
     recovery: Option<Recovery>,
-    closed: AtomicBool,
 }
 
 enum Access {
@@ -78,7 +77,7 @@ enum Access {
     Read {
         tail: Arc<Tail>,
         stop: Arc<AtomicBool>,
-        worker: Mutex<Option<Box<dyn Worker>>>,
+        _worker: Box<dyn Worker>,
     },
 }
 
@@ -94,7 +93,7 @@ impl SegmentedLog {
     pub fn open(env: &Env, dir: &Path, settings: LogSettings) -> Result<Self> {
         let mut env = env.clone();
         env.storage = Arc::new(Latched::new(env.storage));
-        env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+        directory::create(&*env.storage, dir)?;
         let lock = directory::lock(&*env.storage, dir)?;
         let opened = recovery::open(&env, dir, &settings)?;
         let recovery = opened.recovery.clone();
@@ -105,7 +104,7 @@ impl SegmentedLog {
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;
         let access = Access::Write { queue, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
-        Ok(Self { shared, access, recovery, closed: AtomicBool::new(false) })
+        Ok(Self { shared, access, recovery })
     }
 
     /// Opens the log in the directory `dir` to read, beside a writer or without one, and follows what a writer in any
@@ -120,8 +119,7 @@ impl SegmentedLog {
         let worker = env.threads.spawn("flume-follower", follower, Arc::new(Signal::new()));
         let worker = worker.map_err(|error| Error::io("follow", dir, error))?;
         let shared = tail.shared().clone();
-        let access = Access::Read { tail, stop, worker: Mutex::new(Some(worker)) };
-        Ok(Self { shared, access, recovery: None, closed: AtomicBool::new(false) })
+        Ok(Self { shared, access: Access::Read { tail, stop, _worker: worker }, recovery: None })
     }
 
     /// Whether there is a log in `dir`.
@@ -132,34 +130,10 @@ impl SegmentedLog {
         directory::is_log(&*env.storage, dir)
     }
 
-    /// The readers' side, unless the log is closed.
-    fn open_shared(&self) -> Result<&Shared> {
-        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(&self.shared) }
-    }
-
     fn queue(&self) -> Result<&Queue> {
         match &self.access {
             Access::Write { queue, .. } => Ok(queue),
             Access::Read { .. } => Err(unsupported("writing: it is open read-only")),
-        }
-    }
-
-    /// Lets go of what a closed log holds, once its thread is done.
-    fn release(&self) {
-        fn take<T: ?Sized>(held: &Mutex<Option<Box<T>>>) {
-            drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
-        }
-        self.closed.store(true, Ordering::Release);
-        match &self.access {
-            Access::Write { worker, lock, .. } => {
-                // The writer first: nothing may be written once the lock is free.
-                take(worker);
-                take(lock);
-            }
-            Access::Read { stop, worker, .. } => {
-                stop.store(true, Ordering::Release);
-                take(worker);
-            }
         }
     }
 
@@ -212,11 +186,11 @@ impl Log for SegmentedLog {
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
-        Box::pin(std::future::ready(self.open_shared().and_then(|shared| shared.read(request))))
+        Box::pin(std::future::ready(self.shared.read(request)))
     }
 
     fn get_now(&self, seq: Seq) -> Option<Result<Bytes>> {
-        Some(self.open_shared().and_then(|shared| shared.get(seq)))
+        Some(self.shared.get(seq))
     }
 
     fn deleted_payload(&self, seq: Seq) -> Option<Bytes> {
@@ -281,26 +255,26 @@ impl Log for SegmentedLog {
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let closed = match &self.access {
-                Access::Write { .. } => self.ask(|reply| Request::Close { reply }).await,
-                Access::Read { .. } => Ok(()),
-            };
-            self.release();
+            let Access::Write { worker, lock, .. } = &self.access else { return Ok(()) };
+            let closed = self.ask(|reply| Request::Close { reply }).await;
+            // The writer first: nothing may be written once the lock is free.
+            drop(worker.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
             closed
         })
-    }
-
-    fn stop(&self) {
-        if let Access::Write { queue, .. } = &self.access {
-            queue.close(Error::closed());
-            queue.signal.raise();
-        }
-        self.release();
     }
 }
 
 impl Drop for SegmentedLog {
     fn drop(&mut self) {
-        self.stop();
+        match &self.access {
+            Access::Write { queue, worker, lock } => {
+                queue.close(Error::closed());
+                queue.signal.raise();
+                drop(worker.lock().unwrap_or_else(PoisonError::into_inner).take());
+                drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+            Access::Read { stop, .. } => stop.store(true, Ordering::Release),
+        }
     }
 }

@@ -107,16 +107,8 @@ fn create(env: &Env, dir: &Path) -> Result<Opened> {
     let synced = active.synced;
     head.write(&HeadPage { id, epoch, visible: 0, watermark: 0, ordinal: 0, synced, clean: false })?;
     head.sync()?;
-    sync_dirs(&*env.storage, dir)?;
+    directory::sync(&*env.storage, dir)?;
     Ok(Opened { shared, active, head, epoch, recovery: None, clean: true })
-}
-
-/// Makes the directory's names durable, and the directory's own.
-fn sync_dirs(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    for dir in [Some(dir), dir.parent().filter(|parent| !parent.as_os_str().is_empty())].into_iter().flatten() {
-        storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
-    }
-    Ok(())
 }
 
 /// The last segment that there is, and what is known of it before it is read.
@@ -188,7 +180,7 @@ impl Last<'_> {
         };
         shared.table.push_active(active.segment.clone());
         let head = HeadFile::create(&*self.env.storage, self.dir)?;
-        sync_dirs(&*self.env.storage, self.dir)?;
+        directory::sync(&*self.env.storage, self.dir)?;
         Ok(Opened { shared, active, head, epoch, recovery, clean })
     }
 

@@ -1,0 +1,148 @@
+//! Guards against a power cut, at any moment and whatever the disk kept of what was not synced, that takes an entry that
+//! was acknowledged, brings back one that was deleted, leaves half a batch, or shows something that nobody appended.
+//!
+//! Every workload of up to three of twelve operations, on a log of tiny segments. The crash point is each call to the
+//! disk of the last operation (the calls before are those of a shorter workload), and for each up to 64 disks that a
+//! power cut may leave. After each, the log must open, hold what it must, take an append, and hold that too after
+//! another cut. For some disks the power goes again during recovery, at each of its calls.
+//!
+//! With `FLUME_SOAK` set, the power goes again during every recovery, not of two disks only.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test that cannot go on ends")]
+
+use std::{
+    collections::HashSet,
+    env,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use flumedb::log::LogSettings;
+use flumedb_sim::{Call, Choices, Image, Model, Observer, Op, Script, Sim, crashes};
+
+fn settings() -> LogSettings {
+    let mut settings = LogSettings::default();
+    settings.segment_bytes = 4096;
+    settings
+}
+
+/// How far to go.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Disks for each crash point.
+    disks: usize,
+    /// Of those, disks on which the power goes again during recovery.
+    again: usize,
+}
+
+/// A moment at which the power may go: the disk, and what must be on it.
+type Moment = (Image, Model);
+
+/// Runs `act` on a script, and gives every moment of it.
+fn moments(script: &mut Script, act: impl FnOnce(&mut Script)) -> Vec<Moment> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let observer: Observer = {
+        let seen = seen.clone();
+        Arc::new(Mutex::new(move |call: Call, image: &Image, model: &Model| {
+            if call.changes() {
+                seen.lock().unwrap().push((image.clone(), model.clone()));
+            }
+        }))
+    };
+    script.observe(observer);
+    act(script);
+    let mut moments = std::mem::take(&mut *seen.lock().unwrap());
+    moments.push((script.sim.disk.image(), script.model().clone()));
+    moments
+}
+
+/// Says which case it was if the test fails in it.
+struct Case(String);
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("in {}", self.0);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Figures {
+    workloads: AtomicU64,
+    moments: AtomicU64,
+    disks: AtomicU64,
+}
+
+fn explore(workload: &[Op], limits: Limits, figures: &Figures) {
+    let mut script = Script::new(Sim::new(1), settings(), Model::default());
+    let moments = match workload.split_last() {
+        None => moments(&mut script, |script| script.open().unwrap()),
+        Some((last, before)) => {
+            script.open().unwrap();
+            before.iter().for_each(|op| script.step(*op).unwrap());
+            moments(&mut script, |script| script.step(*last).unwrap())
+        }
+    };
+    figures.workloads.fetch_add(1, Ordering::Relaxed);
+    figures.moments.fetch_add(moments.len() as u64, Ordering::Relaxed);
+    for (number, (image, model)) in moments.iter().enumerate() {
+        for (which, crashed) in crashes(image, limits.disks, number as u64).into_iter().enumerate() {
+            let _case = Case(format!("{workload:?}, crash point {number}, disk {which}"));
+            figures.disks.fetch_add(1, Ordering::Relaxed);
+            survive(crashed, model, (which < limits.again).then_some(figures));
+        }
+    }
+}
+
+/// Opens the log after a crash, appends, and crashes again.
+fn survive(image: Image, model: &Model, again: Option<&Figures>) {
+    let mut script = Script::new(Sim::boot(image, 2), settings(), model.clone());
+    if let Some(figures) = again {
+        let mut tried = HashSet::new();
+        for (number, (image, model)) in moments(&mut script, |script| script.open().unwrap()).into_iter().enumerate() {
+            let _case = Case(format!("recovery, crash point {number}"));
+            for crashed in [&mut Choices::none(), &mut Choices::seeded(number as u64)].map(|ways| image.crash(ways)) {
+                if tried.insert(crashed.fingerprint()) {
+                    figures.disks.fetch_add(1, Ordering::Relaxed);
+                    survive(crashed, &model, None);
+                }
+            }
+        }
+    } else {
+        script.open().unwrap();
+    }
+    script.step(Op::Small).unwrap();
+    script.restart(|sim| sim.crash(&mut Choices::none()));
+    script.open().unwrap();
+}
+
+#[test]
+fn every_crash_of_every_short_workload() {
+    let soak = env::var_os("FLUME_SOAK").is_some();
+    let limits = Limits { disks: 64, again: if soak { 64 } else { 2 } };
+    let mut workloads = vec![Vec::new()];
+    for a in Op::ALL {
+        workloads.push(vec![a]);
+        for b in Op::ALL {
+            workloads.push(vec![a, b]);
+            workloads.extend(Op::ALL.map(|c| vec![a, b, c]));
+        }
+    }
+    let (next, figures) = (AtomicUsize::new(0), Figures::default());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(workload) = workloads.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    explore(workload, limits, &figures);
+                }
+            });
+        }
+    });
+    let Figures { workloads, moments, disks } = figures;
+    println!("{workloads:?} workloads, {moments:?} crash points, {disks:?} disks");
+    assert_eq!(workloads.into_inner(), 1 + 12 + 144 + 1728);
+}
