@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    format::{COMMIT_LEN, Commit, HEADER_LEN, SegmentHeader, SegmentName, Trailer, kind, push_record, record_size},
+    format::{
+        COMMIT_LEN, Commit, HEADER_LEN, LogId, SegmentHeader, SegmentName, Trailer, kind, push_record, record_size,
+    },
     note::encode_note,
     segment::Segment,
     shared::Shared,
@@ -45,9 +47,9 @@ impl Active {
         let mut salt = [0; 16];
         shared.env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", &path, error))?;
         let created_us = shared.env.clock.unix_us();
-        let header = SegmentHeader { id: shared.id, ordinal, first, generation: 0, chain, created_us, salt }.encode();
-        let mut bytes = header.to_vec();
-        let at = push_carry(&mut bytes, shared, Position::start(&header, first), epoch);
+        let header = SegmentHeader { id: shared.id, ordinal, first, generation: 0, chain, created_us, salt };
+        let mut bytes = header.encode().to_vec();
+        let at = push_carry(&mut bytes, shared, Position::start(&header), epoch);
 
         let file = storage.open(&path, OpenMode::CreateNew).map_err(|error| Error::io("create", &path, error))?;
         let written = (|| {
@@ -100,21 +102,18 @@ impl Active {
         Ok(())
     }
 
-    /// Ends the segment: writes where its entries are, and that it is whole. On the disk when this returns. Returns the
-    /// chain value that the next segment begins with, and how many seqs this one holds.
-    pub(crate) fn seal(&mut self) -> Result<(u32, u64)> {
+    /// Ends the segment: writes where its entries are, and that it is whole. On the disk when this returns. Returns how
+    /// many seqs it holds.
+    pub(crate) fn seal(&mut self) -> Result<u64> {
         let count = self.segment.count();
         let mut bytes = Vec::new();
-        let place = self.segment.id().place(self.at.next);
-        let chain = push_record(&mut bytes, kind::INDEX, &self.segment.encode_index(), self.at.chain, place);
-        let first = self.segment.name.first;
-        bytes.extend_from_slice(&Trailer { first, count, index_offset: self.at.offset, chain }.encode());
+        push_seal(&mut bytes, &self.segment.encode_index(), self.at, self.segment.name.first, self.segment.id());
         let end = self.at.offset + bytes.len() as u64;
         self.write(&[bytes])?;
         self.segment.file.set_len(end).map_err(|error| Error::io("cut", &self.segment.path, error))?;
         self.allocated = end;
         self.sync()?;
-        Ok((chain, count))
+        Ok(count)
     }
 
     /// Gives back the space that was claimed and not used.
@@ -130,6 +129,13 @@ pub(crate) fn fatal(error: Error) -> Error {
     } else {
         error
     }
+}
+
+/// What ends a sealed segment whose commits end at `at`: the index record and the trailer.
+pub(crate) fn push_seal(out: &mut Vec<u8>, index: &[u8], at: Position, first: u64, id: LogId) {
+    push_record(out, kind::INDEX, index, at.chain, id.place(at.next));
+    let count = index.len() as u64 / 4;
+    out.extend_from_slice(&Trailer { first, count, index_offset: at.offset, chain: at.chain }.encode());
 }
 
 /// The first commit of a segment: deletions that are not carried out yet, and the newest note of each name.

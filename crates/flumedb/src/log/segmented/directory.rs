@@ -19,6 +19,7 @@ use crate::{
 const HEAD_FILE: &str = "head";
 const LOCK_FILE: &str = "lock";
 const TORN_DIR: &str = "torn";
+const DAMAGED_DIR: &str = "damaged";
 
 /// Makes the directory and those above it where they are not there yet; they are on the disk when this returns, except
 /// for the last, which [`sync`] does.
@@ -62,17 +63,7 @@ pub(crate) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn crate::e
 
 /// The segments in a directory, in order, checked to be complete.
 pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
-    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
-    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
-    segments.sort_unstable();
-    // Of several generations of one segment the newest counts.
-    segments.dedup_by(|later, earlier| {
-        let same = later.ordinal == earlier.ordinal && later.first == earlier.first;
-        if same {
-            *earlier = *later;
-        }
-        same
-    });
+    let segments = found_segments(storage, dir)?;
     let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
     for segment in &segments {
         if segment.ordinal != expected.ordinal || segment.first < expected.first {
@@ -81,6 +72,21 @@ pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<Seg
         }
         expected = SegmentName { ordinal: segment.ordinal + 1, first: segment.first, generation: 0 };
     }
+    Ok(segments)
+}
+
+/// The segments that there are, in order; of several generations of one the newest.
+pub(crate) fn found_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
+    segments.sort_unstable();
+    segments.dedup_by(|later, earlier| {
+        let same = later.ordinal == earlier.ordinal && later.first == earlier.first;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
     Ok(segments)
 }
 
@@ -141,6 +147,13 @@ impl HeadFile {
     }
 }
 
+/// Whether somebody writes here now. Makes no file.
+pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
+    let path = dir.join(LOCK_FILE);
+    let io = |error| Error::io("look at", &path, error);
+    Ok(storage.kind(&path).map_err(io)?.is_some() && storage.lock(&path).map_err(io)?.is_none())
+}
+
 /// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
 /// kept nothing.
 pub(crate) fn keep_torn(
@@ -175,4 +188,19 @@ pub(crate) fn keep_torn(
     storage.sync_dir(&torn).map_err(io("sync", &torn))?;
     storage.sync_dir(dir).map_err(io("sync", dir))?;
     Ok(Some(path))
+}
+
+/// Moves a segment that has been written anew out of the way. Nothing ever removes it.
+pub(crate) fn set_aside(storage: &dyn Storage, dir: &Path, name: SegmentName) -> Result<PathBuf> {
+    let from = dir.join(name.file_name());
+    let damaged = dir.join(DAMAGED_DIR);
+    let to = damaged.join(name.file_name());
+    let moved = (|| {
+        storage.create_dir_all(&damaged)?;
+        storage.rename(&from, &to)?;
+        storage.sync_dir(&damaged)?;
+        storage.sync_dir(dir)
+    })();
+    moved.map_err(|error| Error::io("move", &from, error))?;
+    Ok(to)
 }

@@ -43,10 +43,13 @@ pub(crate) mod kind {
     pub(crate) const CARRY: u8 = 6;
 }
 
-/// The payload was erased; what stands in its place is a checksum over the record's header.
-pub(crate) const FLAG_ERASED: u8 = 1;
+/// The record was written anew, but keeps the checksum that it had, since the next record repeats it. Its payload ends
+/// with a checksum over the record as it is now.
+pub(crate) const FLAG_KEEPS: u8 = 1;
+/// The payload is gone.
+pub(crate) const FLAG_ERASED: u8 = 2;
 /// Bits of a record's flags that this version understands. Compression and encryption will be others.
-const KNOWN_FLAGS: u8 = FLAG_ERASED;
+const KNOWN_FLAGS: u8 = FLAG_KEEPS | FLAG_ERASED;
 
 /// CRC-32C (Castagnoli, as in iSCSI).
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
@@ -104,7 +107,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) first: u64,
     /// How often it has been rewritten.
     pub(crate) generation: u32,
-    /// Checksum of the last record of the segment before; 0 in the first.
+    /// Checksum of the last record in the commits of the segment before, which the first record here repeats; 0 in the
+    /// first.
     pub(crate) chain: u32,
     /// When it was made, in microseconds since 1970.
     pub(crate) created_us: i64,
@@ -167,11 +171,6 @@ fn unseal<'a, const N: usize>(bytes: &'a [u8], magic: &[u8; 8], what: &'static s
     Ok(bytes)
 }
 
-/// The checksum that a segment's header ends with: what its first record links to.
-pub(crate) fn header_chain(header: &[u8]) -> u32 {
-    u32_at(header, HEADER_LEN - 4)
-}
-
 /// A record, whole and in its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
@@ -182,6 +181,8 @@ pub(crate) struct Record<'a> {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
     pub(crate) payload: &'a [u8],
+    /// Bytes that it takes, padding included.
+    pub(crate) size: usize,
 }
 
 impl<'a> Record<'a> {
@@ -195,24 +196,22 @@ impl<'a> Record<'a> {
             .get(4..RECORD_LEN.saturating_add(len))
             .filter(|_| len <= MAX_PAYLOAD)
             .ok_or(Fault::Bad("a length past the end"))?;
-        let payload = covered.get(RECORD_LEN - 4..).unwrap_or_default();
+        let mut payload = covered.get(RECORD_LEN - 4..).unwrap_or_default();
         let crc = u32_at(header, 0);
-        if flags & FLAG_ERASED != 0 {
-            if len != 4 || crc32c(header) ^ place != u32_at(payload, 0) {
-                return Err(Fault::Bad("the checksum of an erased record does not agree"));
+        if flags & FLAG_KEEPS != 0 {
+            let (kept, check) = payload.split_at_checked(len.wrapping_sub(4)).unwrap_or((payload, &[]));
+            let checked = bytes.get(..RECORD_LEN + kept.len()).unwrap_or_default();
+            if check.len() != 4 || crc32c(checked) ^ place != u32_at(check, 0) {
+                return Err(Fault::Bad("the checksum of a rewritten record does not agree"));
             }
+            payload = kept;
         } else if crc32c(covered) ^ place != crc {
             return Err(Fault::Bad("the checksum does not agree"));
         }
         if flags & !KNOWN_FLAGS != 0 || u16_at(header, 14) != 0 {
             return Err(Fault::Newer("record flags", flags.into()));
         }
-        Ok(Self { crc, prev: u32_at(header, 4), kind, flags, payload })
-    }
-
-    /// Bytes that it takes, padding included.
-    pub(crate) fn size(&self) -> usize {
-        record_size(self.payload.len())
+        Ok(Self { crc, prev: u32_at(header, 4), kind, flags, payload, size: record_size(len) })
     }
 
     /// Whether it takes a seq.
@@ -253,18 +252,17 @@ pub(crate) fn push_record(out: &mut Vec<u8>, kind: u8, payload: &[u8], chain: u3
     frame(out.get_mut(start..).unwrap_or_default(), kind, payload.len(), chain, place)
 }
 
-/// Appends the stub that stands for a record whose payload is gone. It keeps the record's checksum `crc`, so that the
-/// chain still holds.
-pub(crate) fn push_erased(out: &mut Vec<u8>, kind: u8, crc: u32, prev: u32, place: u32) {
-    let mut header = [0; RECORD_LEN];
-    put(&mut header, 0, &crc.to_le_bytes());
-    put(&mut header, 4, &prev.to_le_bytes());
-    put(&mut header, 8, &4u32.to_le_bytes());
-    put(&mut header, 12, &[kind, FLAG_ERASED]);
-    let check = crc32c(&header) ^ place;
-    out.extend_from_slice(&header);
+/// Appends a record that keeps the checksum `crc`, whatever its payload is now.
+pub(crate) fn push_kept(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8], (crc, prev): (u32, u32), place: u32) {
+    let start = out.len();
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&prev.to_le_bytes());
+    out.extend_from_slice(&(payload.len() as u32 + 4).to_le_bytes());
+    out.extend_from_slice(&[kind, flags | FLAG_KEEPS, 0, 0]);
+    out.extend_from_slice(payload);
+    let check = crc32c(out.get(start..).unwrap_or_default()) ^ place;
     out.extend_from_slice(&check.to_le_bytes());
-    out.resize(out.len().next_multiple_of(ALIGN), 0);
+    out.resize(start + record_size(payload.len() + 4), 0);
 }
 
 pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
@@ -321,7 +319,8 @@ impl Commit {
     /// The commit at the start of `bytes`, if one that belongs to this log is there, and its chain link. Used to look
     /// for commits behind damage, where no chain leads; its checksum is mixed with the first seq that it names itself.
     pub(crate) fn sniff(bytes: &[u8], id: LogId) -> Option<(Self, u32)> {
-        if u32_at(bytes, 8) != COMMIT_LEN as u32 || bytes.get(12).copied()? != kind::COMMIT {
+        let len = u32_at(bytes, 8) as usize;
+        if !(len == COMMIT_LEN || len == COMMIT_LEN + 4) || bytes.get(12).copied()? != kind::COMMIT {
             return None;
         }
         let record = Record::parse(bytes, id.place(u64_at(bytes, RECORD_LEN))).ok()?;
@@ -338,7 +337,7 @@ pub(crate) struct Trailer {
     pub(crate) count: u64,
     /// Where its index record begins, and its commits end.
     pub(crate) index_offset: u64,
-    /// Checksum of the index record: what the next segment's header repeats.
+    /// Checksum of the last record in its commits: what the next segment's header repeats.
     pub(crate) chain: u32,
 }
 

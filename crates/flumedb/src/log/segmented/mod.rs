@@ -3,12 +3,14 @@
 //! `docs/format.md` has every byte, `docs/durability.md` what is promised.
 
 mod active;
+mod check;
 mod directory;
 mod format;
 mod group;
 mod note;
 mod queue;
 mod recovery;
+mod repair;
 mod replay;
 mod segment;
 mod settings;
@@ -40,6 +42,7 @@ use self::{
 use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, ReadRequest, Recovery, unsupported};
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
+    check::{Repair, Report},
     env::{Latched, Lock, Signal, Worker},
 };
 
@@ -128,6 +131,24 @@ impl SegmentedLog {
     /// `Io` if the directory cannot be looked at.
     pub fn is_at(env: &Env, dir: &Path) -> Result<bool> {
         directory::is_log(&*env.storage, dir)
+    }
+
+    /// Reads every byte of the log in `dir` and says what is wrong with it. Changes nothing, and may run beside a writer.
+    ///
+    /// # Errors
+    /// `Unsupported` if a newer version wrote it, `Io`. Damage is no error: it is what the report says.
+    pub fn check(env: &Env, dir: &Path) -> Result<Report> {
+        Ok(check::examine(env, dir)?.report)
+    }
+
+    /// Cuts a torn tail, keeping the bytes; with `skip_damage` also puts stubs where entries are damaged (they then read
+    /// as deleted) and keeps the damaged files.
+    ///
+    /// # Errors
+    /// `Corrupt` if there is damage and `skip_damage` is not given, `Locked` if it is open for writing, `Unsupported`, `Io`.
+    pub fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
+        let _lock = directory::lock(&*env.storage, dir)?;
+        repair::repair(env, dir, settings, skip_damage)
     }
 
     fn queue(&self) -> Result<&Queue> {

@@ -137,15 +137,14 @@ impl Last<'_> {
 
         let len = self.file.len().map_err(|error| Error::io("read", &path, error))?;
         let bytes = read_exactly(&*self.file, &path, 0, len as usize)?;
-        let header = bytes.get(..HEADER_LEN).unwrap_or_default();
-        let mut replay = Replay::new(Position::start(header, self.name.first));
+        let mut replay = Replay::new(Position::start(&self.header));
         replay.run(&bytes, id, u64::MAX);
         let at = replay.position;
 
         let sealed = match replay.stop {
-            Stop::Index { chain, end } => {
+            Stop::Index { end } => {
                 let trailer = bytes.get(end as usize..).and_then(|rest| Trailer::decode(rest).ok());
-                trailer.is_some_and(|trailer| trailer.chain == chain && len == end + TRAILER_LEN as u64)
+                trailer.is_some_and(|trailer| trailer.chain == at.chain && len == end + TRAILER_LEN as u64)
             }
             _ => false,
         };
@@ -168,9 +167,9 @@ impl Last<'_> {
         shared.set_durable(next);
         shared.publish(next, Vec::new(), replay.notes.into_values().collect());
         let active = match replay.stop {
-            Stop::Index { chain, .. } if sealed => {
+            Stop::Index { .. } if sealed => {
                 shared.table.push_sealed(self.name, next - self.name.first);
-                Active::create(&shared, self.name.ordinal + 1, next, chain, epoch)?
+                Active::create(&shared, self.name.ordinal + 1, next, at.chain, epoch)?
             }
             _ => {
                 let segment = Segment::active(self.name, path, self.file, id, at.offset);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    format::{Fault, LogId, kind},
+    format::{Fault, LogId, TRAILER_LEN, Trailer, kind},
     note::{Deletions, decode_note},
     walk::{Item, Next, Position, Stop, find_commit, next_commit, walk},
 };
@@ -21,8 +21,26 @@ pub(crate) struct Replay {
     pub(crate) notes: BTreeMap<String, Note>,
     /// Bytes below this are vouched for by a later commit.
     pub(crate) synced: u64,
+    /// Entries that can be read, deleted ones among them.
+    pub(crate) entries: u64,
     /// Damage that was stepped over.
-    pub(crate) damage: Vec<(u64, u64, Fault)>,
+    pub(crate) damage: Vec<Hole>,
+}
+
+/// Damage between two whole commits (or behind the last).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hole {
+    /// Where the first bad record begins.
+    pub(crate) offset: u64,
+    /// Where the next whole commit begins, or the end of the file.
+    pub(crate) end: u64,
+    pub(crate) fault: Fault,
+    /// Where the commit begins that is not whole.
+    pub(crate) before: Position,
+    /// The seqs that cannot be read.
+    pub(crate) lost: (u64, u64),
+    /// What leads to the next whole commit.
+    pub(crate) after: Option<Position>,
 }
 
 impl Replay {
@@ -34,6 +52,7 @@ impl Replay {
             deletions: Deletions::default(),
             notes: BTreeMap::new(),
             synced: 0,
+            entries: 0,
             damage: Vec::new(),
         }
     }
@@ -61,17 +80,20 @@ impl Replay {
                 return;
             }
             let next = self.position.next + items.iter().filter(|item| item.record.takes_seq()).count() as u64;
-            let later = find_commit(bytes, id, offset + 1, |commit| commit.first >= next);
+            let later = find_commit(bytes, id, offset + 1, |commit| commit.first >= next)
+                .map(|(_, position)| position)
+                .or_else(|| find_seal(bytes, offset + 1, next));
             let (to, end) = match &later {
-                Some((commit, position)) => (commit.first, position.offset),
+                Some(position) => (position.next, position.offset),
                 None if next < known => (known, bytes.len() as u64),
                 None => return,
             };
             self.take(&items);
-            self.damage.push((offset, end - offset, fault));
+            let before = self.position;
+            self.damage.push(Hole { offset, end, fault, before, lost: (next, to), after: later });
             self.offsets.extend((next..to).map(|_| offset));
             match later {
-                Some((_, position)) => self.position = position,
+                Some(position) => self.position = position,
                 None => {
                     self.position.next = to;
                     return;
@@ -85,6 +107,7 @@ impl Replay {
             if record.takes_seq() {
                 self.offsets.push(*offset);
             }
+            self.entries += u64::from(record.kind == kind::ENTRY && !record.is_erased());
             match record.kind {
                 kind::TOMBSTONE if !record.is_erased() => {
                     self.deletions.insert(*number, decode_targets(record.payload));
@@ -99,4 +122,16 @@ impl Replay {
             }
         }
     }
+}
+
+/// Where the commits of a sealed segment end, if its trailer is whole, that is behind `from`, and nothing before the seq
+/// `next` is there.
+fn find_seal(bytes: &[u8], from: u64, next: u64) -> Option<Position> {
+    let trailer = Trailer::decode(bytes.get(bytes.len().checked_sub(TRAILER_LEN)?..)?).ok()?;
+    let position = Position {
+        offset: trailer.index_offset,
+        chain: trailer.chain,
+        next: trailer.first.checked_add(trailer.count)?,
+    };
+    (position.offset >= from && position.next >= next).then_some(position)
 }

@@ -69,7 +69,7 @@ impl Segment {
         let bytes = read_exactly(&*file, &path, trailer.index_offset, body as usize)?;
         let record = Record::parse(&bytes, id.place(name.first + count))
             .map_err(|fault| fault_error(&path, trailer.index_offset, fault))?;
-        if record.kind != kind::INDEX || record.crc != trailer.chain || record.payload.len() as u64 != count * 4 {
+        if record.kind != kind::INDEX || record.prev != trailer.chain || record.payload.len() as u64 != count * 4 {
             return Err(damaged(trailer.index_offset, body, "its index belongs to another segment"));
         }
         let offsets = bytes.slice_ref(record.payload);
@@ -207,7 +207,7 @@ impl Segment {
                 place = self.id.place(number);
             }
             chain = Some(record.crc);
-            done += record.size();
+            done += record.size;
         }
         Ok(Part { bytes, slots, fault })
     }

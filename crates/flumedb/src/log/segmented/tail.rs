@@ -8,9 +8,9 @@ use std::{
 
 use super::{
     directory::{self, HeadFile},
-    format::{HEADER_LEN, HeadPage, SegmentName},
+    format::{HeadPage, SegmentName},
     replay::Replay,
-    segment::{Segment, check_header, read_exactly},
+    segment::{Segment, check_header},
     shared::Shared,
     walk::{Position, Stop},
 };
@@ -106,8 +106,7 @@ fn begin(env: &Env, dir: &Path, name: SegmentName) -> Result<(Arc<Segment>, Repl
     let path = dir.join(name.file_name());
     let file = env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
     let header = check_header(&*file, &path, name, None)?;
-    let bytes = read_exactly(&*file, &path, 0, HEADER_LEN)?;
-    let position = Position::start(&bytes, name.first);
+    let position = Position::start(&header);
     let segment = Arc::new(Segment::active(name, path, file, header.id, position.offset));
     Ok((segment, Replay::new(position)))
 }

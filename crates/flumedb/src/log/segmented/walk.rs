@@ -1,8 +1,6 @@
 //! Walking the commits of one segment in order, accepting only what the chain of checksums proves.
 
-use super::format::{
-    ALIGN, COMMIT_LEN, Commit, Fault, HEADER_LEN, LogId, RECORD_LEN, Record, header_chain, kind, record_size,
-};
+use super::format::{ALIGN, COMMIT_LEN, Commit, Fault, HEADER_LEN, LogId, RECORD_LEN, Record, SegmentHeader, kind};
 
 /// A place between two commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +15,8 @@ pub(crate) struct Position {
 
 impl Position {
     /// Where the first commit of a segment begins.
-    pub(crate) fn start(header: &[u8], first: u64) -> Self {
-        Self { offset: HEADER_LEN as u64, chain: header_chain(header), next: first }
+    pub(crate) fn start(header: &SegmentHeader) -> Self {
+        Self { offset: HEADER_LEN as u64, chain: header.chain, next: header.first }
     }
 }
 
@@ -27,8 +25,8 @@ impl Position {
 pub(crate) enum Stop {
     /// Nothing but zeros follows.
     End,
-    /// The record that seals the segment follows, whole; this is its checksum and where it ends.
-    Index { chain: u32, end: u64 },
+    /// The record that seals the segment follows, whole, and ends here.
+    Index { end: u64 },
     /// What follows is no commit, or not a whole one. `offset` is where the first bad record begins.
     Bad { offset: u64, fault: Fault },
 }
@@ -89,15 +87,14 @@ pub(crate) fn next_commit<'a>(
         return Err(bad(Fault::Bad("it does not follow the record before it")));
     }
     if opening.kind == kind::INDEX {
-        let end = at.offset + opening.size() as u64;
-        return Ok(Next::Stop(Stop::Index { chain: opening.crc, end }));
+        return Ok(Next::Stop(Stop::Index { end: at.offset + opening.size as u64 }));
     }
     let commit = Some(opening.payload)
         .filter(|_| opening.kind == kind::COMMIT)
         .and_then(Commit::decode)
         .filter(|commit| commit.first == at.next)
         .ok_or(bad(Fault::Bad("a record that is no commit")))?;
-    let start = record_size(COMMIT_LEN);
+    let start = opening.size;
     let body = rest.get(start..start + commit.body as usize).ok_or(bad(Fault::Bad("the file ends in a commit")))?;
 
     let (mut chain, mut number, mut done) = (opening.crc, at.next, 0);
@@ -114,7 +111,7 @@ pub(crate) fn next_commit<'a>(
         items.push(Item { number, offset, record });
         chain = record.crc;
         number += u64::from(record.takes_seq());
-        done += record.size();
+        done += record.size;
     }
     if done != body.len() || number - at.next != u64::from(commit.count) {
         return Err(bad(Fault::Bad("a commit that is longer or shorter than it says")));

@@ -34,8 +34,8 @@ pub(crate) struct Writer {
     settings: LogSettings,
     head: HeadFile,
     active: Active,
-    /// The segment is sealed, but the next could not be made yet; this is the chain value that it begins with.
-    sealed: Option<u32>,
+    /// The segment is sealed, but the next could not be made yet.
+    sealed: bool,
     epoch: u64,
     waiting: VecDeque<Request>,
     /// When the first commit was made that is not synced.
@@ -56,7 +56,7 @@ impl Writer {
             settings,
             head,
             active,
-            sealed: None,
+            sealed: false,
             epoch,
             waiting: VecDeque::new(),
             unsynced_since: None,
@@ -209,7 +209,7 @@ impl Writer {
         if group.has_records() {
             let size = group.size() as u64;
             let full = self.active.at.offset + size > self.settings.segment_bytes.max(LogSettings::MIN_SEGMENT);
-            if self.sealed.is_some() || (full && self.active.segment.count() > 0) {
+            if self.sealed || (full && self.active.segment.count() > 0) {
                 self.roll()?;
             }
             let encoded = group.encode(self.active.at, self.shared.id, self.stamp());
@@ -271,20 +271,16 @@ impl Writer {
 
     /// Ends the active segment and begins the next. May be tried again after it failed for want of space.
     fn roll(&mut self) -> Result<()> {
-        let chain = match self.sealed {
-            Some(chain) => chain,
-            None => {
-                let (chain, count) = self.active.seal()?;
-                self.unsynced_since = None;
-                self.shared.set_durable(self.active.at.next);
-                self.shared.table.seal_last(count);
-                self.sealed = Some(chain);
-                chain
-            }
-        };
+        if !self.sealed {
+            let count = self.active.seal()?;
+            self.unsynced_since = None;
+            self.shared.set_durable(self.active.at.next);
+            self.shared.table.seal_last(count);
+            self.sealed = true;
+        }
         let ordinal = self.active.segment.name.ordinal + 1;
-        self.active = Active::create(&self.shared, ordinal, self.active.at.next, chain, self.epoch)?;
-        self.sealed = None;
+        self.active = Active::create(&self.shared, ordinal, self.active.at.next, self.active.at.chain, self.epoch)?;
+        self.sealed = false;
         self.vouched = 0;
         self.shared.table.push_active(self.active.segment.clone());
         Ok(())
@@ -292,12 +288,12 @@ impl Writer {
 
     /// Leaves nothing of a commit that failed. A segment that is sealed has none.
     fn take_back(&mut self) -> Result<()> {
-        if self.sealed.is_some() { Ok(()) } else { self.active.take_back() }
+        if self.sealed { Ok(()) } else { self.active.take_back() }
     }
 
     /// An empty commit, which says how much is on the disk.
     fn vouch(&mut self) -> Result<()> {
-        if self.sealed.is_some() || self.vouched >= self.active.synced {
+        if self.sealed || self.vouched >= self.active.synced {
             return Ok(());
         }
         let encoded = Group::default().encode(self.active.at, self.shared.id, self.stamp());
@@ -326,7 +322,7 @@ impl Writer {
             return Step::Wait;
         }
         let waits = match (self.settings.durability, self.unsynced_since) {
-            (_, None) => self.vouched < self.active.synced && self.sealed.is_none(),
+            (_, None) => self.vouched < self.active.synced && !self.sealed,
             (Durability::System, Some(_)) => return Step::Wait,
             (Durability::EveryCommit, Some(_)) => true,
             (Durability::Interval { period, .. }, Some(since)) => {
@@ -369,7 +365,7 @@ impl Writer {
         }
         let finished = (|| {
             self.sync()?;
-            if self.sealed.is_none() {
+            if !self.sealed {
                 // Without room for it the head page alone vouches.
                 match self.vouch() {
                     Err(error) if error.kind() != ErrorKind::StorageFull => return Err(error),
@@ -377,7 +373,7 @@ impl Writer {
                 }
                 self.active.sync()?;
             }
-            self.write_head(self.sealed.is_none())?;
+            self.write_head(!self.sealed)?;
             self.head.sync()
         })();
         finished.map_err(|error| self.shared.poison(&error))
