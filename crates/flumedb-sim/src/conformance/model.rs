@@ -97,13 +97,14 @@ impl Model {
 
     /// Picks entries to delete; some may be deleted already.
     fn targets(&self, picks: &[Index]) -> Vec<Seq> {
-        let entries: Vec<Seq> =
-            self.slots.iter().filter(|slot| slot.kind != SlotKind::Tombstone).map(|slot| slot.seq).collect();
-        if entries.is_empty() {
-            Vec::new()
-        } else {
-            picks.iter().map(|pick| entries[pick.index(entries.len())]).collect()
-        }
+        // Where deletion overwrites in place, there is no mark for it in no bytes.
+        let deletable = |slot: &&Read| match slot.kind {
+            SlotKind::Entry => self.features.tombstones || !slot.payload.is_empty(),
+            SlotKind::Deleted => true,
+            SlotKind::Tombstone => false,
+        };
+        let entries: Vec<Seq> = self.slots.iter().filter(deletable).map(|slot| slot.seq).collect();
+        picks.iter().filter(|_| !entries.is_empty()).map(|pick| entries[pick.index(entries.len())]).collect()
     }
 
     fn deleted(&mut self, targets: &[Seq], head: Option<Seq>) {

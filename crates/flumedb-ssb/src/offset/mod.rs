@@ -220,11 +220,14 @@ impl OffsetLog {
         (!self.unknown).then(|| self.shared.framing())
     }
 
+    /// The readers' side, unless the log is closed.
+    fn open_shared(&self) -> Result<&Shared> {
+        if self.refused.load(Ordering::Acquire) { Err(closed()) } else { Ok(&self.shared) }
+    }
+
     /// Sends a command to the writer and waits for the answer.
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
-        if self.refused.load(Ordering::Acquire) {
-            return Err(closed());
-        }
+        self.open_shared()?;
         let Some(commands) = &self.commands else {
             let message = "this log is open for reading only; open it to append";
             return Err(Error::new(ErrorKind::Unsupported, message));
@@ -257,11 +260,11 @@ impl Log for OffsetLog {
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
-        Box::pin(std::future::ready(self.shared.read(request)))
+        Box::pin(std::future::ready(self.open_shared().and_then(|shared| shared.read(request))))
     }
 
     fn get_now(&self, seq: Seq) -> Option<Result<Bytes>> {
-        Some(self.shared.get(seq))
+        Some(self.open_shared().and_then(|shared| shared.get(seq)))
     }
 
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Seq>>> {

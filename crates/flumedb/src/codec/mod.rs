@@ -1,13 +1,20 @@
 //! When bytes become values: once, at the edge.
 
+mod cbor;
+mod document;
 mod json;
 mod map;
+mod message_pack;
 mod raw;
+mod typed;
 
 use bytes::Bytes;
 
+pub use cbor::Cbor;
+pub use document::{Document, Field, JsonDoc, JsonDocs};
 pub use json::Json;
 pub use map::Mapped;
+pub use message_pack::MessagePack;
 pub use raw::{Raw, Utf8};
 
 use crate::Result;

@@ -16,7 +16,7 @@ pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
 pub use memory::MemoryLog;
 pub use segmented::{Durability, LogSettings, SegmentedLog};
 
-use crate::{Error, ErrorKind, Result, Seq};
+use crate::{Error, ErrorKind, Result, Seq, env::block_on};
 
 /// A future in a box, so that [`Log`] can be a trait object. One is made per call, never per entry.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -158,6 +158,13 @@ pub trait Log: Send + Sync + 'static {
 
     /// Ends it: waits for what was appended, makes it durable, frees the lock. Later calls fail with `Closed`.
     fn close(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// What dropping the last handle does, for when somebody still holds one: ends it without waiting for the disk,
+    /// stops its threads and frees the lock before it returns. Later calls fail with `Closed`.
+    fn stop(&self) {
+        // A log that cannot stop at once closes; who wants to know what failed calls `close`.
+        drop(block_on(self.close()));
+    }
 }
 
 pub(crate) fn unsupported(what: &str) -> Error {

@@ -1,11 +1,23 @@
 //! What follows a log: the trait [`View`], and the host that runs views and answers when they have caught up.
 
+mod actor;
+mod block;
 mod checkpoint;
+mod horizons;
+mod host;
+mod live;
+mod pool;
+mod progress;
 mod run;
+mod scan;
+mod shared;
 
 use std::{path::PathBuf, sync::Arc};
 
 pub use checkpoint::{Checkpoint, Definition};
+pub use host::{Host, HostSettings};
+pub use live::{Live, LiveSet, Read, read_all};
+pub use progress::{Phase, Progress};
 pub use run::{Entries, Run};
 
 use crate::{Result, Seq, env::Storage};
@@ -34,7 +46,7 @@ pub trait View: Sized + Send + 'static {
     fn definition(&self) -> Definition;
 
     /// Forgets what is in memory; opens or creates the store in the place given (memory only if there is none); says
-    /// what the stored state covers, `None` for nothing.
+    /// what the stored state covers, `None` for nothing. Readers given out before may still be held.
     ///
     /// # Errors
     /// `Corrupt` if the store calls itself so: the host then rebuilds. Others are tried again or park the view.
@@ -84,4 +96,9 @@ pub struct Place {
     pub storage: Arc<dyn Storage>,
     /// The directory.
     pub dir: PathBuf,
+}
+
+/// The position after an entry: the least number that may come next.
+fn after(seq: Option<Seq>) -> u64 {
+    seq.map_or(0, |seq| seq.get().saturating_add(1))
 }

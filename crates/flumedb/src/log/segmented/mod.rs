@@ -68,6 +68,7 @@ pub struct SegmentedLog {
     shared: Arc<Shared>,
     access: Access,
     recovery: Option<Recovery>,
+    closed: AtomicBool,
 }
 
 enum Access {
@@ -80,7 +81,7 @@ enum Access {
     Read {
         tail: Arc<Tail>,
         stop: Arc<AtomicBool>,
-        _worker: Box<dyn Worker>,
+        worker: Mutex<Option<Box<dyn Worker>>>,
     },
 }
 
@@ -107,7 +108,7 @@ impl SegmentedLog {
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;
         let access = Access::Write { queue, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
-        Ok(Self { shared, access, recovery })
+        Ok(Self { shared, access, recovery, closed: AtomicBool::new(false) })
     }
 
     /// Opens the log in the directory `dir` to read, beside a writer or without one, and follows what a writer in any
@@ -122,7 +123,8 @@ impl SegmentedLog {
         let worker = env.threads.spawn("flume-follower", follower, Arc::new(Signal::new()));
         let worker = worker.map_err(|error| Error::io("follow", dir, error))?;
         let shared = tail.shared().clone();
-        Ok(Self { shared, access: Access::Read { tail, stop, _worker: worker }, recovery: None })
+        let access = Access::Read { tail, stop, worker: Mutex::new(Some(worker)) };
+        Ok(Self { shared, access, recovery: None, closed: AtomicBool::new(false) })
     }
 
     /// Whether there is a log in `dir`.
@@ -131,6 +133,11 @@ impl SegmentedLog {
     /// `Io` if the directory cannot be looked at.
     pub fn is_at(env: &Env, dir: &Path) -> Result<bool> {
         directory::is_log(&*env.storage, dir)
+    }
+
+    /// The readers' side, unless the log is closed.
+    fn open_shared(&self) -> Result<&Shared> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(&self.shared) }
     }
 
     /// Reads every byte of the log in `dir` and says what is wrong with it. Changes nothing, and may run beside a writer.
@@ -155,6 +162,25 @@ impl SegmentedLog {
         match &self.access {
             Access::Write { queue, .. } => Ok(queue),
             Access::Read { .. } => Err(unsupported("writing: it is open read-only")),
+        }
+    }
+
+    /// Lets go of what a closed log holds, once its thread is done.
+    fn release(&self) {
+        fn take<T: ?Sized>(held: &Mutex<Option<Box<T>>>) {
+            drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+        self.closed.store(true, Ordering::Release);
+        match &self.access {
+            Access::Write { worker, lock, .. } => {
+                // The writer first: nothing may be written once the lock is free.
+                take(worker);
+                take(lock);
+            }
+            Access::Read { stop, worker, .. } => {
+                stop.store(true, Ordering::Release);
+                take(worker);
+            }
         }
     }
 
@@ -207,11 +233,11 @@ impl Log for SegmentedLog {
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
-        Box::pin(std::future::ready(self.shared.read(request)))
+        Box::pin(std::future::ready(self.open_shared().and_then(|shared| shared.read(request))))
     }
 
     fn get_now(&self, seq: Seq) -> Option<Result<Bytes>> {
-        Some(self.shared.get(seq))
+        Some(self.open_shared().and_then(|shared| shared.get(seq)))
     }
 
     fn deleted_payload(&self, seq: Seq) -> Option<Bytes> {
@@ -276,26 +302,26 @@ impl Log for SegmentedLog {
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let Access::Write { worker, lock, .. } = &self.access else { return Ok(()) };
-            let closed = self.ask(|reply| Request::Close { reply }).await;
-            // The writer first: nothing may be written once the lock is free.
-            drop(worker.lock().unwrap_or_else(PoisonError::into_inner).take());
-            drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let closed = match &self.access {
+                Access::Write { .. } => self.ask(|reply| Request::Close { reply }).await,
+                Access::Read { .. } => Ok(()),
+            };
+            self.release();
             closed
         })
+    }
+
+    fn stop(&self) {
+        if let Access::Write { queue, .. } = &self.access {
+            queue.close(Error::closed());
+            queue.signal.raise();
+        }
+        self.release();
     }
 }
 
 impl Drop for SegmentedLog {
     fn drop(&mut self) {
-        match &self.access {
-            Access::Write { queue, worker, lock } => {
-                queue.close(Error::closed());
-                queue.signal.raise();
-                drop(worker.lock().unwrap_or_else(PoisonError::into_inner).take());
-                drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
-            }
-            Access::Read { stop, .. } => stop.store(true, Ordering::Release),
-        }
+        self.stop();
     }
 }

@@ -1,0 +1,39 @@
+//! A flumelog-offset file keeps the promises that views and subscriptions rely on, as far as its format can. The failure it
+//! guards against: names with gaps between them, or deletion in place, that a reader made for our own log gets wrong.
+
+use std::sync::Arc;
+
+use flumedb::Env;
+use flumedb_sim::conformance::{Features, Place, Subject};
+use flumedb_ssb::{Framing, OffsetLog};
+
+fn subject(framing: Framing, empty_payloads: bool) -> Subject {
+    let place = move || {
+        let env = Env::memory();
+        let builder = OffsetLog::builder().env(env).framing(framing).create();
+        Place::new(move || Arc::new(builder.clone().open("log.offset").expect("the file opens")))
+    };
+    Subject {
+        features: Features {
+            dense: false,
+            tombstones: false,
+            notes: false,
+            empty_payloads,
+            zero_payloads: false,
+            ..Features::ALL
+        },
+        place: Box::new(place),
+    }
+}
+
+mod bits32 {
+    flumedb_sim::conformance!(super::subject(super::Framing::Bits32, true));
+}
+
+mod bits48 {
+    flumedb_sim::conformance!(super::subject(super::Framing::Bits48, true));
+}
+
+mod bits53 {
+    flumedb_sim::conformance!(super::subject(super::Framing::Bits53, true));
+}

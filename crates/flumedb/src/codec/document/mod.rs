@@ -1,0 +1,67 @@
+//! [`Document`], a value with fields that are found by path, whatever bytes it is kept in; and [`JsonDoc`], the one over
+//! JSON text. Views that look into fields are written against the trait, once. Nothing here changes a document.
+
+mod field;
+mod json_doc;
+mod scan;
+mod value;
+
+pub use field::Field;
+pub use json_doc::{JsonDoc, JsonDocs};
+
+/// A value with fields that are found by path.
+///
+/// A path is a list of names; in an array, a name is a position (`"0"`). The empty path is the document itself. A path
+/// that leads nowhere gives `None`, as does one through a value that has no fields. The trait is object-safe.
+///
+/// ```
+/// use flumedb::codec::{Document, Field, JsonDoc};
+/// let doc = JsonDoc::parse(r#"{"value":{"sequence":3,"mentions":[{"link":"@a"},{"link":"@b"}]}}"#)?;
+/// assert_eq!(doc.field(&["value", "sequence"]), Some(Field::Integer(3)));
+/// assert_eq!(doc.field(&["value", "text"]), None);
+///
+/// let mut links = Vec::new();
+/// doc.items(&["value", "mentions"], &mut |item| links.extend(item.text(&["link"]).map(String::from)));
+/// assert_eq!(links, ["@a", "@b"]);
+/// # Ok::<(), flumedb::Error>(())
+/// ```
+pub trait Document {
+    /// What stands at `path`.
+    fn field(&self, path: &[&str]) -> Option<Field<'_>>;
+
+    /// Shows `visit` each item of the array at `path`, in order; none if no array is there.
+    fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document));
+
+    /// The text at `path`, if text is there.
+    fn text(&self, path: &[&str]) -> Option<std::borrow::Cow<'_, str>> {
+        match self.field(path)? {
+            Field::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number at `path`, if one is there (`3.0` is none).
+    fn integer(&self, path: &[&str]) -> Option<i64> {
+        match self.field(path)? {
+            Field::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The number at `path`, if one is there: the nearest `f64`.
+    fn number(&self, path: &[&str]) -> Option<f64> {
+        match self.field(path)? {
+            Field::Integer(number) => Some(number as f64),
+            Field::Float(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The truth value at `path`, if one is there.
+    fn boolean(&self, path: &[&str]) -> Option<bool> {
+        match self.field(path)? {
+            Field::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+}

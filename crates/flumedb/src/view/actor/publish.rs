@@ -1,0 +1,111 @@
+//! Showing what a view has taken in, and bringing it to the disk.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{Actor, Turn};
+use crate::{
+    Result, Seq,
+    view::{Checkpoint, View, after},
+};
+
+impl<V: View> Actor<V> {
+    /// Makes everything taken in visible, with a checkpoint for it.
+    pub(super) async fn publish(&mut self) -> Result<(), Turn> {
+        self.core.scan.busy(self.id);
+        let at = loop {
+            if self.stored
+                && let Some(since) = self.cursor.since
+            {
+                self.make_durable(since).await?;
+            }
+            match self.checkpoint() {
+                Ok(at) => break at,
+                Err(error) => self.log_failed(error).await?,
+            }
+        };
+        let position = self.cursor.position;
+        let reader = match self.call(|view| view.publish(&at)) {
+            Ok(reader) => reader,
+            Err(error) => return Err(self.failed(error, position..position.saturating_add(1), self.cursor.since)),
+        };
+        self.pending = 0;
+        self.published = position;
+        self.published_at = self.core.pool.now();
+        if self.stored && !self.unsynced {
+            self.unsynced = true;
+            self.sync_at = self.sync_at.max(self.published_at + self.core.settings.sync_every);
+        }
+        self.shared.publish(position, self.cursor.since, reader);
+        self.core.scan.arrive(self.id, position);
+        Ok(())
+    }
+
+    /// A store on the disk must not know of entries that the log may still lose.
+    async fn make_durable(&mut self, since: Seq) -> Result<(), Turn> {
+        let position = after(Some(since));
+        while self.core.durable.load(Ordering::Acquire) < position {
+            let log = self.core.entries.log().clone();
+            match self.unless_ordered(log.sync(Some(since))).await? {
+                Ok(()) => {
+                    self.core.durable.fetch_max(position, Ordering::AcqRel);
+                }
+                Err(error) => self.log_failed(error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        let log = self.core.entries.log();
+        let since = self.cursor.since;
+        let proof = match since {
+            Some(since) if self.stored => log.proof(since)?,
+            _ => None,
+        };
+        Ok(Checkpoint {
+            log: log.identity(),
+            definition: self.definition.clone(),
+            codec: self.core.codec.clone(),
+            since,
+            proof,
+            skipped: self.cursor.skipped,
+            horizons: self.cursor.horizons.to_pairs(),
+        })
+    }
+
+    /// Brings what was published to the disk.
+    pub(super) fn sync(&mut self) -> Result<(), Turn> {
+        /// A view spends at most this part of its time on it.
+        const SHARE: u32 = 20;
+        self.core.scan.busy(self.id);
+        let start = self.core.pool.now();
+        let synced = self.call(V::sync);
+        let (end, position) = (self.core.pool.now(), self.cursor.position);
+        if let Err(error) = synced {
+            return Err(self.failed(error, position..position.saturating_add(1), self.cursor.since));
+        }
+        self.attempts = 0;
+        self.unsynced = false;
+        self.sync_at = end + Duration::saturating_mul(end.saturating_sub(start), SHARE);
+        self.core.scan.arrive(self.id, position);
+        Ok(())
+    }
+
+    /// The last work: what was taken in reaches the disk.
+    pub(super) async fn finish(&mut self) -> Result<()> {
+        if !self.open || !self.stored {
+            return Ok(());
+        }
+        let done = async {
+            if self.is_dirty() {
+                self.publish().await?;
+            }
+            if self.unsynced { self.sync() } else { Ok(()) }
+        };
+        match done.await {
+            Err(Turn::Retry(error) | Turn::Park { error, .. }) => Err(error),
+            // A view that fails in another way is opened from its last checkpoint the next time.
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Taking in what the log has next.
+
+use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use super::{Actor, Turn};
+use crate::{
+    Error, Result, Seq,
+    view::{
+        Retraction, View,
+        block::{Block, Piece},
+        pool::yield_now,
+        scan::Take,
+        shared::{Order, Stage, faulted},
+    },
+};
+
+/// What to do next.
+enum Next<T> {
+    Obey(Order),
+    /// Somebody waits for what the view can show.
+    Serve,
+    Publish,
+    Sync,
+    TakeIn(Arc<Block<T>>),
+    LogFailed(Error),
+}
+
+impl<V: View> Actor<V> {
+    /// Follows the log until something else is to be done.
+    pub(super) async fn follow(&mut self) -> Result<Infallible, Turn> {
+        loop {
+            match self.next().await {
+                Next::Obey(order) => return Err(self.obey(order)),
+                Next::Serve if !self.is_dirty() => self.shared.serve(),
+                Next::Serve | Next::Publish => self.publish().await?,
+                Next::Sync => self.sync()?,
+                Next::TakeIn(block) => {
+                    self.take_in(&block).await?;
+                    self.block = Some(block).filter(|block| self.cursor.position < block.to);
+                    yield_now().await;
+                }
+                Next::LogFailed(error) => self.log_failed(error).await?,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Next<V::Item> {
+        let mut timer = None;
+        poll_fn(|cx| {
+            if let Some(order) = self.shared.order(cx.waker()) {
+                return Poll::Ready(Next::Obey(order));
+            }
+            loop {
+                let (next, wake_at) = self.look(cx);
+                if let Some(next) = next {
+                    return Poll::Ready(next);
+                }
+                let Some(wake_at) = wake_at else { return Poll::Pending };
+                let timer = timer.insert(self.core.pool.sleep_until(wake_at));
+                if Pin::new(timer).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// What to do next, or when at the latest to look again.
+    fn look(&mut self, cx: &std::task::Context<'_>) -> (Option<Next<V::Item>>, Option<Duration>) {
+        let position = self.cursor.position;
+        if self.shared.is_asked(position) {
+            return (Some(Next::Serve), None);
+        }
+        let (now, settings) = (self.core.pool.now(), &self.core.settings);
+        let publish_at = self.is_dirty().then(|| self.published_at + settings.publish_every);
+        let sync_at = self.unsynced.then_some(self.sync_at);
+        if publish_at.is_some_and(|at| now >= at || self.pending >= settings.publish_entries) {
+            return (Some(Next::Publish), None);
+        }
+        if sync_at.is_some_and(|at| now >= at) {
+            return (Some(Next::Sync), None);
+        }
+        if let Some(block) = self.block.take() {
+            return (Some(Next::TakeIn(block)), None);
+        }
+        let again_at = match self.core.scan.take(self.id, position, self.least_horizon, cx) {
+            Take::Block(block) => return (Some(Next::TakeIn(block)), None),
+            Take::Failed(error) => return (Some(Next::LogFailed(error)), None),
+            Take::Wait(until) => until,
+            Take::AtHead => {
+                if !std::mem::replace(&mut self.live, true) {
+                    self.attempts = 0;
+                    self.shared.stage(Stage::Live);
+                }
+                if publish_at.is_some() && self.shared.is_watched() {
+                    return (Some(Next::Publish), None);
+                }
+                None
+            }
+        };
+        (None, [again_at, publish_at, sync_at].into_iter().flatten().min())
+    }
+
+    /// Takes in a piece of the block: up to where a reader waits, a tombstone, or where it failed before.
+    async fn take_in(&mut self, block: &Block<V::Item>) -> Result<(), Turn> {
+        let position = self.cursor.position;
+        self.core.scan.busy(self.id);
+        let limit = match &self.suspect {
+            Some(suspect) if position < suspect.range.start => suspect.range.start.min(block.to),
+            Some(suspect) if position < suspect.range.end => {
+                if position == suspect.range.start && self.is_dirty() {
+                    // If it fails for good, this is what is kept.
+                    self.publish().await?;
+                    self.core.scan.busy(self.id);
+                }
+                block.after_one(position)
+            }
+            Some(_) | None => block.to,
+        };
+        let mut piece = block.piece(position, self.shared.claim(position, limit));
+        if self.strict
+            && let Some(&(seq, error)) = piece.undecodable.first()
+        {
+            piece = block.piece(position, seq.get());
+            if piece.to <= position {
+                if self.is_dirty() {
+                    self.publish().await?;
+                }
+                return Err(Turn::Park { error: faulted(&self.name, Some(seq), error), lost: false });
+            }
+        }
+        let at = Some(&piece.run).filter(|run| run.len() == 1).and_then(|run| run.first()).map(|entry| entry.seq);
+        if !piece.run.is_empty()
+            && let Err(error) = self.call(|view| view.apply(&piece.run))
+        {
+            return Err(self.failed(error, position..piece.to, at));
+        }
+        self.cursor.horizons.read(position, block.horizon, piece.has_deleted);
+        if let Some((tombstone, targets)) = piece.tombstone {
+            self.retract(tombstone, targets)?;
+        }
+        self.advance(&piece);
+        Ok(())
+    }
+
+    /// Takes back what a tombstone deletes, as far as the view ever took it in.
+    fn retract(&mut self, tombstone: Seq, targets: &[Seq]) -> Result<(), Turn> {
+        let number = tombstone.get();
+        for &target in targets {
+            if !self.cursor.horizons.applied(target, tombstone) {
+                continue;
+            }
+            let item = match self.core.entries.log().deleted_payload(target) {
+                Some(payload) => match self.core.entries.decode(&payload) {
+                    Ok(item) => Some(item),
+                    // It was passed over when it came.
+                    Err(_) => continue,
+                },
+                None => None,
+            };
+            match self.call(|view| view.retract(target, item.as_ref())) {
+                Ok(Retraction::Done) => {}
+                Ok(Retraction::Rebuild) => {
+                    self.least_horizon = number.saturating_add(1);
+                    return Err(Turn::Rebuild);
+                }
+                Err(error) => return Err(self.failed(error, number..number.saturating_add(1), Some(target))),
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, piece: &Piece<'_, V::Item>) {
+        let cursor = &mut self.cursor;
+        cursor.position = piece.to;
+        cursor.since = piece.last.or(cursor.since);
+        cursor.skipped += piece.undecodable.len() as u64;
+        cursor.horizons.passed(piece.to);
+        self.pending += (piece.run.len() + 1) as u64;
+        if self.suspect.as_ref().is_some_and(|suspect| piece.to >= suspect.range.end) {
+            self.suspect = None;
+        }
+        self.report();
+        self.core.scan.arrive(self.id, piece.to);
+    }
+
+    pub(super) fn report(&self) {
+        let cursor = &self.cursor;
+        self.shared.moved(cursor.position, cursor.since, cursor.skipped, self.core.pool.now());
+    }
+}

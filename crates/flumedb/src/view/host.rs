@@ -1,0 +1,297 @@
+//! [`Host`], the views of one database: adds them, watches the log's head for them, closes them.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+
+use super::{Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
+use crate::{Env, Error, ErrorKind, Result, env::PathKind, log::BoxFuture};
+
+/// How views are run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HostSettings {
+    /// Where views keep their stores, a directory each; `None`: in memory only.
+    pub dir: Option<PathBuf>,
+    /// How many threads views share; at least 2.
+    pub threads: usize,
+    /// About how many bytes of decoded entries are kept for views to share.
+    pub memory: usize,
+    /// A view that nobody waits for shows what it has taken in after so many entries.
+    pub publish_entries: u64,
+    /// Or after this time.
+    pub publish_every: Duration,
+    /// What was published into a store is brought to the disk after this time; less often where that takes long.
+    pub sync_every: Duration,
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            threads: 2,
+            memory: 32 << 20,
+            publish_entries: 16 << 10,
+            publish_every: Duration::from_millis(250),
+            sync_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What all views of a database share.
+pub(super) struct Core<T> {
+    pub(super) env: Env,
+    pub(super) entries: Entries<T>,
+    pub(super) codec: String,
+    pub(super) settings: HostSettings,
+    pub(super) pool: Arc<Pool>,
+    pub(super) scan: Arc<Scan<T>>,
+    /// The log is known to be on the disk below this position.
+    pub(super) durable: AtomicU64,
+    /// Taken by whoever holds several views at once.
+    pub(super) holding: Mutex<()>,
+}
+
+impl<T: Send + Sync + 'static> Core<T> {
+    /// The position after the head as it stands now.
+    pub(super) async fn barrier(&self) -> Result<u64> {
+        let head = self.entries.log().barrier().await?;
+        // It may be newer than what the log has announced.
+        self.scan.saw_head(head);
+        Ok(after(head))
+    }
+}
+
+/// The views of one database.
+pub struct Host<T: Send + Sync + 'static> {
+    core: Arc<Core<T>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    views: Vec<Added>,
+    ready: bool,
+    closed: bool,
+}
+
+struct Added {
+    name: Arc<str>,
+    /// The directory it may keep its store in.
+    dir: Option<PathBuf>,
+    handle: Arc<dyn Handle>,
+}
+
+/// A view whose type does not matter.
+trait Handle: Send + Sync {
+    fn progress(&self) -> Progress;
+    fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>>;
+    fn set_ready(&self, ready: bool);
+    fn close(&self);
+    fn closed(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+impl<V: View> Handle for Live<V> {
+    fn progress(&self) -> Progress {
+        Live::progress(self)
+    }
+
+    fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { self.read_below(target).await.map(drop) })
+    }
+
+    fn set_ready(&self, ready: bool) {
+        self.shared.set_ready(ready);
+    }
+
+    fn close(&self) {
+        self.shared.close();
+    }
+
+    fn closed(&self) -> BoxFuture<'_, Result<()>> {
+        let mut done = self.shared.done();
+        Box::pin(async move {
+            let done = done.wait_for(Option::is_some).await.map_err(|_| Error::closed())?;
+            done.clone().unwrap_or(Ok(()))
+        })
+    }
+}
+
+impl<T: Send + Sync + 'static> Host<T> {
+    /// A host without views yet; its threads start with the first. `codec` names the codec that decodes `entries`:
+    /// views built through another codec are other views.
+    pub fn new(env: Env, entries: Entries<T>, codec: String, settings: HostSettings) -> Self {
+        let threads = settings.threads.max(2);
+        let pool = Pool::new(env.clone(), threads);
+        let scan = Scan::new(entries.clone(), pool.clone(), settings.memory, threads);
+        let (durable, holding) = (AtomicU64::new(0), Mutex::new(()));
+        let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding });
+        Self { core, state: Mutex::new(State { views: Vec::new(), ready: true, closed: false }) }
+    }
+
+    /// Adds a view, which begins to follow the log at once. With `strict` it stops at an entry that does not decode;
+    /// otherwise it passes over it and counts it.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is taken or cannot name a directory, `Closed`, `Io` if there are no threads to run it.
+    pub fn add<V: View<Item = T>>(&self, name: &str, view: V, strict: bool) -> Result<Live<V>> {
+        check_name(name)?;
+        let mut state = self.state();
+        if state.closed {
+            return Err(Error::closed());
+        }
+        // Some file systems do not tell upper case from lower.
+        if state.views.iter().any(|added| added.name.eq_ignore_ascii_case(name)) {
+            let message = format!("there is a view \"{name}\" already; give each view a name of its own");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let core = &self.core;
+        let definition = view.definition();
+        let dir = core.settings.dir.as_ref().map(|dir| {
+            let digest = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &identity(&definition, &core.codec));
+            dir.join(format!("{name}-{digest:016x}"))
+        });
+        if state.views.is_empty() {
+            core.pool.spawn(follow_head(core.clone()))?;
+        }
+        let name: Arc<str> = name.into();
+        let shared = Arc::new(Shared::new(state.ready));
+        let live = Live { name: name.clone(), shared: shared.clone(), core: core.clone() };
+        let id = state.views.len() as u64;
+        let actor = Actor::new(id, (view, definition), name.clone(), strict, dir.clone(), core.clone(), shared);
+        core.pool.spawn(actor.run())?;
+        state.views.push(Added { name, dir, handle: Arc::new(live.clone()) });
+        Ok(live)
+    }
+
+    /// Whether reads are answered. While they are not, views build and reads wait. They are from the start.
+    pub fn set_ready(&self, ready: bool) {
+        let mut state = self.state();
+        state.ready = ready;
+        state.views.iter().for_each(|added| added.handle.set_ready(ready));
+    }
+
+    /// How far each view has got, in the order they were added.
+    pub fn progress(&self) -> Vec<(String, Progress)> {
+        self.state().views.iter().map(|added| (added.name.to_string(), added.handle.progress())).collect()
+    }
+
+    /// Waits until every view has caught up with the log as it stands at this call.
+    ///
+    /// # Errors
+    /// As [`Live::read`], of the first view that fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn wait_all(&self) -> Result<()> {
+        let target = self.core.barrier().await?;
+        for handle in self.handles() {
+            handle.caught_up(target).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the stores that views of these names have left behind under older definitions, and says which. An older
+    /// program would have to build them again.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn prune(&self) -> Result<Vec<String>> {
+        let Some(dir) = &self.core.settings.dir else { return Ok(Vec::new()) };
+        let storage = &self.core.env.storage;
+        let failed = |error| Error::io("prune views in", dir, error);
+        let state = self.state();
+        let mut removed = Vec::new();
+        if storage.kind(dir).map_err(failed)? != Some(PathKind::Dir) {
+            return Ok(removed);
+        }
+        for entry in storage.list(dir).map_err(failed)? {
+            let older = state.views.iter().any(|added| {
+                is_store_of(&entry, &added.name)
+                    && added.dir.as_deref().and_then(Path::file_name) != Some(entry.as_ref())
+            });
+            if older {
+                storage.remove_dir_all(&dir.join(&entry)).map_err(failed)?;
+                removed.push(entry);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Ends all views: reads that wait, and later ones, fail with `Closed`; what has been taken in is published and
+    /// brought to the disk. To be called before the log is closed.
+    ///
+    /// # Errors
+    /// The first that a view met while it wrote; the others were closed all the same.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the views end all the same; call it again to wait for them.
+    pub async fn close(&self) -> Result<()> {
+        let handles = {
+            let mut state = self.state();
+            state.closed = true;
+            state.views.iter().for_each(|added| added.handle.close());
+            state.views.iter().map(|added| added.handle.clone()).collect::<Vec<_>>()
+        };
+        let mut result = Ok(());
+        for handle in handles {
+            result = result.and(handle.closed().await);
+        }
+        self.core.pool.stop();
+        result
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handles(&self) -> Vec<Arc<dyn Handle>> {
+        self.state().views.iter().map(|added| added.handle.clone()).collect()
+    }
+}
+
+/// Stops the threads; unlike [`close`](Host::close), without publishing what views have taken in.
+impl<T: Send + Sync + 'static> Drop for Host<T> {
+    fn drop(&mut self) {
+        for added in &self.state().views {
+            added.handle.close();
+        }
+        self.core.pool.stop();
+    }
+}
+
+/// Tells the scan of every new head.
+async fn follow_head<T: Send + Sync + 'static>(core: Arc<Core<T>>) {
+    let mut head = core.entries.log().head();
+    loop {
+        let seen = *head.borrow_and_update();
+        core.scan.saw_head(seen);
+        if head.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(fits) {
+        let message = format!(
+            "\"{name}\" cannot be a view's name, which is also that of a directory; use up to 100 of the letters a-z \
+             and A-Z, digits, - and _"
+        );
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    Ok(())
+}
+
+/// What decides a store's directory beside the view's name.
+fn identity(definition: &super::Definition, codec: &str) -> Vec<u8> {
+    // Writing to memory cannot fail, and every field has a representation.
+    rmp_serde::to_vec(&(definition, codec)).unwrap_or_default()
+}
+
+fn is_store_of(entry: &str, name: &str) -> bool {
+    let digest = entry.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+    digest.is_some_and(|digest| digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}

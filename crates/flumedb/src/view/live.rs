@@ -1,0 +1,275 @@
+//! [`Live`], the handle on a view that runs: fresh, stale and positioned reads, progress, rebuild.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::{Pin, pin},
+    sync::{Arc, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    Progress, View, after,
+    host::Core,
+    shared::{Asked, Shared},
+};
+use crate::{Error, ErrorKind, Result, Seq, env::block_on, log::BoxFuture};
+
+/// A view that runs. Cheap to clone; the view goes on without it.
+pub struct Live<V: View> {
+    pub(super) name: Arc<str>,
+    pub(super) shared: Arc<Shared<V::Reader>>,
+    pub(super) core: Arc<Core<V::Item>>,
+}
+
+impl<V: View> Clone for Live<V> {
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), shared: self.shared.clone(), core: self.core.clone() }
+    }
+}
+
+impl<V: View> Live<V> {
+    /// The name it was added under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A reader of the view when it has caught up with the log as it stands at this call: what was appended before is
+    /// in it. If the view has to come along for it, the reader shows exactly that position.
+    ///
+    /// # Errors
+    /// `Faulted` (or `Corrupt`, or `Poisoned`) if the view has stopped, `Closed`, and `TimedOut` with
+    /// [`timeout`](Read::timeout).
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect but that nobody waits.
+    pub fn read(&self) -> Read<V> {
+        Read { live: self.clone(), at: At::Head, timeout: None }
+    }
+
+    /// A reader of the view when it has come at least as far as `seq`, which may be beyond the head.
+    ///
+    /// # Errors
+    /// As [`read`](Live::read).
+    ///
+    /// # Cancel safety
+    /// As [`read`](Live::read).
+    pub fn read_at(&self, seq: Seq) -> Read<V> {
+        Read { live: self.clone(), at: At::Seq(seq), timeout: None }
+    }
+
+    /// The newest reader there is, without waiting; of a view that has stopped too. `None` only before the view's store
+    /// was opened for the first time, and after the database was closed.
+    pub fn read_stale(&self) -> Option<V::Reader> {
+        self.shared.stale()
+    }
+
+    /// Waits until the view's store is open, so that there is something to [`read_stale`](Live::read_stale).
+    ///
+    /// # Errors
+    /// `Corrupt` if the store covers entries that the log has lost (see [`accept_loss`](Live::accept_loss)), `Faulted`
+    /// if it cannot be opened, `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn opened(&self) -> Result<()> {
+        self.shared.opened().await
+    }
+
+    /// How far the view has got.
+    pub fn progress(&self) -> Progress {
+        self.shared.progress(self.core.scan.head())
+    }
+
+    /// The newest entry that stale reads show, and its changes. While somebody holds such a receiver, the view shows
+    /// new entries at once.
+    pub fn watch(&self) -> watch::Receiver<Option<Seq>> {
+        self.shared.since()
+    }
+
+    /// Discards what the view has built and begins anew from the log. Returns when it has begun; fresh reads wait for
+    /// the new state.
+    ///
+    /// # Errors
+    /// `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call the rebuild off.
+    pub async fn rebuild(&self) -> Result<()> {
+        self.shared.ask_rebuild()?.await.map_err(|_| Error::closed())
+    }
+
+    /// If the view's store covers entries that the log does not have any more (it was restored from an older copy, or
+    /// acknowledged entries were lost), a view does not open, and says so; this accepts the loss and rebuilds it.
+    /// Otherwise does nothing.
+    ///
+    /// # Errors
+    /// `Closed`.
+    ///
+    /// # Cancel safety
+    /// As [`rebuild`](Live::rebuild).
+    pub async fn accept_loss(&self) -> Result<()> {
+        match self.opened().await {
+            Err(_) if self.shared.is_lost() => self.rebuild().await,
+            Err(error) if error.kind() == ErrorKind::Closed => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {
+        self.waiting(self.shared.ask(target)).await
+    }
+
+    fn waiting(&self, asked: Asked<V::Reader>) -> Waiting<'_, V::Reader> {
+        Waiting { shared: &self.shared, asked }
+    }
+}
+
+/// A place in the list of those who wait, or an answer already; dropping it leaves the list.
+struct Waiting<'a, R: Clone> {
+    shared: &'a Shared<R>,
+    asked: Asked<R>,
+}
+
+impl<R: Clone> Unpin for Waiting<'_, R> {}
+
+impl<R: Clone> Future for Waiting<'_, R> {
+    type Output = Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
+        match &mut self.asked {
+            Asked::Now(answer) => Poll::Ready(answer.clone()),
+            Asked::Later { answer, .. } => {
+                Pin::new(answer).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(Error::closed())))
+            }
+        }
+    }
+}
+
+impl<R: Clone> Drop for Waiting<'_, R> {
+    fn drop(&mut self) {
+        if let Asked::Later { id, .. } = self.asked {
+            self.shared.forget(id);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum At {
+    Head,
+    Seq(Seq),
+}
+
+/// A read that has not begun; `.await` it, or call [`blocking`](Read::blocking).
+#[must_use = "nothing is read before it is awaited"]
+pub struct Read<V: View> {
+    live: Live<V>,
+    at: At,
+    timeout: Option<Duration>,
+}
+
+impl<V: View> Read<V> {
+    /// Gives up with `TimedOut` after so long.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Waits on this thread. Not for async code: it would hold up its runtime.
+    ///
+    /// # Errors
+    /// As [`Live::read`].
+    pub fn blocking(self) -> Result<V::Reader> {
+        block_on(self.into_future())
+    }
+
+    async fn run(self) -> Result<V::Reader> {
+        let Some(timeout) = self.timeout else { return self.wait().await };
+        let pool = &self.live.core.pool;
+        let mut late = pin!(pool.sleep_until(pool.now().saturating_add(timeout)));
+        let mut read = pin!(self.wait());
+        std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Pending => late.as_mut().poll(cx).map(|()| Err(self.timed_out(timeout))),
+            ready => ready,
+        })
+        .await
+    }
+
+    async fn wait(&self) -> Result<V::Reader> {
+        let target = match self.at {
+            At::Head => self.live.core.barrier().await?,
+            At::Seq(seq) => after(Some(seq)),
+        };
+        self.live.read_below(target).await
+    }
+
+    fn timed_out(&self, timeout: Duration) -> Error {
+        let message = format!(
+            "view \"{}\" did not catch up within {timeout:?}; it goes on: wait longer, or read what is there with \
+             read_stale",
+            self.live.name
+        );
+        Error::new(ErrorKind::TimedOut, message)
+    }
+}
+
+impl<V: View> IntoFuture for Read<V> {
+    type Output = Result<V::Reader>;
+    type IntoFuture = BoxFuture<'static, Result<V::Reader>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// Several views of one database; see [`read_all`].
+pub trait LiveSet {
+    /// A reader of each.
+    type Readers;
+
+    /// See [`read_all`].
+    fn read_all(self) -> impl Future<Output = Result<Self::Readers>> + Send;
+}
+
+/// Readers of several views at one and the same position: what was appended before the call is in all of them, and
+/// nothing is in one that is not in the others.
+///
+/// # Errors
+/// As [`Live::read`], of whichever view fails first; `Invalid` if the views are not of one database.
+///
+/// # Cancel safety
+/// As [`Live::read`].
+pub async fn read_all<L: LiveSet>(lives: L) -> Result<L::Readers> {
+    lives.read_all().await
+}
+
+macro_rules! live_set {
+    ($first:ident $view:ident $number:tt, $($more:ident $views:ident $numbers:tt),+) => {
+        impl<T: Send + Sync + 'static, $view: View<Item = T>, $($views: View<Item = T>),+> LiveSet
+            for (&Live<$view>, $(&Live<$views>),+)
+        {
+            type Readers = ($view::Reader, $($views::Reader),+);
+
+            async fn read_all(self) -> Result<Self::Readers> {
+                let ($first, $($more),+) = self;
+                $(if !Arc::ptr_eq(&$first.core, &$more.core) {
+                    return Err(Error::new(ErrorKind::Invalid, "these are views of different databases; read each alone"));
+                })+
+                let target = $first.core.barrier().await?;
+                let asked = {
+                    // One at a time: nobody else ever holds two views.
+                    let _turn = $first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (mut $first, $(mut $more),+) = ($first.shared.hold(), $($more.shared.hold()),+);
+                    let target = target.max($first.claimed())$(.max($more.claimed()))+;
+                    ($first.ask(target), $($more.ask(target)),+)
+                };
+                let waiting = ($first.waiting(asked.$number), $($more.waiting(asked.$numbers)),+);
+                Ok((waiting.$number.await?, $(waiting.$numbers.await?),+))
+            }
+        }
+    };
+}
+live_set!(a A 0, b B 1);
+live_set!(a A 0, b B 1, c C 2);
+live_set!(a A 0, b B 1, c C 2, d D 3);

@@ -1,0 +1,408 @@
+//! [`Shared`], where a view's actor and its readers meet: what is published, who waits for which position, and what
+//! the actor is told to do.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::sync::{oneshot, watch};
+
+use super::progress::{Meter, Phase, Progress};
+use crate::{Error, ErrorKind, Result, Seq};
+
+pub(super) struct Shared<R> {
+    state: Mutex<State<R>>,
+    /// Whether there has ever been a reader.
+    shown: watch::Sender<bool>,
+    /// The newest entry that readers see.
+    since: watch::Sender<Option<Seq>>,
+    done: watch::Sender<Option<Result<()>>>,
+}
+
+struct State<R> {
+    /// The position of the newest reader of the present state, and that reader.
+    published: Option<(u64, R)>,
+    /// The newest reader of an earlier state, until the present one has come as far.
+    former: Option<(u64, R)>,
+    position: u64,
+    /// How far the step that is being taken goes.
+    claimed: u64,
+    since: Option<Seq>,
+    skipped: u64,
+    meter: Meter,
+    stage: Stage,
+    /// Whether reads are answered.
+    ready: bool,
+    /// Why reads are refused: it is parked, or the database is closed.
+    refused: Option<Error>,
+    /// It is parked because acknowledged entries are gone.
+    lost: bool,
+    waiters: BTreeMap<(u64, u64), oneshot::Sender<Result<R>>>,
+    next_waiter: u64,
+    rebuild: Vec<oneshot::Sender<()>>,
+    closing: bool,
+    actor: Option<Waker>,
+}
+
+#[derive(Clone)]
+pub(super) enum Stage {
+    Opening,
+    Building,
+    Live,
+    Retrying(Error),
+    Faulted(Error),
+    Closed,
+}
+
+/// What the actor is told to do before anything else.
+pub(super) enum Order {
+    /// Discard everything and begin anew; these want to know when that has been done.
+    Rebuild(Vec<oneshot::Sender<()>>),
+    Close,
+}
+
+/// What came of asking for a reader.
+pub(super) enum Asked<R> {
+    Now(Result<R>),
+    /// The answer comes; give the id to `forget` if it is not wanted any more.
+    Later {
+        id: (u64, u64),
+        answer: oneshot::Receiver<Result<R>>,
+    },
+}
+
+impl<R: Clone> Shared<R> {
+    pub(super) fn new(ready: bool) -> Self {
+        let state = State {
+            published: None,
+            former: None,
+            position: 0,
+            claimed: 0,
+            since: None,
+            skipped: 0,
+            meter: Meter::default(),
+            stage: Stage::Opening,
+            ready,
+            refused: None,
+            lost: false,
+            waiters: BTreeMap::new(),
+            next_waiter: 0,
+            rebuild: Vec::new(),
+            closing: false,
+            actor: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            shown: watch::Sender::new(false),
+            since: watch::Sender::new(None),
+            done: watch::Sender::new(None),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // For readers.
+
+    /// A reader that covers everything below `target`.
+    pub(super) fn ask(&self, target: u64) -> Asked<R> {
+        self.state().ask(target)
+    }
+
+    pub(super) fn forget(&self, id: (u64, u64)) {
+        let waiter = self.state().waiters.remove(&id);
+        drop(waiter);
+    }
+
+    pub(super) fn stale(&self) -> Option<R> {
+        let state = self.state();
+        state.former.as_ref().or(state.published.as_ref()).map(|(_, reader)| reader.clone())
+    }
+
+    pub(super) fn progress(&self, head: u64) -> Progress {
+        let state = self.state();
+        let phase = match &state.stage {
+            Stage::Opening => Phase::Opening,
+            Stage::Building => state.meter.building(state.position.min(head), head),
+            Stage::Live => Phase::Live,
+            Stage::Retrying(error) => Phase::Retrying { error: error.clone() },
+            Stage::Faulted(reason) => Phase::Faulted { at: reason.seq(), reason: reason.clone() },
+            Stage::Closed => Phase::Closed,
+        };
+        Progress { phase, since: state.since, skipped: state.skipped }
+    }
+
+    pub(super) fn since(&self) -> watch::Receiver<Option<Seq>> {
+        self.since.subscribe()
+    }
+
+    /// Waits until there is a first reader, or none to be had.
+    pub(super) async fn opened(&self) -> Result<()> {
+        let mut shown = self.shown.subscribe();
+        // The sender is `self`: it cannot be gone.
+        let _ = shown.wait_for(|shown| *shown || self.state().refused.is_some()).await;
+        if *shown.borrow() {
+            return Ok(());
+        }
+        self.state().refused.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.state().lost
+    }
+
+    /// Asks for a rebuild; the answer comes when the old state is gone.
+    pub(super) fn ask_rebuild(&self) -> Result<oneshot::Receiver<()>> {
+        let mut state = self.state();
+        if state.closing {
+            return Err(Error::closed());
+        }
+        let (begun, answer) = oneshot::channel();
+        state.rebuild.push(begun);
+        wake(state);
+        Ok(answer)
+    }
+
+    /// Begins to ask several views for readers at one position; no step begins or ends meanwhile.
+    pub(super) fn hold(&self) -> Held<'_, R> {
+        Held(self.state())
+    }
+
+    // For the host.
+
+    pub(super) fn set_ready(&self, ready: bool) {
+        let mut state = self.state();
+        state.ready = ready;
+        wake(state);
+    }
+
+    /// Refuses reads from now on and tells the actor to finish.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closing = true;
+        state.stage = Stage::Closed;
+        let waiters = state.refuse(Error::closed());
+        wake(state);
+        answer_all(waiters, &Err(Error::closed()));
+        self.shown.send_modify(|_| ());
+    }
+
+    pub(super) fn done(&self) -> watch::Receiver<Option<Result<()>>> {
+        self.done.subscribe()
+    }
+
+    // For the actor.
+
+    /// What comes before anything else, if there is something; remembers whom to wake when there is.
+    pub(super) fn order(&self, waker: &Waker) -> Option<Order> {
+        let mut state = self.state();
+        if state.closing {
+            return Some(Order::Close);
+        }
+        if !state.rebuild.is_empty() {
+            return Some(Order::Rebuild(std::mem::take(&mut state.rebuild)));
+        }
+        let former = match &state.actor {
+            Some(actor) if actor.will_wake(waker) => None,
+            _ => state.actor.replace(waker.clone()),
+        };
+        drop(state);
+        drop(former);
+        None
+    }
+
+    /// Whether somebody waits for what the view at `position` can show.
+    pub(super) fn is_asked(&self, position: u64) -> bool {
+        let state = self.state();
+        state.ready && state.waiters.keys().next().is_some_and(|&(target, _)| target <= position)
+    }
+
+    /// Whether somebody looks on.
+    pub(super) fn is_watched(&self) -> bool {
+        self.since.receiver_count() > 0
+    }
+
+    /// Where the next step must stop at the latest, given how far it could go: where the next reader waits.
+    pub(super) fn claim(&self, position: u64, limit: u64) -> u64 {
+        let mut state = self.state();
+        let mut beyond = state.waiters.range((position.saturating_add(1), 0)..);
+        let stop = beyond.next().map_or(limit, |(&(target, _), _)| target.min(limit));
+        state.claimed = stop;
+        stop
+    }
+
+    pub(super) fn moved(&self, position: u64, since: Option<Seq>, skipped: u64, now: Duration) {
+        let mut state = self.state();
+        (state.position, state.claimed, state.since, state.skipped) = (position, position, since, skipped);
+        state.meter.at(now, position);
+    }
+
+    pub(super) fn stage(&self, stage: Stage) {
+        let mut state = self.state();
+        if !state.closing {
+            state.stage = stage;
+        }
+    }
+
+    /// The state begins anew from what is stored, or from nothing; a reader of the one before is for stale reads only.
+    pub(super) fn reopened(&self) {
+        let mut state = self.state();
+        let published = state.published.take();
+        if let Some(published) = published
+            && state.former.as_ref().is_none_or(|former| former.0 <= published.0)
+        {
+            state.former = Some(published);
+        }
+        state.refused = state.closing.then(Error::closed);
+        state.lost = false;
+        state.meter = Meter::default();
+        if !state.closing {
+            state.stage = Stage::Opening;
+        }
+    }
+
+    /// Shows a reader of everything below `position` and answers whom it serves.
+    pub(super) fn publish(&self, position: u64, since: Option<Seq>, reader: R) {
+        let mut state = self.state();
+        let catching_up = state.former.as_ref().is_some_and(|former| former.0 > position);
+        let former = if catching_up { None } else { state.former.take() };
+        let before = state.published.replace((position, reader.clone()));
+        let served = state.serve(position);
+        drop(state);
+        // Outside the lock: whoever looks at the channel may ask something else meanwhile, and old readers may be
+        // expensive to drop.
+        drop((former, before));
+        answer_all(served, &Ok(reader));
+        self.shown.send_if_modified(|shown| !std::mem::replace(shown, true));
+        if !catching_up {
+            self.since.send_if_modified(|seen| std::mem::replace(seen, since) != since);
+        }
+    }
+
+    /// Answers those who wait for what has been published, once reads are answered.
+    pub(super) fn serve(&self) {
+        let mut state = self.state();
+        let Some((position, reader)) = state.published.clone() else { return };
+        let served = state.serve(position);
+        drop(state);
+        answer_all(served, &Ok(reader));
+    }
+
+    /// Stops until it is told otherwise; every read gets this error.
+    pub(super) fn park(&self, error: Error, lost: bool) {
+        let mut state = self.state();
+        if state.closing {
+            return;
+        }
+        state.stage = Stage::Faulted(error.clone());
+        state.lost = lost;
+        let waiters = state.refuse(error.clone());
+        drop(state);
+        answer_all(waiters, &Err(error));
+        self.shown.send_modify(|_| ());
+    }
+
+    /// The actor has ended.
+    pub(super) fn finish(&self, result: Result<()>) {
+        let mut state = self.state();
+        state.closing = true;
+        state.stage = Stage::Closed;
+        let waiters = state.refuse(Error::closed());
+        let readers = (state.published.take(), state.former.take(), std::mem::take(&mut state.rebuild));
+        drop(state);
+        drop(readers);
+        answer_all(waiters, &Err(Error::closed()));
+        self.done.send_if_modified(|done| {
+            done.is_none() && {
+                *done = Some(result);
+                true
+            }
+        });
+        self.shown.send_modify(|_| ());
+    }
+}
+
+/// A view that is held still for a moment.
+pub(super) struct Held<'a, R>(MutexGuard<'a, State<R>>);
+
+impl<R: Clone> Held<'_, R> {
+    /// The least position that it has not come past.
+    pub(super) fn claimed(&self) -> u64 {
+        self.0.claimed.max(self.0.position)
+    }
+
+    pub(super) fn ask(&mut self, target: u64) -> Asked<R> {
+        self.0.ask(target)
+    }
+}
+
+impl<R: Clone> State<R> {
+    fn ask(&mut self, target: u64) -> Asked<R> {
+        if let Some(error) = &self.refused {
+            return Asked::Now(Err(error.clone()));
+        }
+        if self.ready
+            && let Some((position, reader)) = &self.published
+            && *position >= target
+        {
+            return Asked::Now(Ok(reader.clone()));
+        }
+        self.next_waiter += 1;
+        let id = (target, self.next_waiter);
+        let (answer, receiver) = oneshot::channel();
+        self.waiters.insert(id, answer);
+        if target <= self.position
+            && let Some(actor) = &self.actor
+        {
+            actor.wake_by_ref();
+        }
+        Asked::Later { id, answer: receiver }
+    }
+
+    fn serve(&mut self, position: u64) -> Vec<oneshot::Sender<Result<R>>> {
+        if !self.ready {
+            return Vec::new();
+        }
+        let rest = self.waiters.split_off(&(position.saturating_add(1), 0));
+        std::mem::replace(&mut self.waiters, rest).into_values().collect()
+    }
+
+    fn refuse(&mut self, error: Error) -> Vec<oneshot::Sender<Result<R>>> {
+        self.refused = Some(error);
+        std::mem::take(&mut self.waiters).into_values().collect()
+    }
+}
+
+/// Unlocks, then wakes the actor.
+fn wake<R>(mut state: MutexGuard<'_, State<R>>) {
+    let actor = state.actor.take();
+    drop(state);
+    if let Some(actor) = actor {
+        actor.wake();
+    }
+}
+
+fn answer_all<R: Clone>(waiters: Vec<oneshot::Sender<Result<R>>>, answer: &Result<R>) {
+    for waiter in waiters {
+        // Who has stopped waiting needs no answer.
+        let _ = waiter.send(answer.clone());
+    }
+}
+
+/// The error that a parked view gives its readers.
+pub(super) fn faulted(view: &str, at: Option<Seq>, cause: &Error) -> Error {
+    let kind = match cause.kind() {
+        kind @ (ErrorKind::Corrupt | ErrorKind::Poisoned | ErrorKind::Closed) => kind,
+        _ => ErrorKind::Faulted,
+    };
+    let message = format!("view \"{view}\" has stopped: {cause}; mend the cause, then rebuild the view");
+    let error = Error::with_source(kind, message, cause.clone());
+    match at {
+        Some(at) => error.at(at),
+        None => error,
+    }
+}
