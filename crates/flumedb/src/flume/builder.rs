@@ -1,18 +1,20 @@
 //! [`Builder`], a database that is about to be opened, and [`Settings`], what can be set about it.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::Flume;
 use crate::{
     Call, Env, Result,
     codec::Codec,
-    log::{Log, MemoryLog},
+    log::{Log, LogSettings, MemoryLog, SegmentedLog},
 };
 
 /// What can be set about a database: plain values, apart from components such as [`Env`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
+    /// The log on disk: when an append is durable, how long a segment is.
+    pub log: LogSettings,
     /// How many entries the condition of one append ([`Append::if_none`](super::Append::if_none)) may test, while other
     /// appends wait.
     pub condition_limit: u64,
@@ -20,15 +22,20 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { condition_limit: 100_000 }
+        Self { log: LogSettings::default(), condition_limit: 100_000 }
     }
 }
 
 /// A database that is about to be opened.
 ///
 /// ```
-/// use flumedb::{Flume, codec::Utf8};
-/// let db = Flume::builder(Utf8).set(|settings| settings.condition_limit = 1000).memory()?;
+/// use flumedb::{Env, Flume, codec::Utf8, log::Durability};
+/// let db = Flume::builder(Utf8)
+///     .env(Env::memory())
+///     .set(|settings| settings.log.durability = Durability::System)
+///     .open("data")
+///     .blocking()?;
+/// assert_eq!(db.append("hello").blocking()?.get(), 0);
 /// # Ok::<(), flumedb::Error>(())
 /// ```
 #[must_use = "nothing is opened until it is told where"]
@@ -53,6 +60,30 @@ impl<C: Codec> Builder<C> {
     pub fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self
+    }
+
+    /// The database in the directory `path`, made if there is none. See [`Flume::open`].
+    ///
+    /// # Errors
+    /// As [`Flume::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
+        let path = path.as_ref().to_owned();
+        Call::new(async move {
+            let log = SegmentedLog::open(&self.env, &path, self.settings.log.clone())?;
+            Ok(Flume::start(Arc::new(log), self.codec, self.settings))
+        })
+    }
+
+    /// The database in the directory `path`, to read and follow only. See [`Flume::read_only`].
+    ///
+    /// # Errors
+    /// As [`Flume::read_only`].
+    pub fn read_only(self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
+        let path = path.as_ref().to_owned();
+        Call::new(async move {
+            let log = SegmentedLog::read_only(&self.env, &path)?;
+            Ok(Flume::start(Arc::new(log), self.codec, self.settings))
+        })
     }
 
     /// A database in memory. See [`Flume::memory`].

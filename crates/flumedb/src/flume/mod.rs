@@ -3,7 +3,7 @@
 mod append;
 mod builder;
 
-use std::{borrow::Borrow, fmt, ops::RangeBounds, sync::Arc};
+use std::{borrow::Borrow, fmt, ops::RangeBounds, path::Path, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -11,9 +11,8 @@ pub use append::{Answer, Append};
 pub use builder::{Builder, Settings};
 
 use crate::{
-    Call, Error, From, Get, Result, Scan, Seq, Span, Subscription,
+    Call, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
-    env::block_on,
     log::{Batch, Log, LogStat, Note, Recovery},
     read::Source,
 };
@@ -42,7 +41,19 @@ pub struct Flume<C: Codec>(Arc<Shared<C>>);
 struct Shared<C: Codec> {
     source: Source<C>,
     settings: Settings,
+    /// Dropping it, too, tells subscriptions that it is over.
     closed: watch::Sender<bool>,
+    _log: Stopped,
+}
+
+/// Stops a log when it is dropped: readers and subscriptions keep the log's memory, so that to drop a handle on it would
+/// not free the lock.
+struct Stopped(Arc<dyn Log>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl<C: Codec> Clone for Flume<C> {
@@ -58,6 +69,31 @@ impl<C: Codec> fmt::Debug for Flume<C> {
 }
 
 impl<C: Codec> Flume<C> {
+    /// The database in the directory `path`, made if there is none; one process at a time.
+    ///
+    /// # Errors
+    /// `Locked` if another handle has it open to write, `Corrupt` if entries that were acknowledged are damaged or gone
+    /// (nothing is changed then; [`read_only`](Flume::read_only) reads around the damage), `Unsupported` if a newer
+    /// version wrote it, `Io`.
+    ///
+    /// # Cancel safety
+    /// A future dropped before it is ready leaves nothing open.
+    pub fn open(path: impl AsRef<Path>, codec: C) -> Call<'static, Result<Self>> {
+        Self::builder(codec).open(path)
+    }
+
+    /// The database in the directory `path`, to read and to follow while another process writes, or none does. Changes
+    /// nothing there: views are kept in memory, unless the [`builder`](Flume::builder) names a directory for them.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, `Corrupt` if its files do not fit together, `Unsupported`, `Io`.
+    ///
+    /// # Cancel safety
+    /// A future dropped before it is ready leaves nothing open.
+    pub fn read_only(path: impl AsRef<Path>, codec: C) -> Call<'static, Result<Self>> {
+        Self::builder(codec).read_only(path)
+    }
+
     /// A database in memory, gone with its last handle. The same promises otherwise.
     ///
     /// # Errors
@@ -80,8 +116,9 @@ impl<C: Codec> Flume<C> {
     }
 
     fn start(log: Arc<dyn Log>, codec: C, settings: Settings) -> Self {
+        let stopped = Stopped(log.clone());
         let source = Source { log, codec };
-        Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false) }))
+        Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false), _log: stopped }))
     }
 
     /// Appends an entry and answers with its name. Once this returns, the entry is as durable as the database's setting
@@ -277,13 +314,5 @@ impl<C: Codec> Shared<C> {
     async fn close(&self) -> Result<()> {
         self.closed.send_replace(true);
         self.source.log.close().await
-    }
-}
-
-impl<C: Codec> Drop for Shared<C> {
-    fn drop(&mut self) {
-        // Readers and subscriptions keep the log's memory, so that only closing it frees the lock. Who wants to know
-        // what failed has called `close`.
-        let _: Result<(), Error> = block_on(self.close());
     }
 }
