@@ -9,10 +9,23 @@ use crate::{
     workloads::{DURABLE_1, DURABLE_64, WRITERS},
 };
 
+/// Writes a file of so many bytes and removes it, so that the system has memory at hand for the next: on a virtual
+/// machine the first use of a page may cost more than everything that is measured.
+pub(crate) fn warm(dir: &Path, bytes: u64) -> Result {
+    let path = dir.join("warm");
+    let mut file = fs::File::create_new(&path)?;
+    let piece = vec![1; 1 << 20];
+    for _ in 0..bytes.div_ceil(1 << 20) {
+        file.write_all(&piece)?;
+    }
+    Ok(fs::remove_file(path)?)
+}
+
 /// Plain writes of 1 MiB to a new file.
 pub(crate) fn write_1m(messages: &Messages, dir: &Path) -> Result<Sample> {
     let mut joined = Vec::with_capacity(messages.total_bytes() as usize);
     messages.iter().for_each(|message| joined.extend_from_slice(message));
+    warm(dir, messages.total_bytes())?;
     let mut file = fs::File::create_new(dir.join("plain"))?;
     Sample::time(|| {
         for piece in joined.chunks(1 << 20) {

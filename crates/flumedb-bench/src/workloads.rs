@@ -38,7 +38,7 @@ pub(crate) struct Workload {
 pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "append-batch",
-        what: "append in batches of 1,000, left to the system; seconds include closing, which makes it durable, only in its own column",
+        what: "append in batches of 1,000, left to the system to bring to the disk; closing, which waits for that, has its own column",
         limits: &["write-1m"],
         subjects: stores::NAMES,
         extra: &[("close_s", "s to close")],
@@ -146,6 +146,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
 fn append_batch(store: &str, cx: &Context) -> Result<Sample> {
     let messages = cx.messages()?;
     let all: Vec<&[u8]> = messages.iter().collect();
+    limits::warm(&cx.scratch, messages.total_bytes())?;
     let store = stores::open(store, &cx.scratch, false)?;
     let sample = Sample::time(|| {
         for batch in all.chunks(BATCH) {

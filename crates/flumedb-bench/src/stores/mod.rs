@@ -2,6 +2,7 @@
 
 mod fjall;
 mod heed;
+mod ours;
 mod redb;
 mod sqlite;
 
@@ -14,7 +15,7 @@ use std::{
 use crate::{Result, messages::Message, workloads::WRITERS};
 
 /// The names of all stores, ours first.
-pub(crate) const NAMES: &[&str] = &["redb", "fjall", "sqlite", "heed"];
+pub(crate) const NAMES: &[&str] = &["flumedb", "redb", "fjall", "sqlite", "heed"];
 
 /// Something that keeps numbered messages, and an index over their authors.
 pub(crate) trait Store: Sync {
@@ -59,6 +60,7 @@ pub(crate) trait Store: Sync {
 /// Opens the store called `name` in a directory, making what is not there.
 pub(crate) fn open(name: &str, dir: &Path, durable: bool) -> Result<Box<dyn Store>> {
     Ok(match name {
+        "flumedb" => Box::new(ours::Ours::open(dir, durable)?),
         "redb" => Box::new(redb::Redb::open(dir, durable)?),
         "fjall" => Box::new(fjall::Fjall::open(dir, durable)?),
         "sqlite" => Box::new(sqlite::Sqlite::open(dir, durable)?),
