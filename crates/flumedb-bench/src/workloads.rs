@@ -75,7 +75,7 @@ pub(crate) const ALL: &[Workload] = &[
         name: "index",
         what: "build an index from author to messages from scratch, parsing each message, to the disk",
         limits: &["index-memory"],
-        subjects: stores::NAMES,
+        subjects: stores::INDEXED,
         extra: &[],
     },
     Workload {

@@ -17,6 +17,9 @@ use crate::{Result, messages::Message, workloads::WRITERS};
 /// The names of all stores, ours first.
 pub(crate) const NAMES: &[&str] = &["flumedb", "redb", "fjall", "sqlite", "heed"];
 
+/// Those that keep an index.
+pub(crate) const INDEXED: &[&str] = &["redb", "fjall", "sqlite", "heed"];
+
 /// Something that keeps numbered messages, and an index over their authors.
 pub(crate) trait Store: Sync {
     /// Appends messages in one batch. Durable, if the store was opened so.
@@ -48,10 +51,14 @@ pub(crate) trait Store: Sync {
     fn get(&self, numbers: &[u64], each: &mut dyn FnMut(&[u8])) -> Result;
 
     /// Builds an index from author to numbers, from scratch.
-    fn index(&self) -> Result;
+    fn index(&self) -> Result {
+        Err("it keeps no index".into())
+    }
 
     /// How many messages an author has, by the index.
-    fn count(&self, author: &str) -> Result<u64>;
+    fn count(&self, author: &str) -> Result<u64> {
+        Err(format!("it keeps no index of {author}").into())
+    }
 
     /// Ends it in good order.
     fn close(self: Box<Self>) -> Result;

@@ -1,7 +1,7 @@
-//! flumedb itself: its log, and its index as a view.
+//! flumedb itself: its log.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -17,7 +17,6 @@ use crate::{Result, workloads::WRITERS};
 
 pub(super) struct Ours {
     runtime: tokio::runtime::Runtime,
-    dir: PathBuf,
     log: SegmentedLog,
     durable: bool,
 }
@@ -27,7 +26,7 @@ impl Ours {
         let dir = dir.join("flumedb");
         let log = SegmentedLog::open(&Env::os(), &dir, LogSettings::default())?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        Ok(Self { runtime, dir, log, durable })
+        Ok(Self { runtime, log, durable })
     }
 
     fn batch(&self, messages: &[&[u8]]) -> Batch {
@@ -79,15 +78,6 @@ impl Store for Ours {
             each(&self.log.get_now(Seq::new(*number)).ok_or("a message must be waited for")??);
         }
         Ok(())
-    }
-
-    fn index(&self) -> Result {
-        let _ = &self.dir;
-        Err("not yet".into())
-    }
-
-    fn count(&self, _author: &str) -> Result<u64> {
-        Err("not yet".into())
     }
 
     fn close(self: Box<Self>) -> Result {
