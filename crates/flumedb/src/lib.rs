@@ -6,6 +6,7 @@ pub mod codec;
 pub mod env;
 pub mod log;
 pub mod view;
+pub mod views;
 
 mod entry;
 mod error;

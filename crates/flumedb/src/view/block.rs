@@ -73,7 +73,7 @@ impl<T> Block<T> {
             to: chunk.covered.to,
             horizon: chunk.horizon,
             cost: cost.max(LEAST_COST),
-            run: Run::new(run),
+            run: Run::new(run).with_memory(cost),
             marks,
         }
     }

@@ -11,19 +11,35 @@ pub struct Run<T> {
     entries: Arc<[Entry<T>]>,
     from: usize,
     to: usize,
+    memory: usize,
 }
 
 impl<T> Run<T> {
     /// A run of these entries, which are in order.
     pub fn new(entries: impl Into<Arc<[Entry<T>]>>) -> Self {
         let entries = entries.into();
-        Self { from: 0, to: entries.len(), entries }
+        Self { from: 0, to: entries.len(), memory: size_of_val(&*entries), entries }
+    }
+
+    /// The same, for entries that hold about so many bytes all together.
+    pub(crate) fn with_memory(self, memory: usize) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// About how many bytes are kept in memory by whoever holds this run; a cut holds all that it was cut from.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Whether the two hold the same memory.
+    pub fn shares_memory(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
     }
 
     /// The entries at `from..to` of this run (cut to what there is), sharing its memory.
     pub fn cut(&self, from: usize, to: usize) -> Self {
         let to = (self.from + to).min(self.to);
-        Self { entries: self.entries.clone(), from: (self.from + from).min(to), to }
+        Self { entries: self.entries.clone(), from: (self.from + from).min(to), to, memory: self.memory }
     }
 }
 
