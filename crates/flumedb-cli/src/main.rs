@@ -1,2 +1,40 @@
-//! Placeholder.
-fn main() {}
+//! The program `flume`: import, read, query, check and repair append-only logs.
+
+mod args;
+mod cmd;
+mod exit;
+mod format;
+mod json;
+mod lines;
+mod open;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Cat(args) => cmd::cat(&args),
+        Command::Get(args) => cmd::get(&args),
+        Command::Since(place) => cmd::since(&place),
+        Command::Append(place) => cmd::append(&place),
+        Command::Delete(args) => cmd::delete(&args),
+        Command::Tail(args) => cmd::tail(&args),
+        Command::Check(args) => cmd::check(&args),
+        Command::Repair(args) => cmd::repair(&args),
+        Command::Stat(args) => cmd::stat(&args),
+    };
+    match outcome {
+        Ok(verdict) => verdict.code(),
+        Err(failure) => {
+            let message = failure.to_string();
+            if !message.is_empty() {
+                output::say(message);
+            }
+            failure.code()
+        }
+    }
+}

@@ -9,6 +9,7 @@ use flumedb::{
 };
 
 use super::{
+    chain::Chain,
     detect::{Detected, detect},
     framing::Framing,
     keep::{keep, lock},
@@ -28,20 +29,25 @@ pub fn check(env: &Env, path: impl Into<PathBuf>, framing: Option<Framing>) -> R
 fn look(source: &Source, framing: Option<Framing>) -> Result<(Detected, Report)> {
     let bytes = source.len()?;
     let detected = detect(source, bytes, framing)?;
-    let mut report = Report { bytes, ..Report::default() };
-    if detected.known {
-        let chain = &detected.chain;
-        let survey = survey(source, chain.framing, chain.end, bytes, detected.stop)?;
-        report.format = Some(chain.framing.name().to_owned());
-        report.entries = chain.count - chain.erased();
-        report.deleted = chain.erased();
-        report.head = chain.last.map(Seq::new);
-        report.torn_tail = survey.torn_tail;
-        report.damage = survey.damage;
-    } else {
-        report.damage.push(Damage::new(&source.path, 0, bytes, "no format that is known here fits"));
-    }
+    let report = report(source, detected.known.then_some(&detected.chain), detected.stop, bytes)?;
     Ok((detected, report))
+}
+
+/// What to say of a file of `bytes` bytes, of which `chain` is proved (or nothing is known) and stopped for this reason.
+pub(super) fn report(source: &Source, chain: Option<&Chain>, stop: Option<&'static str>, bytes: u64) -> Result<Report> {
+    let mut report = Report { bytes, ..Report::default() };
+    let Some(chain) = chain else {
+        report.damage.push(Damage::new(&source.path, 0, bytes, "no format that is known here fits"));
+        return Ok(report);
+    };
+    let survey = survey(source, chain.framing, chain.end, bytes, stop)?;
+    report.format = Some(chain.framing.name().to_owned());
+    report.entries = chain.count - chain.erased();
+    report.deleted = chain.erased();
+    report.head = chain.last.map(Seq::new);
+    report.torn_tail = survey.torn_tail;
+    report.damage = survey.damage;
+    Ok(report)
 }
 
 /// Cuts a torn tail off the file at `path`. With `skip_damage`, damaged stretches become deleted entries of the same

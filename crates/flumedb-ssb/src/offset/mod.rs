@@ -24,6 +24,7 @@ use std::{
 use bytes::Bytes;
 use flumedb::{
     Error, ErrorKind, Result, Seq,
+    check::Report,
     env::{Env, Lock, OpenMode, PathKind, Signal, Worker},
     log::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Proof, ReadRequest, Recovery},
 };
@@ -223,6 +224,17 @@ impl OffsetLog {
     /// The readers' side, unless the log is closed.
     fn open_shared(&self) -> Result<&Shared> {
         if self.refused.load(Ordering::Acquire) { Err(closed()) } else { Ok(&self.shared) }
+    }
+
+    /// What the file holds as it is now: [`check`] without opening it again.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn report(&self) -> Result<Report> {
+        let bytes = self.shared.source.len()?;
+        let mut chain = self.shared.chain().clone();
+        let stop = chain.extend(&self.shared.source, bytes)?;
+        check::report(&self.shared.source, (!self.unknown).then_some(&chain), stop, bytes)
     }
 
     /// Sends a command to the writer and waits for the answer.

@@ -1,0 +1,158 @@
+//! What the program is called with.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::format::Format;
+
+/// Import, read, query, check and repair append-only logs.
+///
+/// A PATH is a database of flume's own (a directory) or a bare log file. Exit codes: 0 fine; 1 the data is torn or
+/// damaged, or what was asked for does not exist; 2 wrong usage; 3 the system failed.
+#[derive(Debug, Parser)]
+#[command(name = "flume", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print entries, a JSON line each.
+    Cat(Cat),
+    /// Print one entry.
+    Get(Get),
+    /// Print the number of the newest entry.
+    Since(Place),
+    /// Append JSON lines from standard input; print the number of each once it is on the disk.
+    Append(Place),
+    /// Delete entries.
+    Delete(Delete),
+    /// Print the newest entries and go on with those that come.
+    Tail(Tail),
+    /// Say whether the log is as it was written. Changes nothing.
+    Check(Check),
+    /// Cut what a stopped writer left at the end, keeping the cut bytes beside it.
+    Repair(Repair),
+    /// Say how large a log is and what it holds.
+    Stat(Stat),
+}
+
+/// Where a log is.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// A database directory or a log file
+    pub(crate) path: PathBuf,
+    /// What PATH is, where its bytes do not tell
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+/// How entries are printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Style {
+    /// Print payloads as base64, JSON or not
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Print bare values, which `append` and `import -` read back
+    #[arg(long)]
+    pub(crate) values: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cat {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+    /// From the newest to the oldest
+    #[arg(long, conflicts_with = "live")]
+    pub(crate) reverse: bool,
+    /// Print at most N entries
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Go on with the entries that come
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Tell of deleted entries, too
+    #[arg(long, conflicts_with = "values")]
+    pub(crate) deleted: bool,
+    #[command(flatten)]
+    pub(crate) style: Style,
+}
+
+/// Which numbers. Any number is legal, be it negative or past the end.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Bounds {
+    /// Only entries after N
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) gt: Option<i128>,
+    /// Only N and entries after it
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) gte: Option<i128>,
+    /// Only entries before N
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) lt: Option<i128>,
+    /// Only N and entries before it
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) lte: Option<i128>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Its number
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seq: i128,
+    #[command(flatten)]
+    pub(crate) style: Style,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Their numbers
+    #[arg(value_name = "N", required = true, allow_negative_numbers = true)]
+    pub(crate) seqs: Vec<i128>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Begin with the newest N entries
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub(crate) lines: u64,
+    #[command(flatten)]
+    pub(crate) style: Style,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Take damaged stretches out of the way of the entries behind them
+    #[arg(long)]
+    pub(crate) skip_damage: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stat {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,26 @@
+//! `flume append`.
+
+use std::io;
+
+use crate::{
+    args::Place,
+    exit::{Failure, Outcome, Verdict},
+    lines::Lines,
+    open::Opened,
+    output,
+};
+
+pub(crate) fn append(place: &Place) -> Outcome {
+    let opened = Opened::write_or_create(place)?;
+    let mut lines = Lines::new(io::stdin().lock());
+    while let Some(group) = lines.next_group()? {
+        // What comes together is appended together, so that a line that is no JSON leaves nothing half done.
+        let seqs = opened.db.append_all(group.iter().map(String::as_bytes)).blocking()?;
+        let printed: Vec<String> = seqs.iter().map(ToString::to_string).collect();
+        if !printed.is_empty() {
+            output::line(printed.join("\n"))?;
+        }
+    }
+    opened.db.close().blocking().map_err(Failure::from)?;
+    Ok(Verdict::Fine)
+}

@@ -1,0 +1,53 @@
+//! `flume check`.
+
+use std::path::Path;
+
+use flumedb::{Damage, Env, check::Report, log::SegmentedLog};
+use flumedb_ssb::offset;
+
+use crate::{
+    args::{Check, Place},
+    exit::{Failure, Outcome},
+    open::{Kind, warn},
+    output,
+};
+
+pub(crate) fn check(args: &Check) -> Outcome {
+    let checked = report(&args.place);
+    if args.json {
+        // Whoever reads it gets an object, whatever happens.
+        let nothing = |failure: &Failure| nothing(&args.place.path, failure);
+        let report = checked.as_ref().map_or_else(nothing, Clone::clone);
+        let text = serde_json::to_string(&report).map_err(|error| Failure::system(format!("cannot print: {error}")))?;
+        output::line(text)?;
+    }
+    let report = checked?;
+    if !args.json {
+        print(&report)?;
+    }
+    Ok(warn(&report))
+}
+
+/// The report of a log that could not be looked at.
+fn nothing(path: &Path, failure: &Failure) -> Report {
+    Report { damage: vec![Damage::new(path, 0, 0, failure.to_string())], ..Report::default() }
+}
+
+fn report(place: &Place) -> Result<Report, Failure> {
+    let env = Env::os();
+    Ok(match Kind::of(place)? {
+        Kind::Database => SegmentedLog::check(&env, &place.path)?,
+        Kind::File(framing) => offset::check(&env, &place.path, framing)?,
+    })
+}
+
+fn print(report: &Report) -> Result<(), Failure> {
+    let format = report.format.as_deref().unwrap_or("unknown");
+    let head = report.head.map_or("none".to_owned(), |head| head.to_string());
+    output::line(format_args!("format   {format}"))?;
+    output::line(format_args!("entries  {}", report.entries))?;
+    output::line(format_args!("deleted  {}", report.deleted))?;
+    output::line(format_args!("bytes    {}", report.bytes))?;
+    output::line(format_args!("head     {head}"))?;
+    output::line(format_args!("ok       {}", if report.is_ok() { "yes" } else { "no" }))
+}

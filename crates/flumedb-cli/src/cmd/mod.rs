@@ -1,0 +1,21 @@
+//! The commands, one file each.
+
+mod append;
+mod cat;
+mod check;
+mod delete;
+mod get;
+mod repair;
+mod since;
+mod stat;
+mod tail;
+
+pub(crate) use append::append;
+pub(crate) use cat::cat;
+pub(crate) use check::check;
+pub(crate) use delete::delete;
+pub(crate) use get::get;
+pub(crate) use repair::repair;
+pub(crate) use since::since;
+pub(crate) use stat::stat;
+pub(crate) use tail::tail;
