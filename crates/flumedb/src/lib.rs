@@ -19,7 +19,7 @@ pub use bytes::Bytes;
 pub use entry::{Entry, Event};
 pub use env::Env;
 pub use error::{Damage, Error, ErrorKind, Result};
-pub use flume::{Answer, Append, Builder, Flume, Settings};
+pub use flume::{AddView, Answer, Append, Builder, Flume, Settings};
 pub use read::{Blocking, Call, Get, Scan, ScanEvents};
 pub use seq::{Seq, Span};
 pub use subscribe::{Events, From, Subscription};

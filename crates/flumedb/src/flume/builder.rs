@@ -1,12 +1,16 @@
 //! [`Builder`], a database that is about to be opened, and [`Settings`], what can be set about it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::Flume;
 use crate::{
     Call, Env, Result,
     codec::Codec,
     log::{Log, LogSettings, MemoryLog, SegmentedLog},
+    view::HostSettings,
 };
 
 /// What can be set about a database: plain values, apart from components such as [`Env`].
@@ -15,6 +19,10 @@ use crate::{
 pub struct Settings {
     /// The log on disk: when an append is durable, how long a segment is.
     pub log: LogSettings,
+    /// How views are run, and where they keep their stores.
+    pub views: HostSettings,
+    /// Views build, but reads of them wait until [`Flume::open_gate`](super::Flume::open_gate).
+    pub gated: bool,
     /// How many entries the condition of one append ([`Append::if_none`](super::Append::if_none)) may test, while other
     /// appends wait.
     pub condition_limit: u64,
@@ -22,7 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log: LogSettings::default(), condition_limit: 100_000 }
+        Self { log: LogSettings::default(), views: HostSettings::default(), gated: false, condition_limit: 100_000 }
     }
 }
 
@@ -43,11 +51,12 @@ pub struct Builder<C> {
     codec: C,
     env: Env,
     settings: Settings,
+    views_in_memory: bool,
 }
 
 impl<C: Codec> Builder<C> {
     pub(super) fn new(codec: C) -> Self {
-        Self { codec, env: Env::os(), settings: Settings::default() }
+        Self { codec, env: Env::os(), settings: Settings::default(), views_in_memory: false }
     }
 
     /// Another machine than the real one: its storage, clock, randomness and threads.
@@ -62,15 +71,42 @@ impl<C: Codec> Builder<C> {
         self
     }
 
+    /// Keeps the views' stores in this directory. Without it they are in the directory `views` of a database that is
+    /// opened to write, and in memory otherwise. No two handles may share one.
+    pub fn views_in(self, dir: impl Into<PathBuf>) -> Self {
+        self.set(|settings| settings.views.dir = Some(dir.into()))
+    }
+
+    /// Keeps views in memory only, to be built at every opening.
+    pub fn views_in_memory(mut self) -> Self {
+        self.views_in_memory = true;
+        self
+    }
+
+    /// Lets views build while reads of them wait, until [`Flume::open_gate`]: for a program that adds its views one after
+    /// another and answers nobody before all are there.
+    ///
+    /// ```
+    /// use flumedb::{Flume, codec::Utf8};
+    /// let db = Flume::builder(Utf8).gated().memory()?;
+    /// // … add views …
+    /// db.open_gate();
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn gated(self) -> Self {
+        self.set(|settings| settings.gated = true)
+    }
+
     /// The database in the directory `path`, made if there is none. See [`Flume::open`].
     ///
     /// # Errors
     /// As [`Flume::open`].
-    pub fn open(self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
+    pub fn open(mut self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
         let path = path.as_ref().to_owned();
         Call::new(async move {
             let log = SegmentedLog::open(&self.env, &path, self.settings.log.clone())?;
-            Ok(Flume::start(Arc::new(log), self.codec, self.settings))
+            self.settings.views.dir.get_or_insert_with(|| path.join("views"));
+            Ok(self.start(Arc::new(log)))
         })
     }
 
@@ -82,7 +118,7 @@ impl<C: Codec> Builder<C> {
         let path = path.as_ref().to_owned();
         Call::new(async move {
             let log = SegmentedLog::read_only(&self.env, &path)?;
-            Ok(Flume::start(Arc::new(log), self.codec, self.settings))
+            Ok(self.start(Arc::new(log)))
         })
     }
 
@@ -92,7 +128,7 @@ impl<C: Codec> Builder<C> {
     /// `Io` if the machine gives no randomness or no thread.
     pub fn memory(self) -> Result<Flume<C>> {
         let log = MemoryLog::new(&self.env)?;
-        Ok(Flume::start(Arc::new(log), self.codec, self.settings))
+        Ok(self.start(Arc::new(log)))
     }
 
     /// A database over any log. See [`Flume::with_log`].
@@ -100,6 +136,13 @@ impl<C: Codec> Builder<C> {
     /// # Errors
     /// `Io` if the machine gives no thread.
     pub fn with_log(self, log: Arc<dyn Log>) -> Call<'static, Result<Flume<C>>> {
-        Call::new(async move { Ok(Flume::start(log, self.codec, self.settings)) })
+        Call::new(async move { Ok(self.start(log)) })
+    }
+
+    fn start(mut self, log: Arc<dyn Log>) -> Flume<C> {
+        if self.views_in_memory {
+            self.settings.views.dir = None;
+        }
+        Flume::start(self.env, log, self.codec, self.settings)
     }
 }

@@ -2,6 +2,7 @@
 
 mod append;
 mod builder;
+mod view;
 
 use std::{borrow::Borrow, fmt, ops::RangeBounds, path::Path, sync::Arc};
 
@@ -9,12 +10,14 @@ use tokio::sync::watch;
 
 pub use append::{Answer, Append};
 pub use builder::{Builder, Settings};
+pub use view::AddView;
 
 use crate::{
-    Call, From, Get, Result, Scan, Seq, Span, Subscription,
+    Call, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
     log::{Batch, Log, LogStat, Note, Recovery},
     read::Source,
+    view::{Entries, Host, Progress, View},
 };
 
 /// A database: an append-only log of entries that a codec reads and writes, and the views that follow it.
@@ -43,6 +46,8 @@ struct Shared<C: Codec> {
     settings: Settings,
     /// Dropping it, too, tells subscriptions that it is over.
     closed: watch::Sender<bool>,
+    /// Stops before the log does.
+    host: Host<C::Item>,
     _log: Stopped,
 }
 
@@ -115,10 +120,14 @@ impl<C: Codec> Flume<C> {
         Builder::new(codec)
     }
 
-    fn start(log: Arc<dyn Log>, codec: C, settings: Settings) -> Self {
+    fn start(env: Env, log: Arc<dyn Log>, codec: C, settings: Settings) -> Self {
         let stopped = Stopped(log.clone());
+        let decode = codec.clone();
+        let entries = Entries::new(log.clone(), move |bytes| decode.decode(bytes));
+        let host = Host::new(env, entries, codec.identity(), settings.views.clone());
+        host.set_ready(!settings.gated);
         let source = Source { log, codec };
-        Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false), _log: stopped }))
+        Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false), host, _log: stopped }))
     }
 
     /// Appends an entry and answers with its name. Once this returns, the entry is as durable as the database's setting
@@ -226,6 +235,71 @@ impl<C: Codec> Flume<C> {
         self.0.source.log.note(name)
     }
 
+    /// Adds a view, which begins to follow the log at once, under a name of its own. Returns when the view's store is
+    /// open; what reads of it wait for is theirs to say.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Flume, codec::Utf8};
+    /// # use flumedb::{Result, view::{Checkpoint, Definition, Run, View, ViewContext}};
+    /// # struct Count(u64);
+    /// # impl View for Count {
+    /// #     type Item = String;
+    /// #     type Reader = u64;
+    /// #     fn definition(&self) -> Definition { Definition::new("count", 1, "") }
+    /// #     fn open(&mut self, _: &ViewContext<String>) -> Result<Option<Checkpoint>> { self.0 = 0; Ok(None) }
+    /// #     fn apply(&mut self, run: &Run<String>) -> Result<()> { self.0 += run.len() as u64; Ok(()) }
+    /// #     fn publish(&mut self, _: &Checkpoint) -> Result<u64> { Ok(self.0) }
+    /// # }
+    /// let db = Flume::memory(Utf8)?;
+    /// let count = db.view("count", Count(0)).await?;
+    /// db.append("one more").await?;
+    /// assert_eq!(count.read().await?, 1);
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is taken or cannot name a directory; `Corrupt` if the view's store covers entries that
+    /// the log does not have any more, so that acknowledged entries were lost (or the log was restored from an older
+    /// copy): [`accept_loss`](AddView::accept_loss) then rebuilds it; `Faulted` if the store cannot be opened, `Closed`,
+    /// `Io`. The name is free again then.
+    ///
+    /// # Cancel safety
+    /// A future dropped before its first poll adds nothing; later the view may go on, without a handle.
+    pub fn view<'a, V: View<Item = C::Item>>(&'a self, name: &'a str, view: V) -> AddView<'a, C, V> {
+        AddView::new(self, name, view)
+    }
+
+    /// Waits until every view has caught up with the log as it stands at this call.
+    ///
+    /// # Errors
+    /// As [`Live::read`](crate::view::Live::read), of the first view that fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub fn wait_all(&self) -> Call<'_, Result<()>> {
+        Call::new(self.0.host.wait_all())
+    }
+
+    /// How far each view has got, in the order they were added.
+    pub fn progress(&self) -> Vec<(String, Progress)> {
+        self.0.host.progress()
+    }
+
+    /// Answers reads of views from now on, if the database was built [`gated`](Builder::gated).
+    pub fn open_gate(&self) {
+        self.0.host.set_ready(true);
+    }
+
+    /// Removes the stores that the views here have left behind under older definitions, and names them. An older program
+    /// would have to build them again.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn prune_views(&self) -> Result<Vec<String>> {
+        self.0.host.prune()
+    }
+
     /// Deletes entries: once this returns they cannot be read any more. Those already deleted are passed over.
     ///
     /// ```
@@ -297,11 +371,11 @@ impl<C: Codec> Flume<C> {
         &self.0.source.log
     }
 
-    /// Ends the database, for all its handles: makes durable what was appended, ends what waits with `Closed`, frees the
-    /// lock.
+    /// Ends the database, for all its handles: makes durable what was appended and what views have taken in, ends what
+    /// waits with `Closed`, stops the threads, frees the lock.
     ///
     /// # Errors
-    /// What could not be made durable: `Poisoned`, `StorageFull`, `Io`.
+    /// What could not be made durable: `Poisoned`, `StorageFull`, `Io`. It is closed all the same.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the database closing; calling this again, or dropping the last handle, completes it.
@@ -313,6 +387,8 @@ impl<C: Codec> Flume<C> {
 impl<C: Codec> Shared<C> {
     async fn close(&self) -> Result<()> {
         self.closed.send_replace(true);
-        self.source.log.close().await
+        // The views first: they make the log durable before they store what they have taken in.
+        let views = self.host.close().await;
+        self.source.log.close().await.and(views)
     }
 }

@@ -72,6 +72,8 @@ pub struct Host<T: Send + Sync + 'static> {
 
 struct State {
     views: Vec<Added>,
+    /// How many views were ever added; 0: nothing runs yet.
+    added: u64,
     ready: bool,
     closed: bool,
 }
@@ -127,7 +129,7 @@ impl<T: Send + Sync + 'static> Host<T> {
         let scan = Scan::new(entries.clone(), pool.clone(), settings.memory, threads);
         let (durable, holding) = (AtomicU64::new(0), Mutex::new(()));
         let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding });
-        Self { core, state: Mutex::new(State { views: Vec::new(), ready: true, closed: false }) }
+        Self { core, state: Mutex::new(State { views: Vec::new(), added: 0, ready: true, closed: false }) }
     }
 
     /// Adds a view, which begins to follow the log at once. With `strict` it stops at an entry that does not decode;
@@ -152,17 +154,38 @@ impl<T: Send + Sync + 'static> Host<T> {
             let digest = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &identity(&definition, &core.codec));
             dir.join(format!("{name}-{digest:016x}"))
         });
-        if state.views.is_empty() {
+        if state.added == 0 {
             core.pool.spawn(follow_head(core.clone()))?;
         }
+        state.added += 1;
         let name: Arc<str> = name.into();
         let shared = Arc::new(Shared::new(state.ready));
         let live = Live { name: name.clone(), shared: shared.clone(), core: core.clone() };
-        let id = state.views.len() as u64;
+        let id = state.added;
         let actor = Actor::new(id, (view, definition), name.clone(), strict, dir.clone(), core.clone(), shared);
         core.pool.spawn(actor.run())?;
         state.views.push(Added { name, dir, handle: Arc::new(live.clone()) });
         Ok(live)
+    }
+
+    /// Takes a view away: what waits for it ends with `Closed`, its store stays, its name is free for another.
+    ///
+    /// # Errors
+    /// `NotFound`, or what it met while it wrote what it had taken in; it is gone all the same.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped after its first poll, the view ends all the same, and its name is free.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let removed = {
+            let mut state = self.state();
+            let at = state.views.iter().position(|added| &*added.name == name);
+            at.map(|at| state.views.remove(at).handle)
+        };
+        let Some(handle) = removed else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no view \"{name}\"")));
+        };
+        handle.close();
+        handle.closed().await
     }
 
     /// Whether reads are answered. While they are not, views build and reads wait. They are from the start.

@@ -116,7 +116,7 @@ impl<V: View> Actor<V> {
     fn lost(&self, since: Seq, head: u64) -> Error {
         let message = format!(
             "view \"{}\" covers entry {since}, but the log ends before {head}: acknowledged entries were lost, or the \
-             log was restored from an older copy; find them, or accept the loss and the view is rebuilt",
+             log was restored from an older copy; find them, or accept the loss (`accept_loss`) and the view is rebuilt",
             self.name
         );
         Error::new(ErrorKind::Corrupt, message)
