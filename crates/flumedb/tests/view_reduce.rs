@@ -155,7 +155,7 @@ async fn a_deletion_builds_it_anew_and_a_panic_in_the_fold_stops_it() {
     let log = TestLog::new();
     let host = host(&log, &Env::memory(), None);
     let view = host.add("sum", sum(1), false).unwrap();
-    let fold = |sum: &mut u64, n: &u64| *sum = 100 / (30 - n) + *sum;
+    let fold = |sum: &mut u64, n: &u64| *sum += 100 / (30 - n);
     let frail = host.add("frail", Reduce::new(1, 0, fold), false).unwrap();
     log.fill(20).await;
     assert_eq!(*view.read().await.unwrap(), total(20));

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A block counts for at least this much, so that many tiny ones are not worth keeping either.
-const LEAST_COST: usize = 16 << 10;
+pub(super) const LEAST_COST: usize = 16 << 10;
 
 /// What the log has at the numbers from `from` to `to`.
 pub(crate) struct Block<T> {

@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Entries, block::Block, pool::Pool};
+use super::{
+    Entries,
+    block::{Block, LEAST_COST},
+    pool::Pool,
+};
 use crate::{Error, ErrorKind, Result, Seq, Span, log::ReadRequest};
 
 /// Who takes this long over a block is not waited for.
@@ -36,6 +40,8 @@ struct Ring<T> {
     blocks: BTreeMap<u64, Slot<T>>,
     /// What the blocks that are ready take.
     bytes: usize,
+    /// Bytes in the log and in memory of the block that was decoded last.
+    density: (usize, usize),
     followers: HashMap<u64, Follower>,
 }
 
@@ -75,7 +81,7 @@ pub(crate) enum Take<T> {
 
 impl<T: Send + Sync + 'static> Scan<T> {
     pub(crate) fn new(entries: Entries<T>, pool: Arc<Pool>, memory: usize, decoders: usize) -> Arc<Self> {
-        let ring = Ring { head: 0, blocks: BTreeMap::new(), bytes: 0, followers: HashMap::new() };
+        let ring = Ring { head: 0, blocks: BTreeMap::new(), bytes: 0, density: (1, 4), followers: HashMap::new() };
         Arc::new(Self { entries, pool, memory, decoders, ring: Mutex::new(ring) })
     }
 
@@ -201,12 +207,13 @@ impl<T: Send + Sync + 'static> Scan<T> {
     }
 
     async fn read(self: &Arc<Self>, from: u64) -> Result<Block<T>> {
-        let to = {
+        let (to, (bytes, cost)) = {
             let ring = self.ring();
             let next = ring.blocks.range(from.saturating_add(1)..).next().map_or(u64::MAX, |(&start, _)| start);
-            next.min(ring.head)
+            (next.min(ring.head), ring.density)
         };
-        let max_bytes = BLOCK_BYTES.min(self.memory / 4).max(1);
+        // Small entries take much more room decoded than in the log.
+        let max_bytes = (BLOCK_BYTES.min(self.memory / 8) as u128 * bytes as u128 / cost as u128).max(1) as usize;
         let request = ReadRequest { max_bytes, ..ReadRequest::forwards(Span { from, to }) };
         let chunk = self.entries.log().read(request).await?;
         if chunk.covered.to <= from {
@@ -218,7 +225,11 @@ impl<T: Send + Sync + 'static> Scan<T> {
         }
         // Others may read on while this one is decoded.
         self.look_ahead(chunk.covered.to);
-        Ok(Block::decode(from, &chunk, &self.entries))
+        let block = Block::decode(from, &chunk, &self.entries);
+        if block.cost > LEAST_COST {
+            self.ring().density = (chunk.bytes.len().max(1), block.cost);
+        }
+        Ok(block)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring<T>> {
