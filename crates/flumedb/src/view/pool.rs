@@ -5,7 +5,7 @@
 //! place. Knows nothing of views.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -37,7 +37,7 @@ pub(crate) struct Pool {
 struct State {
     runnable: VecDeque<Arc<Job>>,
     /// All that is not done, so that stopping can drop it.
-    jobs: HashMap<u64, Arc<Job>>,
+    jobs: BTreeMap<u64, Arc<Job>>,
     crew: Vec<Member>,
     idle: Vec<usize>,
     timers: BTreeMap<(Duration, u64), Waker>,

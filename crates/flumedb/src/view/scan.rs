@@ -6,7 +6,7 @@
 //! long is not waited for and goes on alone until it meets the others again. Knows nothing of views.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
     time::Duration,
@@ -42,7 +42,7 @@ struct Ring<T> {
     bytes: usize,
     /// Bytes in the log and in memory of the block that was decoded last.
     density: (usize, usize),
-    followers: HashMap<u64, Follower>,
+    followers: BTreeMap<u64, Follower>,
 }
 
 enum Slot<T> {
@@ -81,7 +81,7 @@ pub(crate) enum Take<T> {
 
 impl<T: Send + Sync + 'static> Scan<T> {
     pub(crate) fn new(entries: Entries<T>, pool: Arc<Pool>, memory: usize, decoders: usize) -> Arc<Self> {
-        let ring = Ring { head: 0, blocks: BTreeMap::new(), bytes: 0, density: (1, 4), followers: HashMap::new() };
+        let ring = Ring { head: 0, blocks: BTreeMap::new(), bytes: 0, density: (1, 4), followers: BTreeMap::new() };
         Arc::new(Self { entries, pool, memory, decoders, ring: Mutex::new(ring) })
     }
 
