@@ -27,7 +27,7 @@ pub enum Op {
     Large,
     /// Appends three entries together, one of them empty.
     Batch,
-    /// Appends, and does not wait for the disk.
+    /// Appends more than a sector, and does not wait for the disk.
     Buffered,
     /// Waits for the disk.
     Sync,
@@ -148,7 +148,7 @@ impl Script {
             Op::Large => self.append(vec![self.payload(6000)], None, true),
             Op::Half => self.append(vec![self.payload(2000)], None, true),
             Op::Batch => self.append(vec![self.payload(30), Bytes::new(), self.payload(700)], None, true),
-            Op::Buffered => self.append(vec![self.payload(40)], None, false),
+            Op::Buffered => self.append(vec![self.payload(600)], None, false),
             Op::Note => {
                 let note = Note { name: NOTE.to_owned(), position: self.appended, proof: vec![7; 10] };
                 self.append(vec![self.payload(25)], Some(note), true)
