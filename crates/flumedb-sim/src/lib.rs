@@ -31,6 +31,7 @@ pub mod conformance;
 
 mod choices;
 mod clock;
+mod cores;
 mod disk;
 mod fault;
 mod handle;
@@ -42,10 +43,11 @@ mod workload;
 
 pub use choices::{Choices, crashes};
 pub use clock::SimClock;
+pub use cores::{on_all_cores, soak_or};
 pub use disk::SimDisk;
 pub use fault::{Call, Fault, FaultKind};
 pub use image::{Image, SECTOR};
 pub use machine::Sim;
 pub use random::SimRandom;
 pub use threads::SimThreads;
-pub use workload::{Contents, DIR, Model, Observer, Op, Script, now};
+pub use workload::{Contents, DIR, Model, Observer, Op, Original, Outcome, Script, now};

@@ -8,20 +8,19 @@
 //!
 //! With `FLUME_SOAK` set, the power goes again during every recovery, not of two disks only.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test that cannot go on ends")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 use std::{
     collections::HashSet,
-    env,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
 };
 
 use flumedb::log::LogSettings;
-use flumedb_sim::{Call, Choices, Image, Model, Observer, Op, Script, Sim, crashes};
+use flumedb_sim::{Call, Choices, Image, Model, Observer, Op, Script, Sim, crashes, on_all_cores, soak_or};
 
 fn settings() -> LogSettings {
     LogSettings { segment_bytes: 4096, ..LogSettings::default() }
@@ -122,8 +121,7 @@ fn survive(image: Image, model: &Model, again: Option<&Figures>) {
 
 #[test]
 fn every_crash_of_every_short_workload() {
-    let soak = env::var_os("FLUME_SOAK").is_some();
-    let limits = Limits { disks: 64, again: if soak { 64 } else { 2 } };
+    let limits = Limits { disks: 64, again: soak_or(64, 2) };
     let mut workloads = vec![Vec::new()];
     for a in Op::ALL {
         workloads.push(vec![a]);
@@ -132,16 +130,8 @@ fn every_crash_of_every_short_workload() {
             workloads.extend(Op::ALL.map(|c| vec![a, b, c]));
         }
     }
-    let (next, figures) = (AtomicUsize::new(0), Figures::default());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(|| {
-                while let Some(workload) = workloads.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    explore(workload, limits, &figures);
-                }
-            });
-        }
-    });
+    let figures = Figures::default();
+    on_all_cores(workloads.len(), |number| explore(&workloads[number], limits, &figures));
     let Figures { workloads, moments, disks } = figures;
     println!("{workloads:?} workloads, {moments:?} crash points, {disks:?} disks");
     assert_eq!(workloads.into_inner(), 1 + 12 + 144 + 1728);

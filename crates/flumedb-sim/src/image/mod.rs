@@ -79,6 +79,17 @@ impl Image {
         Ok(())
     }
 
+    /// Whether two disks have the same names and bytes, as they read now.
+    pub fn reads_as(&self, other: &Self) -> bool {
+        let bytes = |image: &Self, file| image.files.get(&file).map(|state| state.now.clone()).unwrap_or_default();
+        self.files() == other.files()
+            && self
+                .names
+                .files()
+                .zip(other.names.files())
+                .all(|((_, one), (_, two))| bytes(self, one).reads_as(&bytes(other, two)))
+    }
+
     /// A number that two disks share only if names and bytes, as they read now, are the same.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();

@@ -1,0 +1,45 @@
+//! [`on_all_cores`], for tests with many independent cases.
+#![allow(clippy::disallowed_methods, reason = "each case has a simulated machine of its own; the cases share nothing")]
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+/// Runs `case` for every number below `count`, on as many threads as there are cores. A case that panics says which
+/// number it was, and ends the test.
+///
+/// # Panics
+/// If a case does.
+pub fn on_all_cores(count: usize, case: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let _case = Case(number);
+                    case(number);
+                }
+            });
+        }
+    });
+}
+
+struct Case(usize);
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("in case {}", self.0);
+        }
+    }
+}
+
+/// How far tests with a long form go: `long` if `FLUME_SOAK` is set, else `quick`.
+pub fn soak_or<T>(long: T, quick: T) -> T {
+    if std::env::var_os("FLUME_SOAK").is_some() { long } else { quick }
+}

@@ -1,0 +1,192 @@
+//! [`Damaged`], a log of which some bytes are not as they were written, and what it may show then.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use flumedb::{
+    ErrorKind, Seq, Span,
+    log::{Batch, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
+};
+
+use super::{
+    DIR,
+    model::{Contents, now},
+};
+use crate::{Image, Sim};
+
+/// What a damaged log showed. Anything else ends the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Everything that was in it.
+    Exact,
+    /// A true prefix, and the open said that it cut something.
+    Prefix,
+    /// A true prefix, and not a word. Only what ends exactly between two commits may show this.
+    Silent,
+    /// An error that names the place; what could be read was right.
+    Corrupt,
+}
+
+/// A log to be damaged.
+pub struct Original {
+    /// The disk that it is on.
+    pub image: Image,
+    /// What is in it.
+    pub contents: Contents,
+    /// So many of its entries somebody vouches for.
+    pub vouched: usize,
+}
+
+impl Original {
+    /// A log of about 64 KiB with entries from 0 bytes to several sectors, batches and a deletion; the last `buffered`
+    /// entries were never synced. It was closed, or the process was killed.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn new(segment_bytes: u64, buffered: usize, closed: bool) -> Self {
+        const SIZES: [usize; 10] = [700, 0, 1500, 7, 300, 8, 650, 4000, 1, 900];
+        let sim = Sim::new(64);
+        let settings = LogSettings { segment_bytes, ..LogSettings::default() };
+        let log = SegmentedLog::open(&sim.env, Path::new(DIR), settings).unwrap_or_else(|error| panic!("{error}"));
+        let mut noise = fastrand::Rng::with_seed(64);
+        let mut payload = |size: usize| (0..size).map(|_| noise.u8(..)).collect::<Vec<u8>>();
+        let append = |payloads: &[Vec<u8>], durable: bool| {
+            let mut batch = Batch::new();
+            payloads.iter().for_each(|payload| batch.push(payload));
+            batch.buffered = !durable;
+            sim.block_on(log.append(batch)).unwrap_or_else(|error| panic!("{error}"));
+        };
+        for round in 0..8 {
+            append(&SIZES[..3].iter().map(|size| payload(*size)).collect::<Vec<_>>(), true);
+            SIZES[3..].iter().for_each(|size| append(&[payload(*size)], true));
+            if round == 3 {
+                sim.block_on(log.delete(&[Seq::new(12)])).unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+        let contents = |log: &SegmentedLog| Contents::of(log).unwrap_or_else(|error| panic!("{error}"));
+        let vouched = contents(&log).slots.len();
+        (0..buffered).for_each(|number| append(&[payload(100 + number)], false));
+        let contents = contents(&log);
+        if closed {
+            sim.block_on(log.close()).unwrap_or_else(|error| panic!("{error}"));
+        }
+        Self { image: sim.kill().disk.image(), contents, vouched }
+    }
+
+    /// The files with entries in them, with their bytes up to the last that is not zero.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn segments(&self) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let files = self.image.files().into_iter().filter(|path| path.extension().is_some());
+        let segments = files.filter_map(|path| {
+            let mut bytes = self.image.read(&path)?;
+            bytes.truncate(bytes.iter().rposition(|byte| *byte != 0)? + 1);
+            Some((path, bytes))
+        });
+        let segments: Vec<_> = segments.collect();
+        assert!(!segments.is_empty(), "the log has no segments");
+        segments
+    }
+
+    /// Opens the log with `bytes` in place of a file, and reads it all.
+    ///
+    /// # Panics
+    /// If it shows anything that it must not: other bytes, fewer entries than somebody vouches for, an error
+    /// that names another file; or if a failed open changed anything.
+    pub fn damaged(&self, file: &Path, bytes: &[u8]) -> Outcome {
+        let mut image = self.image.clone();
+        image.write(file, bytes).unwrap_or_else(|error| panic!("{error}"));
+        let before = image.clone();
+        let sim = Sim::boot(image, 65);
+        let log = match SegmentedLog::open(&sim.env, Path::new(DIR), LogSettings::default()) {
+            Ok(log) => log,
+            Err(error) => {
+                assert_place(&error, file);
+                assert!(sim.disk.image().reads_as(&before), "a failed open changed something");
+                return self.around(&sim, file);
+            }
+        };
+        if self.read(&log, file, false) {
+            return Outcome::Corrupt;
+        }
+        let kept = log.barrier();
+        let kept = now(kept).ok().flatten().map_or(0, |head| head.get() as usize + 1);
+        if kept == self.contents.slots.len() {
+            return Outcome::Exact;
+        }
+        assert!(
+            kept >= self.vouched,
+            "silently {kept} entries of {}, and {} were vouched for",
+            self.contents.slots.len(),
+            self.vouched
+        );
+        let recovery = log.recovery();
+        let told = recovery.is_some_and(|recovery| recovery.dropped_bytes > 0 && recovery.file == file);
+        if told { Outcome::Prefix } else { Outcome::Silent }
+    }
+
+    /// Reads around the damage of a log that cannot be opened to write.
+    fn around(&self, sim: &Sim, file: &Path) -> Outcome {
+        match SegmentedLog::read_only(&sim.env, Path::new(DIR)) {
+            Ok(log) => drop(self.read(&log, file, true)),
+            Err(error) => assert_place(&error, file),
+        }
+        Outcome::Corrupt
+    }
+
+    /// Reads all entries, by number and in a scan. Whether some cannot be read. Read `around` the damage, an entry may
+    /// be there of which it is the deletion that is damaged.
+    fn read(&self, log: &SegmentedLog, file: &Path, around: bool) -> bool {
+        let mut damaged = false;
+        let slots = &self.contents.slots;
+        let head = now(log.barrier()).unwrap_or_else(|error| panic!("{error}"));
+        let end = head.map_or(0, |head| head.get() + 1);
+        assert!(end <= slots.len() as u64, "entries that nobody appended");
+        for (number, (kind, payload)) in slots.iter().enumerate().take(end as usize) {
+            match (kind, now(log.get(Seq::new(number as u64)))) {
+                (SlotKind::Entry, Ok(got)) => assert!(got == payload, "entry {number} has other bytes"),
+                (SlotKind::Deleted, Err(error)) if error.kind() == ErrorKind::Deleted => {}
+                (SlotKind::Tombstone, Err(error)) if error.kind() == ErrorKind::NotFound => {}
+                (_, Err(error)) => {
+                    assert_place(&error, file);
+                    damaged = true;
+                }
+                (SlotKind::Deleted, Ok(_)) if around => {}
+                (kind, Ok(_)) => panic!("a {kind:?} can be read"),
+            }
+        }
+        let mut from = 0;
+        while from < end {
+            match now(log.read(ReadRequest::forwards(Span { from, to: end }))) {
+                Ok(chunk) => {
+                    for slot in &chunk.slots {
+                        assert_eq!(slot.seq.get(), from, "a scan passes over an entry without a word");
+                        let (kind, payload) = &slots[from as usize];
+                        if around && *kind == SlotKind::Deleted {
+                            from += 1;
+                            continue;
+                        }
+                        assert_eq!(slot.kind, *kind, "entry {from} is taken for something else");
+                        let got = if slot.kind == SlotKind::Deleted { Bytes::new() } else { chunk.payload_bytes(slot) };
+                        assert!(got == payload, "entry {from} has other bytes in a scan");
+                        from += 1;
+                    }
+                    assert_eq!(chunk.covered.to, from, "a scan passes over an entry without a word");
+                }
+                Err(error) => {
+                    assert_place(&error, file);
+                    damaged = true;
+                    from = error.seq().map_or(from, Seq::get) + 1;
+                }
+            }
+        }
+        damaged
+    }
+}
+
+fn assert_place(error: &flumedb::Error, file: &Path) {
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    let damage = error.damage();
+    assert!(damage.is_some_and(|damage| damage.file == file), "the damage is said to be elsewhere: {error}");
+}
