@@ -221,6 +221,8 @@ impl Writer {
             self.unsynced_since.get_or_insert(now);
             if group.durable || self.is_sync_due() {
                 self.sync()?;
+            } else {
+                self.active.write_back();
             }
             self.shared.publish(encoded.after.next, encoded.tombstones, encoded.notes);
         } else if group.durable {
