@@ -56,7 +56,7 @@ fn write(value: &Value, style: &mut dyn FnMut() -> u8, out: &mut String) {
 }
 
 fn write_text(text: &str, style: &mut dyn FnMut() -> u8, out: &mut String) {
-    if style() % 3 > 0 {
+    if !style().is_multiple_of(3) {
         out.push_str(&Value::from(text).to_string());
         return;
     }

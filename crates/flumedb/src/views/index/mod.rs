@@ -1,0 +1,153 @@
+//! [`Index`], a view that finds entries by keys, in the order of the keys. It keeps keys and `Seq`s; values stay in the
+//! log and are fetched from there.
+
+mod key;
+mod matches;
+mod reader;
+mod rows;
+
+use std::collections::BTreeSet;
+
+use redb::TableDefinition;
+
+pub use key::{AsKey, Key, Prefix};
+pub use matches::{Match, Matches};
+pub use reader::IndexReader;
+
+use self::rows::Rows;
+use super::store::Store;
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    view::{Checkpoint, Definition, Entries, Retraction, Run, View, ViewContext},
+};
+
+/// Every row of the index, with nothing behind it.
+const ROWS: TableDefinition<&[u8], ()> = TableDefinition::new("rows");
+
+/// A view that finds entries by keys: ordered, typed, any number of keys per entry and of entries per key.
+///
+/// ```
+/// # use flumedb::views::Index;
+/// struct Post { author: String, tags: Vec<String>, likes: u64 }
+///
+/// let by_author = Index::new(1, |post: &Post| [(post.author.clone(), post.likes)]);
+/// let by_tag = Index::new(1, |post: &Post| post.tags.clone());
+/// let popular = Index::new(1, |post: &Post| (post.likes > 9).then_some(post.likes));
+/// # let _: (Index<Post, (String, u64)>, Index<Post, String>, Index<Post, u64>) = (by_author, by_tag, popular);
+/// ```
+///
+/// Taking in an entry costs memory for its keys until the next publish, which sorts them and writes them in order. A
+/// deleted entry's keys are removed; if its bytes are gone already, the next publish looks for them through the index,
+/// once for all such entries.
+pub struct Index<T, K> {
+    version: u32,
+    cache_bytes: usize,
+    /// Adds the rows of an item.
+    keys: Box<dyn Fn(&T, Seq, &mut Rows) + Send>,
+    open: Option<Open<T>>,
+    marker: std::marker::PhantomData<fn() -> K>,
+}
+
+/// What there is after `open`.
+struct Open<T> {
+    store: Store,
+    entries: Entries<T>,
+    added: Rows,
+    removed: Rows,
+    /// Entries whose rows are to be removed and whose keys nobody knows any more.
+    lost: BTreeSet<Seq>,
+}
+
+impl<T: Send + Sync + 'static, K: Key> Index<T, K> {
+    /// Bytes of the store that are kept in memory, unless [`cache_bytes`](Index::cache_bytes) says otherwise.
+    pub const CACHE_BYTES: usize = 8 << 20;
+
+    /// An index by the keys that `keys` gives for an item: an `Option`, an array, a `Vec` or anything else to iterate
+    /// over. Raise `version` when `keys` changes, and the index is built anew.
+    pub fn new<I: IntoIterator<Item = K>>(version: u32, keys: impl Fn(&T) -> I + Send + 'static) -> Self {
+        let keys = move |item: &T, seq: Seq, rows: &mut Rows| {
+            for key in keys(item) {
+                rows.push(seq, |out| key.encode(out));
+            }
+        };
+        Self {
+            version,
+            cache_bytes: Self::CACHE_BYTES,
+            keys: Box::new(keys),
+            open: None,
+            marker: std::marker::PhantomData,
+        }
+    }
+
+    /// Sets how many bytes of the store are kept in memory.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+}
+
+fn not_open() -> Error {
+    Error::new(ErrorKind::Invalid, "the index is not open; call `open` first")
+}
+
+impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
+    type Item = T;
+    type Reader = IndexReader<T, K>;
+
+    fn definition(&self) -> Definition {
+        Definition::new("index", self.version, K::form())
+    }
+
+    fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
+        // Two stores must not have one file open.
+        self.open = None;
+        let store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
+        let checkpoint = store.checkpoint()?;
+        let entries = cx.entries.clone();
+        self.open =
+            Some(Open { store, entries, added: Rows::default(), removed: Rows::default(), lost: BTreeSet::new() });
+        Ok(checkpoint)
+    }
+
+    fn apply(&mut self, run: &Run<T>) -> Result<()> {
+        let open = self.open.as_mut().ok_or_else(not_open)?;
+        for entry in run.iter() {
+            (self.keys)(&entry.value, entry.seq, &mut open.added);
+        }
+        Ok(())
+    }
+
+    fn retract(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
+        let open = self.open.as_mut().ok_or_else(not_open)?;
+        match item {
+            Some(item) => (self.keys)(item, seq, &mut open.removed),
+            None => {
+                open.lost.insert(seq);
+            }
+        }
+        Ok(Retraction::Done)
+    }
+
+    fn publish(&mut self, at: &Checkpoint) -> Result<IndexReader<T, K>> {
+        let Open { store, entries, added, removed, lost } = self.open.as_mut().ok_or_else(not_open)?;
+        store.commit(at, |transaction| {
+            let mut table = transaction.open_table(ROWS)?;
+            added.sorted(|row| table.insert(row, ()).map(drop))?;
+            // An entry is applied before it is retracted, so this order is right whatever came between.
+            removed.sorted(|row| table.remove(row).map(drop))?;
+            if !lost.is_empty() {
+                table.retain(|row, ()| rows::split(row).is_none_or(|(_, seq)| !lost.contains(&seq)))?;
+            }
+            Ok(())
+        })?;
+        added.clear();
+        removed.clear();
+        lost.clear();
+        IndexReader::new(store, entries.clone(), at.since())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.open.as_mut().ok_or_else(not_open)?.store.sync()
+    }
+}

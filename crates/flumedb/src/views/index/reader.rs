@@ -1,0 +1,144 @@
+//! [`IndexReader`], an index as it stood at one moment.
+
+use std::{
+    marker::PhantomData,
+    ops::{Bound, RangeBounds},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use redb::{ReadOnlyTable, ReadableTableMetadata};
+
+use super::{AsKey, Key, Matches, Prefix, ROWS, rows::SEQ_LEN};
+use crate::{
+    Result, Seq,
+    view::Entries,
+    views::store::{Store, failed},
+};
+
+/// A consistent snapshot of an [`Index`](super::Index): whatever happens meanwhile, it gives the same answers. Cheap to
+/// clone. While one is alive, the space of what it shows is not used again, so do not keep it for long.
+///
+/// All questions give [`Matches`]: iterate over them for keys and `Seq`s, or ask them for the entries.
+pub struct IndexReader<T, K> {
+    table: Arc<ReadOnlyTable<&'static [u8], ()>>,
+    path: Arc<PathBuf>,
+    entries: Entries<T>,
+    since: Option<Seq>,
+    marker: PhantomData<fn() -> K>,
+}
+
+impl<T, K> Clone for IndexReader<T, K> {
+    fn clone(&self) -> Self {
+        Self {
+            table: self.table.clone(),
+            path: self.path.clone(),
+            entries: self.entries.clone(),
+            since: self.since,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<T, K: Key> IndexReader<T, K> {
+    pub(super) fn new(store: &Store, entries: Entries<T>, since: Option<Seq>) -> Result<Self> {
+        let table = store.read()?.open_table(ROWS).map_err(|error| store.failed(error))?;
+        let path = Arc::new(store.path().to_owned());
+        Ok(Self { table: Arc::new(table), path, entries, since, marker: PhantomData })
+    }
+
+    /// The newest entry that it covers.
+    pub fn since(&self) -> Option<Seq> {
+        self.since
+    }
+
+    /// How many pairs of key and entry there are.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`, as the store says.
+    pub fn count(&self) -> Result<u64> {
+        self.table.len().map_err(|error| failed(error, &self.path))
+    }
+
+    /// Everything, by key.
+    pub fn all(&self) -> Matches<T, K> {
+        self.rows(Bound::Unbounded, Bound::Unbounded)
+    }
+
+    /// The entries with this key, oldest first.
+    pub fn get<Q: AsKey<K>>(&self, key: Q) -> Matches<T, K> {
+        self.range::<Q>((Bound::Included(&key), Bound::Included(&key)))
+    }
+
+    /// Keys within `bounds`, in order; entries with the same key oldest first.
+    ///
+    /// ```no_run
+    /// # fn main() -> flumedb::Result<()> {
+    /// # let reader: flumedb::views::IndexReader<(), (String, u64)> = unimplemented!();
+    /// for found in reader.range(("alice", 10)..("bob", 0)).rev() {
+    ///     let found = found?;
+    ///     println!("{:?} at {}", found.key, found.seq);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn range<Q: AsKey<K>>(&self, bounds: impl RangeBounds<Q>) -> Matches<T, K> {
+        let row = |key: &Q, seq: [u8; SEQ_LEN]| {
+            let mut row = Vec::new();
+            key.encode(&mut row);
+            row.extend_from_slice(&seq);
+            row
+        };
+        let (first, last) = ([0; SEQ_LEN], [0xff; SEQ_LEN]);
+        let start = match bounds.start_bound() {
+            Bound::Included(key) => Bound::Included(row(key, first)),
+            Bound::Excluded(key) => Bound::Excluded(row(key, last)),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        let end = match bounds.end_bound() {
+            Bound::Included(key) => Bound::Included(row(key, last)),
+            Bound::Excluded(key) => Bound::Excluded(row(key, first)),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        self.rows(start, end)
+    }
+
+    /// Keys that begin with `prefix`, in order: texts that begin with a text, tuples that begin with some parts.
+    ///
+    /// ```no_run
+    /// # let reader: flumedb::views::IndexReader<(), (String, u64)> = unimplemented!();
+    /// let of_alice = reader.prefix("alice");
+    /// ```
+    pub fn prefix(&self, prefix: &(impl Prefix<K> + ?Sized)) -> Matches<T, K> {
+        let mut start = Vec::new();
+        prefix.encode_prefix(&mut start);
+        // The least bytes that are more than all that begin so: without the 0xff at the end, and the last byte one more.
+        let mut end = start.clone();
+        while end.last() == Some(&0xff) {
+            end.pop();
+        }
+        let end = match end.last_mut() {
+            Some(last) => {
+                *last += 1;
+                Bound::Excluded(end)
+            }
+            None => Bound::Unbounded,
+        };
+        self.rows(Bound::Included(start), end)
+    }
+
+    fn rows(&self, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>) -> Matches<T, K> {
+        let empty = match (&start, &end) {
+            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+                start >= end
+            }
+            _ => false,
+        };
+        if empty {
+            return Matches::none(self.entries.clone(), self.path.clone());
+        }
+        let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
+        let range = self.table.range::<&[u8]>(bounds);
+        Matches::new(range, self.entries.clone(), self.path.clone())
+    }
+}
