@@ -74,7 +74,11 @@ fn within(number: u64, from: u64, to: u64) -> (usize, usize) {
 
 impl StorageBackend for Blocks {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.len()? / STRIDE * BLOCK)
+        match self.file.len()? {
+            // redb would take it for a new file.
+            part @ 1..STRIDE => Err(self.damaged(part / STRIDE)),
+            len => Ok(len / STRIDE * BLOCK),
+        }
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
