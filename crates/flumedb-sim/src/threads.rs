@@ -111,7 +111,7 @@ impl SimThreads {
         let slot = &mut shared.slots[index];
         slot.task = Some(task);
         slot.wait = match step {
-            Step::Again => Wait::Ready,
+            Step::Again | Step::Yield => Wait::Ready,
             _ if signal.take() => Wait::Ready,
             Step::WaitFor(time) => Wait::Until(self.clock.monotonic() + time),
             _ => Wait::Signal,

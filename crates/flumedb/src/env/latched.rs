@@ -144,8 +144,4 @@ impl File for LatchedFile {
         refuse(&self.failure)?;
         latch(&self.failure, "sync", self.file.sync())
     }
-
-    fn write_back(&self, offset: u64, len: u64) {
-        self.file.write_back(offset, len);
-    }
 }

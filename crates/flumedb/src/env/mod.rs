@@ -114,12 +114,6 @@ pub trait File: Send + Sync + 'static {
     /// Makes bytes and length durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
 
-    /// Asks the system to begin bringing a range to the disk. Does not wait and promises nothing; a later
-    /// [`sync`](File::sync) has less to wait for.
-    fn write_back(&self, offset: u64, len: u64) {
-        let _ = (offset, len);
-    }
-
     /// Whether it has no bytes.
     fn is_empty(&self) -> io::Result<bool> {
         self.len().map(|len| len == 0)
@@ -170,6 +164,8 @@ pub trait Random: Send + Sync + 'static {
 pub enum Step {
     /// Another step at once.
     Again,
+    /// Another step soon: others may run first.
+    Yield,
     /// A step when its signal is raised.
     Wait,
     /// A step when its signal is raised, or after this time.

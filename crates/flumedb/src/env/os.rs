@@ -197,16 +197,6 @@ impl File for OsFile {
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
-
-    #[cfg(target_os = "linux")]
-    #[allow(unsafe_code)]
-    fn write_back(&self, offset: u64, len: u64) {
-        let (Ok(offset), Ok(len)) = (offset.try_into(), len.try_into()) else { return };
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.file);
-        // SAFETY: the call takes no memory, and the file is open as long as `self` lives. It is a hint: if it fails, the
-        // sync that follows says so.
-        unsafe { libc::sync_file_range(fd, offset, len, libc::SYNC_FILE_RANGE_WRITE) };
-    }
 }
 
 /// The machine's clocks.
@@ -253,6 +243,7 @@ impl Threads for OsThreads {
             loop {
                 match task.step() {
                     Step::Again => {}
+                    Step::Yield => thread::yield_now(),
                     Step::Wait => {
                         signal.wait(None);
                     }

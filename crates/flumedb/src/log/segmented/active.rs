@@ -18,9 +18,6 @@ use crate::{Error, ErrorKind, Result, env::OpenMode};
 const MIN_GROWTH: u64 = 256 << 10;
 const MAX_GROWTH: u64 = 16 << 20;
 
-/// What nobody waits for goes to the disk in pieces of at least this many bytes.
-const WRITE_BACK: u64 = 4 << 20;
-
 /// The segment that is appended to.
 pub(crate) struct Active {
     pub(crate) segment: Arc<Segment>,
@@ -30,14 +27,12 @@ pub(crate) struct Active {
     allocated: u64,
     /// Bytes below this are on the disk.
     pub(crate) synced: u64,
-    /// Bytes below this are on their way there.
-    written_back: u64,
 }
 
 impl Active {
     /// A segment that was found, and of which everything up to `at` is on the disk.
     pub(crate) fn found(segment: Arc<Segment>, at: Position) -> Self {
-        Self { segment, at, allocated: at.offset, synced: at.offset, written_back: at.offset }
+        Self { segment, at, allocated: at.offset, synced: at.offset }
     }
 
     /// Makes a new segment, on the disk when this returns, beginning with what earlier ones said that still counts.
@@ -64,7 +59,7 @@ impl Active {
         })();
         written.map_err(|error| Error::io("write", &path, error))?;
         let segment = Arc::new(Segment::active(name, path, file, shared.id, at.offset));
-        Ok(Self { segment, at, allocated: at.offset, synced: at.offset, written_back: at.offset })
+        Ok(Self { segment, at, allocated: at.offset, synced: at.offset })
     }
 
     /// Writes `pieces` behind the last commit, without counting them as written. On failure nothing has changed, if
@@ -99,17 +94,6 @@ impl Active {
         self.segment.file.set_len(self.at.offset).map_err(|error| Error::io("cut", path, error))?;
         self.allocated = self.at.offset;
         Ok(())
-    }
-
-    /// Has the system begin to bring to the disk what nobody waits for yet: the sync that ends the segment would
-    /// otherwise find all of it to do, while every append waits.
-    pub(crate) fn write_back(&mut self) {
-        let from = self.written_back.max(self.synced);
-        let len = self.at.offset.saturating_sub(from);
-        if len >= WRITE_BACK {
-            self.segment.file.write_back(from, len);
-            self.written_back = self.at.offset;
-        }
     }
 
     pub(crate) fn sync(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@
 mod active;
 mod check;
 mod directory;
+mod flusher;
 mod format;
 mod group;
 mod note;
@@ -103,7 +104,7 @@ impl SegmentedLog {
         let recovery = opened.recovery.clone();
         let queue = Arc::new(Queue::new(settings.pending_bytes));
         let signal = queue.signal.clone();
-        let (mut writer, shared) = Writer::new(opened, queue.clone(), settings);
+        let (mut writer, shared) = Writer::new(opened, queue.clone(), settings)?;
         writer.begin()?;
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;

@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     active::{Active, fatal},
     directory::HeadFile,
+    flusher::{FLUSH_BYTES, Flushing},
     format::{Commit, HeadPage, LogId},
     group::Group,
     queue::{Queue, Request},
@@ -28,9 +29,13 @@ const GROUP_BYTES: usize = 8 << 20;
 /// After so long without a request the writer settles: syncs what nobody waited for, and vouches for what it synced.
 const IDLE: Duration = Duration::from_millis(20);
 
+/// The longest time that a commit is put off to gather more requests.
+const GATHER: Duration = Duration::from_micros(200);
+
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
+    flushing: Flushing,
     settings: LogSettings,
     head: HeadFile,
     active: Active,
@@ -44,15 +49,18 @@ pub(crate) struct Writer {
     vouched: u64,
     /// When it last had something to do.
     busy_until: Duration,
+    /// How many waited for the last sync, and how long it took: so many may soon wait again, and be worth so long.
+    last_sync: (usize, Duration),
 }
 
 impl Writer {
-    pub(crate) fn new(opened: Opened, queue: Arc<Queue>, settings: LogSettings) -> (Self, Arc<Shared>) {
+    pub(crate) fn new(opened: Opened, queue: Arc<Queue>, settings: LogSettings) -> Result<(Self, Arc<Shared>)> {
         let Opened { shared, active, head, epoch, clean, .. } = opened;
         let vouched = if clean { active.synced } else { 0 };
         let writer = Self {
             shared: shared.clone(),
             queue,
+            flushing: Flushing::start(&shared)?,
             settings,
             head,
             active,
@@ -62,8 +70,9 @@ impl Writer {
             unsynced_since: None,
             vouched,
             busy_until: Duration::ZERO,
+            last_sync: (0, Duration::ZERO),
         };
-        (writer, shared)
+        Ok((writer, shared))
     }
 
     /// Says that the log is open and how far it goes.
@@ -220,9 +229,11 @@ impl Writer {
             let now = self.now();
             self.unsynced_since.get_or_insert(now);
             if group.durable || self.is_sync_due() {
+                let before = self.now();
                 self.sync()?;
-            } else {
-                self.active.write_back();
+                self.last_sync = (group.requests.len(), self.now().saturating_sub(before));
+            } else if self.active.at.offset - self.active.synced >= FLUSH_BYTES {
+                self.flushing.ask(&self.active.segment, self.active.at);
             }
             self.shared.publish(encoded.after.next, encoded.tombstones, encoded.notes);
         } else if group.durable {
@@ -318,6 +329,24 @@ impl Writer {
         })
     }
 
+    /// Takes note of what the flusher has brought to the disk.
+    fn heed_flusher(&mut self) {
+        if let Some((ordinal, to)) = self.flushing.take_done()
+            && ordinal == self.active.segment.name.ordinal
+            && !self.sealed
+        {
+            self.active.synced = self.active.synced.max(to.offset);
+            self.shared.set_durable(to.next);
+        }
+    }
+
+    /// Whether more requests are likely to come before a sync would be done: those that waited for the last one were
+    /// freed together and come back together. To take the first alone would make the others wait for a second sync.
+    fn is_gathering(&self) -> bool {
+        let (waited, took) = self.last_sync;
+        self.waiting.len() < waited && self.now().saturating_sub(self.busy_until) < (took / 2).min(GATHER)
+    }
+
     /// Nothing is asked: settle what is open, and say how long to sleep.
     fn idle(&mut self) -> Step {
         if self.shared.failure().is_some() {
@@ -385,6 +414,10 @@ impl Writer {
 impl Task for Writer {
     fn step(&mut self) -> Step {
         self.queue.take(&mut self.waiting);
+        self.heed_flusher();
+        if self.is_gathering() {
+            return Step::Yield;
+        }
         if !self.waiting.is_empty() {
             self.commit_waiting();
             self.busy_until = self.now();
