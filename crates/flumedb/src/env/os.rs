@@ -164,12 +164,16 @@ impl File for OsFile {
     #[cfg(unix)]
     fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let end = offset.saturating_add(len as u64);
-        let mut map = self.map.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if end > map.len() as u64 {
-            map = self.remap()?;
+        let slice = |map: &Bytes| {
+            let end = end.min(map.len() as u64);
+            if offset >= end { Bytes::new() } else { map.slice(offset as usize..end as usize) }
+        };
+        let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
+        if end <= map.len() as u64 {
+            return Ok(slice(&map));
         }
-        let end = end.min(map.len() as u64);
-        Ok(if offset >= end { Bytes::new() } else { map.slice(offset as usize..end as usize) })
+        drop(map);
+        self.remap().map(|map| slice(&map))
     }
 
     #[cfg(not(unix))]

@@ -125,9 +125,9 @@ impl Segment {
         }
     }
 
-    /// Calls `with` with the record of `seq` and the memory that its payload is a slice of.
+    /// The record of `seq`, to look at through `with`, and the memory that it is at the start of.
     #[inline]
-    pub(crate) fn record<T>(&self, seq: u64, with: impl FnOnce(&Record<'_>, &Bytes) -> T) -> Result<T> {
+    pub(crate) fn record<T>(&self, seq: u64, with: impl FnOnce(&Record<'_>) -> T) -> Result<(T, Bytes)> {
         let index = (seq - self.name.first) as usize;
         let (start, end) = self.with_offsets(|at, _| (at(index), at(index + 1)));
         let len = end.checked_sub(start).ok_or_else(|| self.misplaced(start))?;
@@ -136,7 +136,8 @@ impl Segment {
         if !record.takes_seq() {
             return Err(self.misplaced(start).at(Seq::new(seq)));
         }
-        Ok(with(&record, &bytes))
+        let seen = with(&record);
+        Ok((seen, bytes))
     }
 
     /// The entries `from..to`, as many as fit `max_bytes` (one at least), from that end which `reverse` says.

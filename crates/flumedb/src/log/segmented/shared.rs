@@ -9,12 +9,13 @@ use std::{
     },
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::sync::watch;
 
 use super::{
-    format::{LogId, head_of, kind},
+    format::{LogId, RECORD_LEN, head_of, kind},
     note::Deletions,
+    segment::Segment,
     table::Table,
 };
 use crate::{
@@ -147,16 +148,22 @@ impl Shared {
 
     /// The payload of `seq` whether it is deleted or not, while its bytes still are.
     pub(crate) fn payload(&self, seq: Seq) -> Result<Bytes> {
-        let segment = self.table.find(seq.get())?.ok_or_else(|| not_found(seq))?;
-        segment.record(seq.get(), |record, bytes| {
-            if record.is_erased() {
-                Err(deleted(seq))
-            } else if record.kind == kind::TOMBSTONE {
-                Err(not_found(seq))
-            } else {
-                Ok(bytes.slice_ref(record.payload))
-            }
-        })?
+        let read = |segment: &Segment| {
+            segment.record(seq.get(), |record| {
+                if record.is_erased() {
+                    Err(deleted(seq))
+                } else if record.kind == kind::TOMBSTONE {
+                    Err(not_found(seq))
+                } else {
+                    Ok(record.payload.len())
+                }
+            })
+        };
+        let (len, mut bytes) = self.table.with(seq.get(), read)?.ok_or_else(|| not_found(seq))??;
+        // Narrowed in place: another reference to the memory would cost more than the checks.
+        bytes.truncate(RECORD_LEN + len?);
+        bytes.advance(RECORD_LEN);
+        Ok(bytes)
     }
 
     /// The chain value of `seq`: it depends on that entry and on all before it.
@@ -164,8 +171,9 @@ impl Shared {
         if seq.get() >= self.visible() {
             return Ok(None);
         }
-        let segment = self.table.find(seq.get())?.ok_or_else(|| not_found(seq))?;
-        segment.record(seq.get(), |record, _| Some(Proof(record.crc.to_le_bytes().to_vec())))
+        let read = |segment: &Segment| segment.record(seq.get(), |record| record.crc);
+        let (crc, _) = self.table.with(seq.get(), read)?.ok_or_else(|| not_found(seq))??;
+        Ok(Some(Proof(crc.to_le_bytes().to_vec())))
     }
 
     pub(crate) fn read(&self, request: ReadRequest) -> Result<Chunk> {
