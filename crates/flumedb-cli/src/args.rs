@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Take in a log file, a database, JSON lines: every entry once, going on where an earlier import stopped.
+    Import(Import),
     /// Print entries, a JSON line each.
     Cat(Cat),
     /// Print one entry.
@@ -42,11 +44,23 @@ pub(crate) enum Command {
 /// Where a log is.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// A database directory or a log file
+    /// A database directory or a log file (for import also a .jsonl file, or - for standard input)
     pub(crate) path: PathBuf,
     /// What PATH is, where its bytes do not tell
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The database; made if there is none
+    #[arg(value_name = "DB")]
+    pub(crate) db: PathBuf,
+    /// What the source is called in the database, for going on later [default: its path]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
 }
 
 /// How entries are printed.

@@ -81,8 +81,9 @@ impl From<Error> for Failure {
             | ErrorKind::NotFound
             | ErrorKind::Deleted
             | ErrorKind::Conflict
-            | ErrorKind::Faulted => 1,
-            ErrorKind::Invalid | ErrorKind::Unsupported => 2,
+            | ErrorKind::Faulted
+            | ErrorKind::Unsupported => 1,
+            ErrorKind::Invalid => 2,
             _ => 3,
         };
         Self { code, message: error.to_string() }

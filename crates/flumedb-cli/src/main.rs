@@ -8,6 +8,8 @@ mod json;
 mod lines;
 mod open;
 mod output;
+mod progress;
+mod source;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Import(args) => cmd::import(&args),
         Command::Cat(args) => cmd::cat(&args),
         Command::Get(args) => cmd::get(&args),
         Command::Since(place) => cmd::since(&place),

@@ -85,6 +85,11 @@ impl Opened {
         if new { Self::create(&place.path) } else { Self::write(place) }
     }
 
+    /// Whether there is a database of flume's own at `path`.
+    pub(crate) fn is_database(path: &Path) -> Result<bool, Failure> {
+        Ok(SegmentedLog::is_at(&Env::os(), path)?)
+    }
+
     /// Opens the database at `path` for appending, or makes one.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
         if kind(path)? == Some(PathKind::File) {

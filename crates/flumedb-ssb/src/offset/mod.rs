@@ -107,7 +107,8 @@ impl OffsetLogBuilder {
     ///
     /// # Errors
     /// `NotFound`, `Io`; `Invalid` if the bytes are another framing's than the one named. To append also `Locked`,
-    /// `Corrupt` if whole records follow a damaged place, and `Invalid` if the framing cannot be told for certain.
+    /// `Corrupt` if whole records follow a damaged place, `Invalid` if the framing cannot be told for certain, and
+    /// `Unsupported` if none fits.
     pub fn open(self, path: impl Into<PathBuf>) -> Result<OffsetLog> {
         let path = path.into();
         if self.append { self.open_writer(path) } else { self.open_reader(path) }
@@ -184,6 +185,10 @@ fn spawn(env: &Env, name: &str, task: Box<dyn flumedb::env::Task>, signal: &Arc<
 /// Cuts what a stopped writer left behind the chain, keeping its bytes.
 fn recover(env: &Env, source: &Source, detected: &Detected, len: u64) -> Result<Option<Recovery>> {
     let chain = &detected.chain;
+    if !detected.known {
+        let message = format!("{} is no flumelog-offset file; nothing was changed", source.path.display());
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     if !detected.certain {
         return Err(check::uncertain(&source.path));
     }

@@ -1,0 +1,177 @@
+//! [`Source`], what `import` reads: a log of any known format or JSON lines, from where an earlier import stopped.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use flumedb::{
+    Bytes, Entry, Env, Error, ErrorKind, Seq,
+    env::{File, OpenMode},
+    log::Note,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    args::Import,
+    exit::{Failure, Verdict},
+    lines::Lines,
+    open::Opened,
+};
+
+/// Entries that arrive together, and where the source stands behind them.
+pub(crate) struct Group {
+    pub(crate) payloads: Vec<Bytes>,
+    pub(crate) position: u64,
+    pub(crate) proof: Vec<u8>,
+    /// How much of the source has been read, in the measure of [`Source::total`].
+    pub(crate) done: u64,
+}
+
+/// What is imported.
+pub(crate) enum Source {
+    Log(LogSource),
+    Lines(Box<Lines<Box<dyn Read>>>, Option<u64>),
+}
+
+/// A log, read from a position on.
+pub(crate) struct LogSource {
+    opened: Opened,
+    entries: Box<dyn Iterator<Item = flumedb::Result<Entry<Bytes>>>>,
+    evidence: Option<Evidence>,
+}
+
+/// What tells a log from another: two of its entries, where they are and a checksum of each.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Evidence {
+    first: (Seq, u64),
+    last: (Seq, u64),
+}
+
+/// Groups end behind so many bytes: one commit each.
+const GROUP_BYTES: usize = 512 << 10;
+
+impl Source {
+    /// Opens what is to be imported, behind what `note` says has been.
+    pub(crate) fn open(args: &Import, note: Option<&Note>) -> Result<Self, Failure> {
+        let path = &args.place.path;
+        if path == Path::new("-") {
+            return Self::lines(Box::new(io::stdin()), None, note);
+        }
+        if path.extension().is_some_and(|ending| ending == "jsonl") {
+            let file = Env::os().storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
+            let total = file.len().ok();
+            return Self::lines(Box::new(FromStart { file, position: 0 }), total, note);
+        }
+        LogSource::open(Opened::read(&args.place)?, note).map(Self::Log)
+    }
+
+    fn lines(from: Box<dyn Read>, total: Option<u64>, note: Option<&Note>) -> Result<Self, Failure> {
+        let mut lines = Lines::new(from);
+        if let Some(note) = note
+            && !lines.skip(note.position, &note.proof)?
+        {
+            return Err(another());
+        }
+        Ok(Self::Lines(Box::new(lines), total))
+    }
+
+    /// The next entries; `None` at the end.
+    pub(crate) fn next_group(&mut self) -> Result<Option<Group>, Failure> {
+        match self {
+            Self::Log(log) => log.next_group(),
+            Self::Lines(lines, _) => {
+                let Some(group) = lines.next_group()? else { return Ok(None) };
+                let payloads = group.into_iter().map(Bytes::from).collect();
+                let position = lines.position();
+                Ok(Some(Group { payloads, position, proof: lines.proof(), done: position }))
+            }
+        }
+    }
+
+    /// How much there is to read, if that is known.
+    pub(crate) fn total(&self) -> Option<u64> {
+        match self {
+            Self::Log(log) => log.opened.db.head().map(Seq::get),
+            Self::Lines(_, total) => *total,
+        }
+    }
+
+    /// Says what is wrong with the source.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Log(log) => log.opened.verdict(),
+            Self::Lines(..) => Verdict::Fine,
+        }
+    }
+}
+
+impl LogSource {
+    fn open(opened: Opened, note: Option<&Note>) -> Result<Self, Failure> {
+        let mut evidence = None;
+        if let Some(note) = note {
+            let told: Evidence = serde_json::from_slice(&note.proof).map_err(|_| another())?;
+            for (seq, sum) in [told.first, told.last] {
+                match opened.db.get(seq).blocking() {
+                    Ok(payload) if checksum(&payload) == sum => {}
+                    // It was deleted since, and nothing can be compared.
+                    Err(error) if error.kind() == ErrorKind::Deleted => {}
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                    _ => return Err(another()),
+                }
+            }
+            evidence = Some(told);
+        }
+        let from = note.map_or(0, |note| note.position.saturating_add(1));
+        let entries = Box::new(opened.db.scan(Seq::new(from)..).blocking());
+        Ok(Self { opened, entries, evidence })
+    }
+
+    fn next_group(&mut self) -> Result<Option<Group>, Failure> {
+        let (mut payloads, mut bytes, mut newest) = (Vec::new(), 0, None);
+        while bytes < GROUP_BYTES {
+            let Some(entry) = self.entries.next().transpose()? else { break };
+            bytes += entry.value.len() + 64;
+            newest = Some((entry.seq, entry.value.clone()));
+            payloads.push(entry.value);
+        }
+        let Some((seq, payload)) = newest else { return Ok(None) };
+        let last = (seq, checksum(&payload));
+        let evidence = match self.evidence {
+            Some(evidence) => Evidence { last, ..evidence },
+            // The first that is imported ever.
+            None => Evidence { first: last, last },
+        };
+        self.evidence = Some(evidence);
+        let proof = serde_json::to_vec(&evidence).map_err(|error| Failure::system(error.to_string()))?;
+        Ok(Some(Group { payloads, position: seq.get(), proof, done: seq.get() }))
+    }
+}
+
+/// A file, read from its start to its end.
+struct FromStart {
+    file: Arc<dyn File>,
+    position: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.file.read(self.position, buffer.len())?;
+        if let Some(target) = buffer.get_mut(..bytes.len()) {
+            target.copy_from_slice(&bytes);
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+fn checksum(payload: &[u8]) -> u64 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, payload)
+}
+
+fn another() -> Failure {
+    Failure::lacking(
+        "this is not the source that was imported under this name before; give it another name with --source",
+    )
+}
