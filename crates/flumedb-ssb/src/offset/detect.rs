@@ -2,7 +2,11 @@
 
 use flumedb::{Error, ErrorKind, Result};
 
-use super::{chain::Chain, framing::Framing, source::Source};
+use super::{
+    chain::Chain,
+    framing::{Framing, Verdict},
+    source::Source,
+};
 
 /// What the bytes say.
 pub(super) struct Detected {
@@ -51,4 +55,18 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<Framing>) -> Resul
     }
     let settled = as_far == 1 && (chain.framing != Framing::Basic || stop.is_none());
     Ok(Detected { certain: named.is_some() || settled, chain, stop, known })
+}
+
+/// Whether the file begins as some framing does, or is empty: a glance, before anything is made beside it.
+pub(super) fn begins(source: &Source, len: u64) -> Result<bool> {
+    let whole = |framing: Framing| {
+        let Some(head) = source.up_to(0, 4)?.first_chunk().copied() else { return Ok(false) };
+        let size = u32::from_be_bytes(head);
+        let trailer = source.up_to(4 + u64::from(size), framing.trailer())?;
+        Ok(matches!(framing.judge(0, size, &trailer), Verdict::Whole(_)))
+    };
+    if len == 0 {
+        return Ok(true);
+    }
+    Framing::ALL.into_iter().map(whole).find(|found| !matches!(found, Ok(false))).unwrap_or(Ok(false))
 }

@@ -141,6 +141,13 @@ impl OffsetLogBuilder {
         if found == Some(PathKind::Dir) {
             return Err(Error::new(ErrorKind::Invalid, format!("{} is a directory, not a log file", path.display())));
         }
+        if found.is_some() && self.framing.is_none() {
+            let source = Source::open(env, path.clone(), OpenMode::Read)?;
+            if !detect::begins(&source, source.len()?)? {
+                let message = format!("{} is no flumelog-offset file; nothing was changed", path.display());
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        }
         let lock = keep::lock(env, &path)?;
         let source = match found {
             Some(_) => Source::open(env, path, OpenMode::Write)?,
@@ -185,10 +192,6 @@ fn spawn(env: &Env, name: &str, task: Box<dyn flumedb::env::Task>, signal: &Arc<
 /// Cuts what a stopped writer left behind the chain, keeping its bytes.
 fn recover(env: &Env, source: &Source, detected: &Detected, len: u64) -> Result<Option<Recovery>> {
     let chain = &detected.chain;
-    if !detected.known {
-        let message = format!("{} is no flumelog-offset file; nothing was changed", source.path.display());
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
     if !detected.certain {
         return Err(check::uncertain(&source.path));
     }
