@@ -31,6 +31,8 @@ pub(crate) struct State {
     off: bool,
     locked: BTreeSet<PathBuf>,
     faults: Vec<Armed>,
+    /// No call counts for now.
+    unseen: bool,
     calls: u64,
     power_off_at: Option<u64>,
     hook: Option<Hook>,
@@ -54,6 +56,7 @@ impl SimDisk {
             off: false,
             locked: BTreeSet::new(),
             faults: Vec::new(),
+            unseen: false,
             calls: 0,
             power_off_at: None,
             hook: None,
@@ -103,6 +106,14 @@ impl SimDisk {
         self.state().hook = hook;
     }
 
+    /// What `act` does on the disk counts for nothing: no failure hits it, no hook sees it.
+    pub fn unseen<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.state().unseen = true;
+        let done = act();
+        self.state().unseen = false;
+        done
+    }
+
     /// From now on every call fails. Says what is on the disk.
     pub(crate) fn power_off(&self) -> Image {
         let mut state = self.state();
@@ -142,6 +153,9 @@ impl State {
         self.off |= self.power_off_at.is_some_and(|at| number >= at);
         if self.off {
             return Err(io::Error::other("the power is off"));
+        }
+        if self.unseen {
+            return Ok(None);
         }
         self.calls += 1;
         if let Some(hook) = &mut self.hook {

@@ -61,13 +61,7 @@ impl FaultKind {
             Self::Full => {
                 matches!(
                     call,
-                    Call::Create
-                        | Call::CreateDirs
-                        | Call::Rename
-                        | Call::Lock
-                        | Call::SetLen
-                        | Call::Allocate
-                        | Call::Write
+                    Call::Create | Call::CreateDirs | Call::Rename | Call::Lock | Call::Allocate | Call::Write
                 )
             }
             Self::Interrupted | Self::Short => call == Call::Write,

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use flumedb::{
-    Error, ErrorKind, Result, Seq, Span,
+    ErrorKind, Result, Seq, Span,
     log::{Log, Note, ReadRequest, SlotKind},
 };
 
@@ -153,7 +153,7 @@ impl Model {
     ///
     /// # Panics
     /// If it holds something else.
-    pub fn verify(&mut self, log: &dyn Log) -> Result<(), Error> {
+    pub fn verify(&mut self, log: &dyn Log) -> Result<()> {
         let found = Contents::of(log)?;
         let fits = (self.durable..=self.units.len()).rev().find(|&units| self.expected(units) == found);
         let Some(units) = fits else {
@@ -165,15 +165,18 @@ impl Model {
         Ok(())
     }
 
-    /// As [`Model::verify`], while the log is open: nothing is cut.
+    /// Compares what a log that failed still lets readers see with what it may hold.
     ///
     /// # Errors
     /// If the log cannot be read.
     ///
     /// # Panics
     /// If it holds something else.
-    pub fn verify_running(&self, log: &dyn Log) -> Result<(), Error> {
-        self.clone().verify(log)
+    pub fn verify_failed(&self, log: &dyn Log) -> Result<()> {
+        let slots: Vec<_> = read_all(log, false)?.into_iter().map(|(_, kind, payload)| (kind, payload)).collect();
+        let fits = (self.durable..=self.units.len()).any(|units| self.expected(units).slots == slots);
+        assert!(fits, "a failed log shows\n  {:?}", Contents { slots, note: None });
+        Ok(())
     }
 
     /// What the log holds after the first `units` units.

@@ -121,9 +121,7 @@ impl Script {
     /// If the log does not hold what it must.
     pub fn open(&mut self) -> Result<()> {
         let log = SegmentedLog::open(&self.sim.env, Path::new(DIR), self.settings.clone())?;
-        self.sim.disk.set_hook(None);
-        self.model().verify(&log)?;
-        self.install();
+        self.sim.disk.unseen(|| self.model().verify(&log))?;
         self.log = Some(log);
         Ok(())
     }
@@ -253,7 +251,8 @@ impl Script {
                 Ok(())
             }
             Err(error) => {
-                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::StorageFull) {
+                // Only then is it unknown.
+                if error.kind() != ErrorKind::Poisoned {
                     self.model().refuse();
                 }
                 Err(error)

@@ -21,19 +21,13 @@ const LOCK_FILE: &str = "lock";
 const TORN_DIR: &str = "torn";
 const DAMAGED_DIR: &str = "damaged";
 
-/// Makes the directory and those above it where they are not there yet; they are on the disk when this returns, except
-/// for the last, which [`sync`] does.
-pub(crate) fn create(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    let mut missing = Vec::new();
-    for dir in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
-        if storage.kind(dir).map_err(|error| Error::io("look at", dir, error))?.is_some() {
-            break;
+/// Makes the directories above `dir` durable: they may be as new as `dir`. One that may not be read was not made for it.
+pub(crate) fn sync_above(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for above in dir.ancestors().skip(1).filter_map(parent) {
+        match storage.sync_dir(above) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(|error| Error::io("sync", above, error))?,
         }
-        missing.push(dir);
-    }
-    storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
-    for above in missing.iter().skip(1).rev().filter_map(|dir| parent(dir)) {
-        storage.sync_dir(above).map_err(|error| Error::io("sync", above, error))?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl SegmentedLog {
     pub fn open(env: &Env, dir: &Path, settings: LogSettings) -> Result<Self> {
         let mut env = env.clone();
         env.storage = Arc::new(Latched::new(env.storage));
-        directory::create(&*env.storage, dir)?;
+        env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let lock = directory::lock(&*env.storage, dir)?;
         let opened = recovery::open(&env, dir, &settings)?;
         let recovery = opened.recovery.clone();

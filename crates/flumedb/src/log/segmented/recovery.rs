@@ -97,6 +97,8 @@ fn draw_u64(env: &Env, dir: &Path) -> Result<u64> {
 }
 
 fn create(env: &Env, dir: &Path) -> Result<Opened> {
+    // Nothing is in the log yet, so if this fails it will be tried again.
+    directory::sync_above(&*env.storage, dir)?;
     let mut id = LogId([0; 16]);
     env.random.fill(&mut id.0).map_err(|error| Error::io("get randomness for", dir, error))?;
     let epoch = draw_u64(env, dir)?;
@@ -153,7 +155,13 @@ impl Last<'_> {
         }
         let clean =
             self.page.is_some_and(|page| page.clean && page.ordinal == self.name.ordinal && page.synced == at.offset);
-        let recovery = if sealed || (clean && len == at.offset) { None } else { self.cut(&replay, &bytes, &path)? };
+        let recovery = if clean && len == at.offset {
+            None
+        } else {
+            let recovery = if sealed { None } else { self.cut(at, &bytes, &path)? };
+            self.write_again(&replay, bytes.slice(..if sealed { bytes.len() } else { at.offset as usize }), &path)?;
+            recovery
+        };
 
         let epoch = draw_u64(self.env, self.dir)?;
         let shared = Arc::new(Shared::new(self.env.clone(), self.dir.to_owned(), id));
@@ -230,34 +238,35 @@ impl Last<'_> {
         }
     }
 
-    /// Cuts what follows the last whole commit, and writes anew what nobody vouches for: after an unclean stop, that
-    /// bytes can be read is no proof that they are on the disk.
-    fn cut(&self, replay: &Replay, bytes: &bytes::Bytes, path: &Path) -> Result<Option<Recovery>> {
-        let at = replay.position.offset;
-        let tail = bytes.slice((at as usize).min(bytes.len())..);
+    /// Keeps what follows the last whole commit elsewhere, where it is not zeros, and cuts it.
+    fn cut(&self, at: Position, bytes: &bytes::Bytes, path: &Path) -> Result<Option<Recovery>> {
+        let tail = bytes.slice((at.offset as usize).min(bytes.len())..);
         let dropped = tail.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         let storage = &*self.env.storage;
         let recovery = if dropped > 0 {
             let torn = tail.slice(..dropped);
             Some(Recovery {
-                kept_to: head_of(replay.position.next),
+                kept_to: head_of(at.next),
                 file: path.to_owned(),
-                offset: at,
+                offset: at.offset,
                 dropped_bytes: dropped as u64,
-                kept_in: directory::keep_torn(storage, self.dir, self.name, at, &torn, self.settings)?,
+                kept_in: directory::keep_torn(storage, self.dir, self.name, at.offset, &torn, self.settings)?,
             })
         } else {
             None
         };
-        let vouched = self.page.filter(|page| page.ordinal == self.name.ordinal).map_or(0, |page| page.synced);
-        let from = vouched.max(replay.synced).min(at);
-        let again = bytes.get(from as usize..at as usize).unwrap_or_default().to_vec();
-        let written = (|| {
-            self.file.write_all(from, &again)?;
-            self.file.set_len(at)?;
-            self.file.sync()
-        })();
-        written.map_err(|error| Error::io("write", path, error))?;
+        self.file.set_len(at.offset).map_err(|error| Error::io("cut", path, error))?;
         Ok(recovery)
+    }
+
+    /// Writes anew what nobody vouches for: after an unclean stop, that bytes can be read is no proof that they are on
+    /// the disk. The end of a sealed segment is vouched for by the next one only, and this is the last.
+    fn write_again(&self, replay: &Replay, bytes: bytes::Bytes, path: &Path) -> Result<()> {
+        let vouched = self.page.filter(|page| page.ordinal == self.name.ordinal).map_or(0, |page| page.synced);
+        let from = vouched.max(replay.synced).min(bytes.len() as u64);
+        // A copy, as the bytes may be the file itself.
+        let again = bytes.get(from as usize..).unwrap_or_default().to_vec();
+        let written = self.file.write_all(from, &again).and_then(|()| self.file.sync());
+        written.map_err(|error| Error::io("write", path, error))
     }
 }

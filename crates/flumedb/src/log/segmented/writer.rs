@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
-    active::{Active, fatal},
+    active::Active,
     directory::HeadFile,
     flusher::{FLUSH_BYTES, Flushing},
     format::{Commit, HeadPage, LogId},
@@ -239,7 +239,7 @@ impl Writer {
         } else if group.durable {
             self.sync()?;
         }
-        self.write_head(false).map_err(fatal)
+        self.tell(false)
     }
 
     fn answer(&self, group: Group) {
@@ -317,6 +317,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Says how far the log goes, to readers elsewhere and to the next opening. A disk too full for it is no reason to
+    /// fail: they will see for themselves.
+    fn tell(&self, clean: bool) -> Result<()> {
+        match self.write_head(clean) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+            written => written,
+        }
+    }
+
     fn write_head(&self, clean: bool) -> Result<()> {
         self.head.write(&HeadPage {
             id: LogId(self.shared.id.0),
@@ -371,7 +380,7 @@ impl Writer {
         if quiet < IDLE {
             return Step::WaitFor(IDLE - quiet);
         }
-        let settled = self.sync().and_then(|()| self.vouch()).and_then(|()| self.write_head(false).map_err(fatal));
+        let settled = self.sync().and_then(|()| self.vouch()).and_then(|()| self.tell(false));
         match settled {
             Ok(()) => Step::Wait,
             // No room to vouch: nothing is lost by not doing it.
@@ -404,7 +413,7 @@ impl Writer {
                 }
                 self.active.sync()?;
             }
-            self.write_head(!self.sealed)?;
+            self.tell(!self.sealed)?;
             self.head.sync()
         })();
         finished.map_err(|error| self.shared.poison(&error))
