@@ -6,15 +6,17 @@
 mod view_support;
 
 use std::{
+    future::IntoFuture,
     path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Waker},
 };
 
 use flumedb::{Env, ErrorKind, Seq, env::OpenMode, log::Log, view::Phase};
-use view_support::{Call, Probe, Rig, SOON, TestLog, numbers};
+use view_support::{Call, Gate, Probe, Rig, SOON, TestLog, numbers};
 
 /// A probe that counts what it applies.
 fn counting() -> (Probe, Arc<AtomicUsize>) {
@@ -134,6 +136,34 @@ async fn the_log_is_on_the_disk_before_a_view_that_is_stored_knows_of_it() {
     log.fill(1).await;
     assert_eq!(memory.add("all", Probe::new()).read().await.unwrap().since, Some(Seq::new(50)));
     assert_eq!(*log.synced_to.lock().unwrap(), synced);
+}
+
+/// A tombstone that a power cut takes must not have kept an entry from a view that is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_on_the_disk_before_a_view_that_passed_over_the_entry_is() {
+    let (log, env) = (TestLog::new(), Env::memory());
+    log.fill(100).await;
+    log.delete(&[Seq::new(5)]).await.unwrap();
+    let rig = Rig::stored(&log, &env);
+    let watched = log.clone();
+    let (gate, hook) = (Gate::shut(), Arc::new(Mutex::new(Vec::new())));
+    let (opening, published) = (gate.clone(), hook.clone());
+    let view = rig.add(
+        "all",
+        Probe::hooked(move |call| {
+            if let Call::Publish(Some(since)) = call {
+                published.lock().unwrap().push((since.get(), *watched.synced_to.lock().unwrap()));
+            }
+            opening.hold(*call == Call::Open)
+        }),
+    );
+    let mut read = view.read_at(Seq::new(50)).into_future();
+    assert!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    gate.open();
+    assert_eq!(read.await.unwrap().since, Some(Seq::new(50)));
+    let published = hook.lock().unwrap().clone();
+    assert!(published.iter().any(|&(since, _)| since == 50));
+    assert!(published.iter().all(|&(_, synced)| synced == Some(Seq::new(100))), "{published:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

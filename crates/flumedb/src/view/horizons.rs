@@ -45,6 +45,11 @@ impl Horizons {
         self.0.drain(..over);
     }
 
+    /// The state rests on deletions recorded below this number.
+    pub(crate) fn reach(&self) -> u64 {
+        self.0.iter().map(|&(_, horizon)| horizon).max().unwrap_or(0)
+    }
+
     /// Whether the view applied `target`, which the tombstone at `tombstone` names.
     pub(crate) fn applied(&self, target: Seq, tombstone: Seq) -> bool {
         let before = self.0.partition_point(|&(from, _)| from <= target.get());

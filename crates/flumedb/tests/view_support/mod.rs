@@ -260,8 +260,11 @@ impl View for Probe {
         let (Some(place), Some(bytes)) = (&self.place, &self.published) else { return Ok(()) };
         let (fresh, state) = (place.dir.join("fresh"), place.dir.join("state"));
         let _ = place.storage.remove(&fresh);
-        place.storage.open(&fresh, OpenMode::CreateNew).unwrap().write_all(0, bytes).unwrap();
+        let file = place.storage.open(&fresh, OpenMode::CreateNew).unwrap();
+        file.write_all(0, bytes).unwrap();
+        file.sync().unwrap();
         place.storage.rename(&fresh, &state).unwrap();
+        place.storage.sync_dir(&place.dir).unwrap();
         Ok(())
     }
 }

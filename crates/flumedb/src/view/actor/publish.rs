@@ -13,10 +13,9 @@ impl<V: View> Actor<V> {
     pub(super) async fn publish(&mut self) -> Result<(), Turn> {
         self.core.scan.busy(self.id);
         let at = loop {
-            if self.stored
-                && let Some(since) = self.cursor.since
-            {
-                self.make_durable(since).await?;
+            if self.stored {
+                // Deletions too that have kept entries from it, wherever they are recorded.
+                self.make_durable(after(self.cursor.since).max(self.cursor.horizons.reach())).await?;
             }
             match self.checkpoint() {
                 Ok(at) => break at,
@@ -40,12 +39,12 @@ impl<V: View> Actor<V> {
         Ok(())
     }
 
-    /// A store on the disk must not know of entries that the log may still lose.
-    async fn make_durable(&mut self, since: Seq) -> Result<(), Turn> {
-        let position = after(Some(since));
+    /// A store on the disk must not know of anything that the log may still lose.
+    async fn make_durable(&mut self, position: u64) -> Result<(), Turn> {
         while self.core.durable.load(Ordering::Acquire) < position {
             let log = self.core.entries.log().clone();
-            match self.unless_ordered(log.sync(Some(since))).await? {
+            let last = Seq::new(position.saturating_sub(1));
+            match self.unless_ordered(log.sync(Some(last))).await? {
                 Ok(()) => {
                     self.core.durable.fetch_max(position, Ordering::AcqRel);
                 }
