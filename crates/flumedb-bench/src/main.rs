@@ -5,14 +5,17 @@
 mod limits;
 mod measure;
 mod messages;
+mod ours;
 mod report;
 mod stores;
 mod workloads;
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use measure::Sample;
@@ -97,6 +100,7 @@ fn one(task: &str, workload: &str, subject: &str, entries: &str) -> Result {
     let cx = context(entries.parse()?);
     match task {
         "fill" => workloads::fill(subject, &cx),
+        "append" => ours::append_until_killed(&cx),
         _ => {
             println!("{}", workloads::measure(workload, subject, &cx)?.to_line());
             Ok(())
@@ -111,7 +115,7 @@ fn start(task: &str, workload: &str, subject: &str, cx: &Context) -> Result<Stri
     let _ = Command::new("sync").status();
     let output = Command::new(std::env::current_exe()?)
         .args(["--one", task, workload, subject, &cx.entries.to_string()])
-        .stderr(std::process::Stdio::inherit())
+        .stderr(Stdio::inherit())
         .output()?;
     fs::remove_dir_all(&cx.scratch)?;
     if !output.status.success() {
@@ -160,12 +164,30 @@ fn rounds(workload: &'static Workload, settings: &Settings, cx: &Context) -> Res
         for row in &mut rows {
             eprintln!("{} {round}/{}: {}", workload.name, settings.rounds, row.subject);
             let reads = matches!(workload.name, "scan" | "get" | "index" | "open");
-            if reads && !workload.limits.contains(&row.subject) && !cx.kept(row.subject).exists() {
-                start("fill", workload.name, row.subject, cx)?;
+            let store = if row.subject.starts_with("flumedb") { "flumedb" } else { row.subject };
+            if reads && !workload.limits.contains(&row.subject) && !cx.kept(store).exists() {
+                start("fill", workload.name, store, cx)?;
+            }
+            if row.subject == workloads::KILLED {
+                kill_a_writer(cx)?;
             }
             let line = start("measure", workload.name, row.subject, cx)?;
             row.samples.push(Sample::from_line(&line).ok_or_else(|| format!("not a measurement: {line}"))?);
         }
     }
     Ok(rows)
+}
+
+/// Starts a process that appends, and kills it in the middle of that.
+fn kill_a_writer(cx: &Context) -> Result {
+    let mut writer = Command::new(std::env::current_exe()?)
+        .args(["--one", "append", "", "", &cx.entries.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(writer.stdout.take().ok_or("no pipe")?).read_line(&mut line)?;
+    std::thread::sleep(Duration::from_millis(50));
+    writer.kill()?;
+    writer.wait()?;
+    Ok(())
 }

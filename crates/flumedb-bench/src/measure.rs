@@ -23,8 +23,12 @@ impl Sample {
         let start = Instant::now();
         let (n, bytes) = work()?;
         let seconds = start.elapsed().as_secs_f64();
-        let sample = Self::default().with("n", n as f64).with("s", seconds).with("bytes", bytes as f64);
-        Ok(sample.with("cpu_s", cpu_seconds() - cpu))
+        Ok(Self::of(n, seconds, bytes).with("cpu_s", cpu_seconds() - cpu))
+    }
+
+    /// What was timed in some other way.
+    pub(crate) fn of(n: u64, seconds: f64, bytes: u64) -> Self {
+        Self::default().with("n", n as f64).with("s", seconds).with("bytes", bytes as f64)
     }
 
     pub(crate) fn with(mut self, name: &str, value: f64) -> Self {

@@ -6,12 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    Result, limits,
-    measure::Sample,
-    messages::{Message, Messages},
-    stores,
-};
+use crate::{Result, limits, measure::Sample, messages::Messages, ours, stores};
 
 /// Concurrent writers of `durable-64`.
 pub(crate) const WRITERS: usize = 64;
@@ -21,7 +16,7 @@ pub(crate) const DURABLE_1: usize = 3_000;
 pub(crate) const DURABLE_64: usize = 64_000;
 const DURABLE_64_TIME: Duration = Duration::from_secs(2);
 /// Messages of one batch.
-const BATCH: usize = 1_000;
+pub(crate) const BATCH: usize = 1_000;
 
 /// One table of the report.
 pub(crate) struct Workload {
@@ -73,19 +68,30 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "index",
-        what: "build an index from author to messages from scratch, parsing each message, to the disk",
+        what: "build an index from author to messages from scratch, parsing each message, to the disk; `flumedb-reduce` is a sum instead",
         limits: &["index-memory"],
-        subjects: stores::INDEXED,
+        subjects: &["flumedb-index", "flumedb-reduce", "redb", "fjall", "sqlite", "heed"],
         extra: &[],
     },
     Workload {
         name: "open",
-        what: "open, and read the last message",
+        what: "open, and read a message; `-1g` is a log of 1 GiB, `-killed` the same after `kill -9` while it was \
+               appended to, `-views` with five views that wait until they answer",
         limits: &[],
-        subjects: stores::NAMES,
+        subjects: &["flumedb", "flumedb-1g", KILLED, "flumedb-1g-views", "redb", "fjall", "sqlite", "heed"],
         extra: &[("ms", "ms")],
     },
+    Workload {
+        name: "catch-up",
+        what: "five views catch up with a log of 1 GiB from nothing; anonymous memory of the process at its most",
+        limits: &[],
+        subjects: &["flumedb-catch-up"],
+        extra: &[("anon_mb", "RssAnon MB")],
+    },
 ];
+
+/// Before this one is measured, a writer is killed.
+pub(crate) const KILLED: &str = "flumedb-1g-killed";
 
 /// Where a measurement finds its things.
 pub(crate) struct Context {
@@ -99,7 +105,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    fn messages(&self) -> Result<Messages> {
+    pub(crate) fn messages(&self) -> Result<Messages> {
         Messages::load(&self.data, self.entries)
     }
 
@@ -130,6 +136,11 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "map-crc" => limits::map_crc(&cx.messages()?, &cx.scratch),
         "map-random" => limits::map_random(&cx.messages()?, &cx.scratch),
         "index-memory" => limits::index_memory(&cx.messages()?),
+        "flumedb-index" => ours::index(cx),
+        "flumedb-reduce" => ours::reduce(cx),
+        "flumedb-1g" | KILLED => ours::open_log(cx),
+        "flumedb-1g-views" => ours::open_views(cx),
+        "flumedb-catch-up" => ours::catch_up(cx),
         store => match workload {
             "append-batch" => append_batch(store, cx),
             "durable-1" => durable_1(store, cx),
@@ -240,11 +251,7 @@ fn get(store: &str, cx: &Context) -> Result<Sample> {
 
 fn index(store: &str, cx: &Context) -> Result<Sample> {
     let messages = cx.messages()?;
-    let author = serde_json::from_slice::<Message>(messages.get(0))?.author;
-    let mut expected = 0;
-    for message in messages.iter() {
-        expected += u64::from(serde_json::from_slice::<Message>(message)?.author == author);
-    }
+    let (author, expected) = messages.count_first_author()?;
     let store = stores::open(store, &cx.kept(store), false)?;
     let sample = Sample::time(|| {
         store.index()?;

@@ -17,9 +17,6 @@ use crate::{Result, messages::Message, workloads::WRITERS};
 /// The names of all stores, ours first.
 pub(crate) const NAMES: &[&str] = &["flumedb", "redb", "fjall", "sqlite", "heed"];
 
-/// Those that keep an index.
-pub(crate) const INDEXED: &[&str] = &["redb", "fjall", "sqlite", "heed"];
-
 /// Something that keeps numbered messages, and an index over their authors.
 pub(crate) trait Store: Sync {
     /// Appends messages in one batch. Durable, if the store was opened so.
