@@ -3,9 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
 
-use flumedb::env::{Latched, OpenMode, Storage};
+use bytes::Bytes;
+use flumedb::env::{File, Latched, Lock, MemoryStorage, OpenMode, PathKind, Storage, Watch};
 use flumedb_sim::{Fault, FaultKind, Sim, SimDisk};
 
 fn latched(sim: &Sim) -> Latched<SimDisk> {
@@ -13,7 +20,7 @@ fn latched(sim: &Sim) -> Latched<SimDisk> {
 }
 
 /// Every call that changes something fails on `storage`, and reads work.
-fn assert_only_reads(storage: &Latched<SimDisk>, file: &dyn flumedb::env::File) {
+fn assert_only_reads(storage: &Latched<SimDisk>, file: &dyn File) {
     assert!(file.write(0, b"more").is_err());
     assert!(file.set_len(1).is_err());
     assert!(file.allocate(10_000).is_err());
@@ -64,4 +71,105 @@ fn a_failed_write_latches_unless_the_disk_is_full_or_the_call_was_interrupted() 
             file.sync().unwrap();
         }
     }
+}
+
+/// A storage of which the first sync fails, once a second one has begun or had time to.
+#[derive(Default)]
+struct TellsOnce {
+    memory: MemoryStorage,
+    syncs: Arc<(Mutex<u32>, Condvar)>,
+}
+
+struct TellsOnceFile {
+    file: Arc<dyn File>,
+    syncs: Arc<(Mutex<u32>, Condvar)>,
+}
+
+impl Storage for TellsOnce {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let file = self.memory.open(path, mode)?;
+        Ok(Arc::new(TellsOnceFile { file, syncs: self.syncs.clone() }))
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.memory.create_dir_all(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.memory.list(dir)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Option<PathKind>> {
+        self.memory.kind(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.memory.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.memory.remove(path)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.memory.remove_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.memory.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        self.memory.lock(path)
+    }
+
+    fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
+        self.memory.watch(path)
+    }
+}
+
+impl File for TellsOnceFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.file.allocate(len)
+    }
+
+    fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.file.read(offset, len)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (syncs, begun) = &*self.syncs;
+        let mut syncs = syncs.lock().unwrap();
+        *syncs += 1;
+        begun.notify_all();
+        if *syncs > 1 {
+            return Ok(());
+        }
+        let patience = Duration::from_millis(200);
+        drop(begun.wait_timeout_while(syncs, patience, |syncs| *syncs < 2).unwrap());
+        Err(io::Error::other("told once"))
+    }
+}
+
+#[test]
+fn two_that_sync_at_once_are_both_told_of_a_failure() {
+    let storage = Latched::new(Arc::new(TellsOnce::default()));
+    let file = storage.open("a".as_ref(), OpenMode::CreateNew).unwrap();
+    let answers = thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| file.sync()));
+        both.map(|thread| thread.join().unwrap())
+    });
+    assert!(answers.iter().all(Result::is_err), "one of two was told that all is well");
 }

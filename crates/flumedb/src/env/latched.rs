@@ -3,7 +3,7 @@
 use std::{
     io,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
@@ -66,7 +66,7 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
             refuse(&self.failure)?;
         }
         let file = self.storage.open(path, mode)?;
-        Ok(Arc::new(LatchedFile { failure: self.failure.clone(), file }))
+        Ok(Arc::new(LatchedFile { failure: self.failure.clone(), syncing: Mutex::default(), file }))
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -113,6 +113,9 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
 
 struct LatchedFile {
     failure: Arc<OnceLock<String>>,
+    /// The system tells a failed sync to one caller only. Another one must not be told that all is well before the
+    /// failure is known here.
+    syncing: Mutex<()>,
     file: Arc<dyn File>,
 }
 
@@ -141,6 +144,7 @@ impl File for LatchedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         refuse(&self.failure)?;
         latch(&self.failure, "sync", self.file.sync())
     }
