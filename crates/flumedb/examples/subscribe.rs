@@ -5,15 +5,17 @@ use flumedb::{Event, Flume, From, Result, codec::Utf8};
 #[tokio::main]
 async fn main() -> Result<()> {
     let db = Flume::memory(Utf8)?;
-    let seqs = db.append_all(["one", "two", "three"]).await?;
+    let one = db.append("one").await?;
+    let two = db.append("two").await?;
+    db.append("three").await?;
 
     // Only what comes; history and what comes; what comes behind an entry that was seen before.
     let mut new = db.subscribe(From::Head);
     let mut events = db.subscribe(From::Start).events();
-    let mut rest = db.subscribe(From::After(seqs[1]));
+    let mut rest = db.subscribe(From::After(two));
 
     // None of them is read yet. They hold a place in the log, so this waits for nobody.
-    db.delete([seqs[0]]).await?;
+    db.delete([one]).await?;
     db.append("four").await?;
 
     assert_eq!(new.next().await.transpose()?.map(|entry| entry.value).as_deref(), Some("four"));

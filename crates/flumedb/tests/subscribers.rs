@@ -3,14 +3,21 @@
 //! and a seam where an entry that comes just then is lost or given twice.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use flumedb::{
-    Bytes, ErrorKind, Event, Flume, From, Result, Seq,
+    Bytes, Env, ErrorKind, Event, Flume, From, Result, Seq,
     codec::{Codec, Raw, Utf8},
-    log::Note,
+    env::OpenMode,
+    log::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, MemoryLog, Note, Proof, ReadRequest},
 };
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -83,6 +90,104 @@ async fn a_stalled_subscriber_holds_a_place_and_not_what_it_missed() -> Result<(
     db.delete(missed).await?;
     let last = db.append(&payload(100)).await?;
     assert_eq!(soon(feed.next()).await.unwrap()?.seq, last);
+    Ok(())
+}
+
+/// A log in memory that counts the bytes which its readers hold.
+struct Counting {
+    inner: MemoryLog,
+    held: Arc<AtomicUsize>,
+}
+
+struct Held {
+    bytes: Bytes,
+    held: Arc<AtomicUsize>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes.len(), Ordering::SeqCst);
+    }
+}
+
+impl Log for Counting {
+    fn identity(&self) -> LogIdentity {
+        self.inner.identity()
+    }
+    fn head(&self) -> watch::Receiver<Option<Seq>> {
+        self.inner.head()
+    }
+    fn barrier(&self) -> BoxFuture<'_, Result<Option<Seq>>> {
+        self.inner.barrier()
+    }
+    fn first(&self) -> Option<Seq> {
+        self.inner.first()
+    }
+    fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
+        Box::pin(async move {
+            let mut chunk = self.inner.read(request).await?;
+            self.held.fetch_add(chunk.bytes.len(), Ordering::SeqCst);
+            chunk.bytes = Bytes::from_owner(Held { bytes: chunk.bytes, held: self.held.clone() });
+            Ok(chunk)
+        })
+    }
+    fn get_now(&self, seq: Seq) -> Option<Result<Bytes>> {
+        self.inner.get_now(seq)
+    }
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Seq>>> {
+        self.inner.append(batch)
+    }
+    fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>> {
+        self.inner.delete(seqs)
+    }
+    fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {
+        self.inner.sync(to)
+    }
+    fn proof(&self, seq: Seq) -> Result<Option<Proof>> {
+        self.inner.proof(seq)
+    }
+    fn stat(&self) -> Result<LogStat> {
+        self.inner.stat()
+    }
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_stalled_subscribers_hold_little_of_a_long_log() -> Result<()> {
+    let held = Arc::<AtomicUsize>::default();
+    let log = Counting { inner: MemoryLog::new(&Env::memory())?, held: held.clone() };
+    let db = Flume::with_log(Arc::new(log), Raw).await?;
+    db.append(&payload(0)).await?;
+    let mut stalled: Vec<_> = (0..100).map(|_| db.subscribe(From::Start)).collect();
+    for feed in &mut stalled {
+        soon(feed.next()).await.unwrap()?;
+    }
+    for _ in 0..32 {
+        db.append(&vec![1; 1 << 20]).await?;
+    }
+    assert!(held.load(Ordering::SeqCst) <= 100 * 160, "what was appended meanwhile is not held");
+    // In the middle of history, they hold an entry each, as large as that may be.
+    for feed in &mut stalled {
+        soon(feed.next()).await.unwrap()?;
+    }
+    assert!(held.load(Ordering::SeqCst) <= 100 << 20, "{}", held.load(Ordering::SeqCst));
+    // Of small entries, no more than one read asks for.
+    db.append_all((0..100_000).map(payload)).await?;
+    for feed in &mut stalled {
+        for _ in 0..32 {
+            soon(feed.next()).await.unwrap()?;
+        }
+    }
+    let held = held.load(Ordering::SeqCst);
+    assert!(held > 0 && held <= 100 * (256 << 10), "{held} bytes are held of 16 MB of history");
     Ok(())
 }
 
@@ -170,6 +275,39 @@ async fn an_entry_that_does_not_decode_is_an_error_with_its_name_and_the_stream_
     assert!(matches!(scanned.as_slice(), [Ok(3), Err(_), Ok(1)]), "{scanned:?}");
     let raw: Vec<_> = db.scan(..).raw().blocking().collect::<Result<_>>()?;
     assert_eq!(raw[1].value, "two");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_an_error_with_its_name_and_the_stream_goes_on() -> Result<()> {
+    let env = Env::memory();
+    let open = || Flume::builder(Utf8).env(env.clone());
+    let db = open().open("data").await?;
+    for text in ["first entry", "second entry", "third entry"] {
+        db.append(text).await?;
+    }
+    db.close().await?;
+    let dir = std::path::Path::new("data");
+    let mut hit = 0;
+    for name in env.storage.list(dir).unwrap() {
+        let Ok(file) = env.storage.open(&dir.join(name), OpenMode::Write) else { continue };
+        let bytes = file.read(0, file.len().unwrap() as usize).unwrap();
+        if let Some(at) = bytes.windows(12).position(|window| window == b"second entry") {
+            file.write_all(at as u64, b"S").unwrap();
+            hit += 1;
+        }
+    }
+    assert_eq!(hit, 1, "the entry is in one place");
+
+    let db = open().read_only("data").await?;
+    let mut feed = db.subscribe(From::Start);
+    assert_eq!(soon(feed.next()).await.unwrap()?.value, "first entry");
+    let error = soon(feed.next()).await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.seq()), (ErrorKind::Corrupt, Some(Seq::new(1))));
+    assert_eq!(soon(feed.next()).await.unwrap()?.value, "third entry");
+    let back: Vec<_> = db.scan(..).rev().blocking().map(|entry| entry.map(|entry| entry.value)).collect();
+    assert!(matches!(&back[..], [Ok(third), Err(_), Ok(first)] if third == "third entry" && first == "first entry"));
+    assert_eq!(db.get(Seq::new(1)).await.unwrap_err().kind(), ErrorKind::Corrupt);
     Ok(())
 }
 

@@ -162,7 +162,8 @@ pub fn a_condition_is_tested_by_the_writer(subject: &Subject) {
         matches: Box::new(|_| Err(flumedb::Error::new(ErrorKind::Invalid, "cannot tell"))),
         limit: 10,
     };
-    assert_eq!(kind(&try_append("x", failing)), Some(ErrorKind::Invalid));
+    let failed = try_append("x", failing).expect_err("the test itself fails");
+    assert_eq!((failed.kind(), failed.seq()), (ErrorKind::Invalid, Some(a)), "it says at which entry");
     assert_eq!(entries(&*log), ["a", "b", "c", "d", "e"].map(str::as_bytes));
     if subject.features.deletes {
         wait(log.delete(&[c])).expect("an entry can be deleted");

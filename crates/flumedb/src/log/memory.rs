@@ -186,7 +186,7 @@ impl State {
                     }
                     if let Some(stored) = self.stored(Seq::new(number))
                         && stored.kind == SlotKind::Entry
-                        && matches(&stored.payload)?
+                        && matches(&stored.payload).map_err(|error| error.at(Seq::new(number)))?
                     {
                         return Err(conflicting(Seq::new(number)));
                     }
