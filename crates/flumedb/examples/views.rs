@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
 
         // Waits until the view has caught up; then plain values, which do not change any more.
         let now = balances.read().await?;
-        assert_eq!((now["alice"], now["bob"]), (750 * opening, 500 * opening));
+        assert_eq!((now.get("alice"), now.get("bob")), (Some(&(750 * opening)), Some(&(500 * opening))));
 
         // Readers of two views at one and the same position. Reopened, both go on where they were stored.
         let (accounts, payments) = read_all((&balances, &count)).await?;
