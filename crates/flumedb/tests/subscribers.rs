@@ -192,6 +192,33 @@ async fn a_hundred_stalled_subscribers_hold_little_of_a_long_log() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_long_history_leaves_turns_to_others_on_the_same_thread() -> Result<()> {
+    let db = Flume::memory(Raw)?;
+    db.append_all((0..50_000).map(payload)).await?;
+    let turns = Arc::<AtomicUsize>::default();
+    let counter = turns.clone();
+    tokio::spawn(async move {
+        loop {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut feed = db.subscribe(From::Start);
+    for _ in 0..50_000 {
+        feed.next().await.unwrap()?;
+    }
+    let subscribed = turns.swap(0, Ordering::SeqCst);
+    assert!(subscribed >= 20, "8 MB in chunks of 256 KiB, and {subscribed} turns for others");
+    let mut scan = db.scan(..).rev();
+    while let Some(entry) = scan.next().await {
+        entry?;
+    }
+    let scanned = turns.load(Ordering::SeqCst);
+    assert!(scanned >= 5, "8 MB in chunks of 1 MiB, and {scanned} turns for others");
+    Ok(())
+}
+
+#[tokio::test]
 async fn begins_where_it_is_told() -> Result<()> {
     let db = Flume::memory(Utf8)?;
     let seqs = db.append_all(["a", "b", "c"]).await?;

@@ -21,6 +21,9 @@ pub(crate) struct Cursor {
     chunk: Chunk,
     /// The next slot of the chunk.
     at: usize,
+    /// Whether a chunk has been used up since others had their turn: local logs never make one wait, so that without
+    /// this a long scan would keep a runtime's thread to itself.
+    turn_over: bool,
     fetching: Fetching,
 }
 
@@ -34,7 +37,7 @@ enum Fetching {
 impl Cursor {
     /// A cursor over all that comes into the span, whenever it does.
     pub(crate) fn open(log: Arc<dyn Log>, rest: ReadRequest) -> Self {
-        Self { log, rest, chunk: Chunk::nothing(rest.span, 0), at: 0, fetching: Fetching::Nothing }
+        Self { log, rest, chunk: Chunk::nothing(rest.span, 0), at: 0, turn_over: false, fetching: Fetching::Nothing }
     }
 
     /// A cursor over what the log has in the span at the first poll.
@@ -53,6 +56,10 @@ impl Cursor {
             }
             match &mut self.fetching {
                 Fetching::Nothing if self.rest.span.is_empty() => return Poll::Ready(Ok(None)),
+                Fetching::Nothing if std::mem::take(&mut self.turn_over) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Fetching::Nothing => {
                     let (log, request) = (self.log.clone(), self.rest);
                     self.fetching = Fetching::Chunk(Box::pin(async move { log.read(request).await }));
@@ -117,6 +124,7 @@ impl Cursor {
             span.from = span.from.max(chunk.covered.to);
         }
         let moved = *span != before;
+        self.turn_over = !chunk.slots.is_empty();
         (self.chunk, self.at) = (chunk, 0);
         moved
     }
