@@ -50,4 +50,4 @@ pub use image::{Image, SECTOR};
 pub use machine::Sim;
 pub use random::SimRandom;
 pub use threads::SimThreads;
-pub use workload::{Contents, DIR, Model, Observer, Op, Original, Outcome, Script, now};
+pub use workload::{Contents, DIR, Model, Observer, Op, Original, Outcome, Script, Storm, now, storm};

@@ -204,6 +204,21 @@ fn a_failed_sync_frees_every_waiter() {
     assert!(told.into_inner() > 0, "no sync failed");
 }
 
+/// After a failed sync it is not enough that all that can still be read is on the disk.
+#[test]
+fn a_later_sync_does_not_say_that_all_is_well() {
+    let sim = Sim::new(1);
+    let log = SegmentedLog::open(&sim.env, Path::new(DIR), settings()).unwrap();
+    let mut batch = Batch::new();
+    batch.push(b"buffered");
+    batch.buffered = true;
+    sim.block_on(log.append(batch)).unwrap();
+    sim.disk.set_fault(Fault { kind: FaultKind::Sync, nth: 0, lasting: false });
+    for _ in 0..2 {
+        assert_eq!(sim.block_on(log.sync(None)).unwrap_err().kind(), ErrorKind::Poisoned);
+    }
+}
+
 /// A disk with less and less room, then with more: what did not fit is refused and leaves nothing behind, and nothing
 /// has to be mended.
 #[test]

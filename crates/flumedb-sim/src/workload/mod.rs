@@ -3,7 +3,9 @@
 mod damage;
 mod model;
 mod script;
+mod storm;
 
 pub use damage::{Original, Outcome};
 pub use model::{Contents, Model, now};
 pub use script::{DIR, Observer, Op, Script};
+pub use storm::{Storm, storm};

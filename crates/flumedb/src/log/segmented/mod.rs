@@ -265,7 +265,7 @@ impl Log for SegmentedLog {
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let wanted = to.map_or_else(|| self.shared.visible(), |seq| seq.get().saturating_add(1));
+            let wanted = to.map_or_else(|| self.shared.written(), |seq| seq.get().saturating_add(1));
             // What another process writes, that process makes durable.
             if self.shared.durable() >= wanted || matches!(self.access, Access::Read { .. }) {
                 return Ok(());

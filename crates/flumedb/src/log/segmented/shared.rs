@@ -60,9 +60,14 @@ impl Shared {
         }
     }
 
+    /// Entries below this could be read at some time.
+    pub(crate) fn written(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
     /// Entries below this may be read.
     pub(crate) fn visible(&self) -> u64 {
-        let visible = self.visible.load(Ordering::Acquire);
+        let visible = self.written();
         match self.failure.get() {
             // What was written but not synced before the failure may never reach the disk.
             Some(_) => visible.min(self.durable.load(Ordering::Acquire)),
