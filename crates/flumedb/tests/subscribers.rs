@@ -36,8 +36,18 @@ fn number(payload: &Bytes) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_subscribers_one_of_them_stalled() -> Result<()> {
+    a_hundred_subscribers(Flume::memory(Raw)?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_subscribers_of_a_log_on_disk_one_of_them_stalled() -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Flume::builder(Raw).set(|settings| settings.log.segment_bytes = 64 << 10);
+    a_hundred_subscribers(builder.open(dir.path()).await?).await
+}
+
+async fn a_hundred_subscribers(db: Flume<Raw>) -> Result<()> {
     const ENTRIES: u64 = 20_000;
-    let db = Flume::memory(Raw)?;
     let write = async |from: u64, to: u64| -> Result<()> {
         for first in (from..to).step_by(16) {
             db.append_all((first..to.min(first + 16)).map(payload)).await?;
