@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::format::Format;
+use crate::{format::Format, time::Time};
 
 /// Import, read, query, check and repair append-only logs.
 ///
@@ -33,12 +33,18 @@ pub(crate) enum Command {
     Delete(Delete),
     /// Print the newest entries and go on with those that come.
     Tail(Tail),
+    /// Find Scuttlebutt messages through the default views.
+    Query(Query),
     /// Say whether the log is as it was written. Changes nothing.
     Check(Check),
     /// Cut what a stopped writer left at the end, keeping the cut bytes beside it.
     Repair(Repair),
     /// Say how large a log is and what it holds.
     Stat(Stat),
+    /// Say which views a database has and how far each is.
+    Views(Views),
+    /// Build views of a database anew.
+    Rebuild(Rebuild),
 }
 
 /// Where a log is.
@@ -169,4 +175,60 @@ pub(crate) struct Stat {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Only the message with this key
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Only messages of this author
+    #[arg(long)]
+    pub(crate) author: Option<String>,
+    /// Only messages of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Only messages that claim this time or a later one: 2015-08-05, 2015-08-05T15:00:00Z, or milliseconds since 1970
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub(crate) since: Option<Time>,
+    /// Only messages that claim an earlier time
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub(crate) until: Option<Time>,
+    /// Print at most N messages
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// From the newest to the oldest
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Print how many messages there are instead of the messages
+    #[arg(long)]
+    pub(crate) count: bool,
+    /// Keep views in this directory, where the database's own are not to be had
+    #[arg(long, value_name = "DIR")]
+    pub(crate) views: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) style: Style,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Views {
+    /// A database directory
+    pub(crate) path: PathBuf,
+    /// Remove the stores that older definitions of the views have left behind
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Print one JSON object a view
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// A database directory
+    pub(crate) path: PathBuf,
+    /// Which views [default: all]
+    #[arg(value_name = "VIEW")]
+    pub(crate) views: Vec<String>,
 }

@@ -10,6 +10,8 @@ mod open;
 mod output;
 mod progress;
 mod source;
+mod time;
+mod views;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,9 @@ fn main() -> ExitCode {
         Command::Tail(args) => cmd::tail(&args),
         Command::Check(args) => cmd::check(&args),
         Command::Repair(args) => cmd::repair(&args),
+        Command::Query(args) => cmd::query(&args),
+        Command::Views(args) => cmd::views(&args),
+        Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),
     };
     match outcome {

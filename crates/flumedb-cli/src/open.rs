@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use flumedb::{
-    Env, Error, Flume,
+    Builder, Env, Error, Flume,
     check::Report,
-    codec::Raw,
+    codec::{Codec, Raw},
     env::PathKind,
     log::{Log, LogSettings, Recovery, SegmentedLog},
 };
@@ -57,25 +57,44 @@ fn kind(path: &Path) -> Result<Option<PathKind>, Failure> {
 }
 
 /// A log that is open, and what is wrong with it as far as opening it showed.
-pub(crate) struct Opened {
-    pub(crate) db: Flume<Raw>,
+pub(crate) struct Opened<C: Codec = Raw> {
+    pub(crate) db: Flume<C>,
     report: Option<Report>,
 }
 
-impl Opened {
+impl<C: Codec> Opened<C> {
     /// Opens the log at `place` for reading. Changes nothing.
+    pub(crate) fn read_with(place: &Place, builder: Builder<C>) -> Result<Self, Failure> {
+        let (log, report): (Arc<dyn Log>, _) = match Kind::of(place)? {
+            Kind::Database => (Arc::new(SegmentedLog::read_only(&Env::os(), &place.path)?), None),
+            Kind::File(framing) => {
+                let (log, report) = file(&place.path, framing, false)?;
+                (Arc::new(log), Some(report))
+            }
+        };
+        Ok(Self { db: builder.with_log(log).blocking()?, report })
+    }
+
+    /// Says what is wrong with the log.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.report.as_ref().map_or(Verdict::Fine, warn)
+    }
+}
+
+impl Opened {
+    /// Opens the log at `place` for reading raw bytes. Changes nothing.
     pub(crate) fn read(place: &Place) -> Result<Self, Failure> {
-        match Kind::of(place)? {
-            Kind::Database => Self::over(SegmentedLog::read_only(&Env::os(), &place.path)?, None),
-            Kind::File(framing) => Self::file(&place.path, framing, false),
-        }
+        Self::read_with(place, Flume::builder(Raw))
     }
 
     /// Opens the log at `place` for appending.
     pub(crate) fn write(place: &Place) -> Result<Self, Failure> {
         match Kind::of(place)? {
             Kind::Database => Self::create(&place.path),
-            Kind::File(framing) => Self::file(&place.path, framing, true),
+            Kind::File(framing) => {
+                let (log, report) = file(&place.path, framing, true)?;
+                Self::over(log, Some(report))
+            }
         }
     }
 
@@ -111,34 +130,29 @@ impl Opened {
         Self::over(log, None)
     }
 
-    fn file(path: &Path, framing: Option<Framing>, append: bool) -> Result<Self, Failure> {
-        let mut builder = OffsetLog::builder();
-        if let Some(framing) = framing {
-            builder = builder.framing(framing);
-        }
-        if append {
-            builder = builder.append();
-        }
-        let log = builder.open(path)?;
-        if log.framing().is_none() {
-            let path = path.display();
-            let message = format!("{path} is no log of a format known here; if it is one, name it with --format");
-            return Err(Failure::lacking(message));
-        }
-        told(log.recovery());
-        let report = log.report()?;
-        Self::over(log, Some(report))
-    }
-
     fn over(log: impl Log, report: Option<Report>) -> Result<Self, Failure> {
         let log: Arc<dyn Log> = Arc::new(log);
         Ok(Self { db: Flume::with_log(log, Raw).blocking()?, report })
     }
+}
 
-    /// Says what is wrong with the log.
-    pub(crate) fn verdict(&self) -> Verdict {
-        self.report.as_ref().map_or(Verdict::Fine, warn)
+fn file(path: &Path, framing: Option<Framing>, append: bool) -> Result<(OffsetLog, Report), Failure> {
+    let mut builder = OffsetLog::builder();
+    if let Some(framing) = framing {
+        builder = builder.framing(framing);
     }
+    if append {
+        builder = builder.append();
+    }
+    let log = builder.open(path)?;
+    if log.framing().is_none() {
+        let path = path.display();
+        let message = format!("{path} is no log of a format known here; if it is one, name it with --format");
+        return Err(Failure::lacking(message));
+    }
+    told(log.recovery());
+    let report = log.report()?;
+    Ok((log, report))
 }
 
 /// Says what opening had to cut.

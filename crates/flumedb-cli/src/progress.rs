@@ -7,7 +7,7 @@ pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Work of this name, and how much there is of it, if that is known.
-    pub(crate) fn new(name: &'static str, total: Option<u64>) -> Self {
+    pub(crate) fn new(name: impl Into<std::borrow::Cow<'static, str>>, total: Option<u64>) -> Self {
         // Hidden by itself where standard error is no terminal.
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         let template = match total {
@@ -25,9 +25,10 @@ impl Progress {
     pub(crate) fn at(&self, done: u64) {
         self.0.set_position(done);
     }
+}
 
-    /// There is more to do than was known.
-    pub(crate) fn finish(self) {
+impl Drop for Progress {
+    fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }

@@ -2,5 +2,9 @@
 //! Scuttlebutt's own views.
 
 pub mod offset;
+pub mod views;
 
+mod message;
+
+pub use message::Message;
 pub use offset::{Framing, OffsetLog};

@@ -12,6 +12,7 @@ use crate::{
     output,
     progress::Progress,
     source::{Group, Source},
+    views,
 };
 
 pub(crate) fn import(args: &Import) -> Outcome {
@@ -38,9 +39,11 @@ pub(crate) fn import(args: &Import) -> Outcome {
         progress.at(done);
         group = source.next_group()?;
     }
-    progress.finish();
+    drop(progress);
     let stat = target.db.stat()?;
     target.db.close().blocking()?;
+    drop(target);
+    views::build_all(&args.db)?;
     output::line(format_args!("imported {imported} entries; {} has {} now", args.db.display(), stat.entries))?;
     Ok(source.verdict())
 }

@@ -1,24 +1,61 @@
 //! `flume stat`.
 
-use serde_json::json;
+use flumedb::{ErrorKind, Seq};
+use serde_json::{Value, json};
 
-use crate::{args::Stat, exit::Outcome, open::Opened, output};
+use crate::{
+    args::Stat,
+    exit::{Failure, Outcome},
+    open::{Kind, Opened},
+    output, views,
+};
 
 pub(crate) fn stat(args: &Stat) -> Outcome {
     let opened = Opened::read(&args.place)?;
     let stat = opened.db.stat()?;
     let head = opened.db.barrier().blocking()?;
+    let views = if Kind::of(&args.place)? == Kind::Database { views(args)? } else { Some(Vec::new()) };
     if args.json {
+        let views = views.map(|views| {
+            views.iter().map(|(name, since)| json!({"name": name, "since": since})).collect::<Vec<Value>>()
+        });
         let object = json!({
             "format": stat.format, "entries": stat.entries, "deleted": stat.deleted, "bytes": stat.bytes, "head": head,
+            "views": views,
         });
         output::line(object)?;
-    } else {
-        output::line(format_args!("format   {}", stat.format))?;
-        output::line(format_args!("entries  {}", stat.entries))?;
-        output::line(format_args!("deleted  {}", stat.deleted))?;
-        output::line(format_args!("bytes    {}", stat.bytes))?;
-        output::line(format_args!("head     {}", head.map_or("none".to_owned(), |head| head.to_string())))?;
+        return Ok(opened.verdict());
+    }
+    let say = |seq: Option<Seq>| seq.map_or("none".to_owned(), |seq| seq.to_string());
+    output::line(format_args!("format   {}", stat.format))?;
+    output::line(format_args!("entries  {}", stat.entries))?;
+    output::line(format_args!("deleted  {}", stat.deleted))?;
+    output::line(format_args!("bytes    {}", stat.bytes))?;
+    output::line(format_args!("head     {}", say(head)))?;
+    match views {
+        Some(views) => {
+            for (name, since) in views {
+                output::line(format_args!("view     {name} at {} of {}", say(since), say(head)))?;
+            }
+        }
+        None => output::line("views    in the hands of the program that writes")?,
     }
     Ok(opened.verdict())
+}
+
+/// How far each view is; nothing while somebody else has them.
+fn views(args: &Stat) -> Result<Option<Vec<(String, Option<Seq>)>>, Failure> {
+    let db = match flumedb::Flume::open(&args.place.path, flumedb::codec::JsonDocs).blocking() {
+        Ok(db) => db,
+        Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut views = Vec::new();
+    for name in views::NAMES {
+        views.push((name.to_owned(), views::open(&db, name)?.stored()?));
+    }
+    db.close().blocking()?;
+    Ok(Some(views))
 }

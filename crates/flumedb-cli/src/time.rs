@@ -1,0 +1,45 @@
+//! [`Time`], as people write one on a command line.
+
+use std::str::FromStr;
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+/// Milliseconds since 1970, as messages claim them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Time(pub(crate) f64);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(number) = text.parse::<f64>()
+            && number.is_finite()
+        {
+            return Ok(Self(number));
+        }
+        let day = |date: Date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp());
+        let moment = text.parse::<Timestamp>().ok().or_else(|| text.parse().ok().and_then(day));
+        match moment {
+            Some(moment) => Ok(Self(moment.as_millisecond() as f64)),
+            None => Err("give 2015-08-05, 2015-08-05T15:00:00Z, or milliseconds since 1970".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let ms = 1_438_786_800_000.0;
+        for text in ["2015-08-05T15:00:00Z", "2015-08-05T17:00:00+02:00", "2015-08-05 15:00:00Z", "1438786800000"] {
+            assert_eq!(text.parse(), Ok(Time(ms)), "{text}");
+        }
+        assert_eq!("2015-08-05".parse(), Ok(Time(ms - 15.0 * 3_600_000.0)));
+        assert_eq!("-1.5".parse(), Ok(Time(-1.5)));
+        for text in ["", "yesterday", "2015-13-01", "NaN", "inf"] {
+            assert!(text.parse::<Time>().is_err(), "{text}");
+        }
+    }
+}
