@@ -5,5 +5,5 @@ mod reduce;
 mod snapshot;
 mod store;
 
-pub use index::{AsKey, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use reduce::{Reduce, Reduced};

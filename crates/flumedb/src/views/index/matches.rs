@@ -1,10 +1,17 @@
 //! [`Matches`], what an index found.
 
-use std::{iter::FusedIterator, marker::PhantomData, path::PathBuf, pin::Pin, sync::Arc};
+use std::{
+    iter::FusedIterator,
+    marker::PhantomData,
+    ops::{Bound, RangeBounds},
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+};
 
 use futures_core::Stream;
 use futures_util::stream;
-use redb::{Range, StorageError};
+use redb::{Range, ReadOnlyTable, StorageError};
 
 use super::{Key, rows::split};
 use crate::{Damage, Entry, Error, ErrorKind, Result, Seq, view::Entries, views::store::failed};
@@ -23,9 +30,35 @@ pub struct Match<K> {
 pub struct Matches<T, K> {
     rows: State,
     reverse: bool,
+    within: Within,
     entries: Entries<T>,
     path: Arc<PathBuf>,
     marker: PhantomData<fn() -> K>,
+}
+
+/// Which rows were asked for.
+#[derive(Clone)]
+pub(super) struct Within(pub(super) Bound<Vec<u8>>, pub(super) Bound<Vec<u8>>);
+
+impl Within {
+    /// Whether no row can be in; redb does not take such bounds.
+    fn is_empty(&self) -> bool {
+        match (&self.0, &self.1) {
+            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+                start >= end
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn contains(&self, row: &[u8]) -> bool {
+        RangeBounds::<[u8]>::contains(&self.as_slices(), row)
+    }
+
+    fn as_slices(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (self.0.as_ref().map(Vec::as_slice), self.1.as_ref().map(Vec::as_slice))
+    }
 }
 
 enum State {
@@ -36,19 +69,24 @@ enum State {
 
 impl<T, K: Key> Matches<T, K> {
     pub(super) fn new(
-        range: Result<Range<'static, &'static [u8], ()>, StorageError>,
+        table: &ReadOnlyTable<&'static [u8], ()>,
+        within: Within,
         entries: Entries<T>,
         path: Arc<PathBuf>,
     ) -> Self {
-        let rows = match range {
-            Ok(range) => State::Rows(Box::new(range)),
-            Err(error) => State::Failed(error),
+        let rows = if within.is_empty() {
+            State::Done
+        } else {
+            match table.range::<&[u8]>(within.as_slices()) {
+                Ok(range) => State::Rows(Box::new(range)),
+                Err(error) => State::Failed(error),
+            }
         };
-        Self { rows, reverse: false, entries, path, marker: PhantomData }
+        Self { rows, reverse: false, within, entries, path, marker: PhantomData }
     }
 
-    pub(super) fn none(entries: Entries<T>, path: Arc<PathBuf>) -> Self {
-        Self { rows: State::Done, reverse: false, entries, path, marker: PhantomData }
+    pub(super) fn within(&self) -> &Within {
+        &self.within
     }
 
     /// The other way round, from where it is now: what is next comes last.
@@ -118,7 +156,7 @@ impl<T, K: Key> Matches<T, K> {
     }
 }
 
-fn decode<K: Key>(row: &[u8]) -> Option<Match<K>> {
+pub(super) fn decode<K: Key>(row: &[u8]) -> Option<Match<K>> {
     let (mut key, seq) = split(row)?;
     let decoded = K::decode(&mut key)?;
     key.is_empty().then_some(Match { key: decoded, seq })

@@ -1,15 +1,17 @@
 //! [`Index`], a view that finds entries by keys, in the order of the keys. It keeps keys and `Seq`s; values stay in the
 //! log and are fetched from there.
 
+mod follow;
 mod key;
 mod matches;
 mod reader;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use redb::TableDefinition;
 
+pub use follow::{Follow, Found};
 pub use key::{AsKey, Key, Prefix};
 pub use matches::{Match, Matches};
 pub use reader::IndexReader;
@@ -42,11 +44,13 @@ const ROWS: TableDefinition<&[u8], ()> = TableDefinition::new("rows");
 pub struct Index<T, K> {
     version: u32,
     cache_bytes: usize,
-    /// Adds the rows of an item.
-    keys: Box<dyn Fn(&T, Seq, &mut Rows) + Send>,
+    keys: KeysOf<T>,
     open: Option<Open<T>>,
     marker: std::marker::PhantomData<fn() -> K>,
 }
+
+/// Adds the rows of an item.
+type KeysOf<T> = Arc<dyn Fn(&T, Seq, &mut Rows) + Send + Sync>;
 
 /// What there is after `open`.
 struct Open<T> {
@@ -64,7 +68,7 @@ impl<T: Send + Sync + 'static, K: Key> Index<T, K> {
 
     /// An index by the keys that `keys` gives for an item: an `Option`, an array, a `Vec` or anything else to iterate
     /// over. Raise `version` when `keys` changes, and the index is built anew.
-    pub fn new<I: IntoIterator<Item = K>>(version: u32, keys: impl Fn(&T) -> I + Send + 'static) -> Self {
+    pub fn new<I: IntoIterator<Item = K>>(version: u32, keys: impl Fn(&T) -> I + Send + Sync + 'static) -> Self {
         let keys = move |item: &T, seq: Seq, rows: &mut Rows| {
             for key in keys(item) {
                 rows.push(seq, |out| key.encode(out));
@@ -73,7 +77,7 @@ impl<T: Send + Sync + 'static, K: Key> Index<T, K> {
         Self {
             version,
             cache_bytes: Self::CACHE_BYTES,
-            keys: Box::new(keys),
+            keys: Arc::new(keys),
             open: None,
             marker: std::marker::PhantomData,
         }
@@ -144,7 +148,7 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
         added.clear();
         removed.clear();
         lost.clear();
-        IndexReader::new(store, entries.clone(), at.since())
+        IndexReader::new(store, entries.clone(), self.keys.clone(), at.since())
     }
 
     fn sync(&mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use std::{
 
 use redb::{ReadOnlyTable, ReadableTableMetadata};
 
-use super::{AsKey, Key, Matches, Prefix, ROWS, rows::SEQ_LEN};
+use super::{AsKey, Key, KeysOf, Matches, Prefix, ROWS, matches::Within, rows::SEQ_LEN};
 use crate::{
     Result, Seq,
     view::Entries,
@@ -24,6 +24,7 @@ pub struct IndexReader<T, K> {
     table: Arc<ReadOnlyTable<&'static [u8], ()>>,
     path: Arc<PathBuf>,
     entries: Entries<T>,
+    keys: KeysOf<T>,
     since: Option<Seq>,
     marker: PhantomData<fn() -> K>,
 }
@@ -34,6 +35,7 @@ impl<T, K> Clone for IndexReader<T, K> {
             table: self.table.clone(),
             path: self.path.clone(),
             entries: self.entries.clone(),
+            keys: self.keys.clone(),
             since: self.since,
             marker: PhantomData,
         }
@@ -41,10 +43,10 @@ impl<T, K> Clone for IndexReader<T, K> {
 }
 
 impl<T, K: Key> IndexReader<T, K> {
-    pub(super) fn new(store: &Store, entries: Entries<T>, since: Option<Seq>) -> Result<Self> {
+    pub(super) fn new(store: &Store, entries: Entries<T>, keys: KeysOf<T>, since: Option<Seq>) -> Result<Self> {
         let table = store.read()?.open_table(ROWS).map_err(|error| store.failed(error))?;
         let path = Arc::new(store.path().to_owned());
-        Ok(Self { table: Arc::new(table), path, entries, since, marker: PhantomData })
+        Ok(Self { table: Arc::new(table), path, entries, keys, since, marker: PhantomData })
     }
 
     /// The newest entry that it covers.
@@ -127,18 +129,11 @@ impl<T, K: Key> IndexReader<T, K> {
     }
 
     fn rows(&self, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>) -> Matches<T, K> {
-        let empty = match (&start, &end) {
-            (Bound::Included(start), Bound::Included(end)) => start > end,
-            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
-                start >= end
-            }
-            _ => false,
-        };
-        if empty {
-            return Matches::none(self.entries.clone(), self.path.clone());
-        }
-        let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
-        let range = self.table.range::<&[u8]>(bounds);
-        Matches::new(range, self.entries.clone(), self.path.clone())
+        Matches::new(&self.table, Within(start, end), self.entries.clone(), self.path.clone())
+    }
+
+    /// The log's entries, and the rows that an entry has.
+    pub(super) fn source(&self) -> (&Entries<T>, &KeysOf<T>) {
+        (&self.entries, &self.keys)
     }
 }

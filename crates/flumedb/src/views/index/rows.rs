@@ -23,11 +23,12 @@ impl Rows {
         self.places.push((start, self.bytes.len()));
     }
 
-    /// Shows `visit` each row, in order.
+    /// Shows `visit` each row once, in order.
     pub(super) fn sorted<E>(&mut self, mut visit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let bytes = &self.bytes;
         let row = |place: &(usize, usize)| bytes.get(place.0..place.1).unwrap_or_default();
         self.places.sort_unstable_by(|one, two| row(one).cmp(row(two)));
+        self.places.dedup_by(|one, two| row(one) == row(two));
         self.places.iter().try_for_each(|place| visit(row(place)))
     }
 
