@@ -1,7 +1,7 @@
 //! Subscriptions begun at any time and anywhere, polled at any time, while entries come and go: each is compared with what
 //! the log was at each step. The failure it guards against: an entry lost, repeated or out of order at a seam between
 //! history and live that nobody thought of.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests panic to fail")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests panic to fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 enum Act {
     Append(usize),
     Delete(Vec<Index>),
-    Subscribe(Start),
+    Subscribe(Begin),
     Ack(Index),
     Poll(Index, usize),
 }
 
 #[derive(Clone, Debug)]
-enum Start {
+enum Begin {
     Start,
     Head,
     After(u64),
@@ -31,7 +31,7 @@ enum Start {
 
 fn act() -> impl Strategy<Value = Act> {
     let start =
-        prop_oneof![Just(Start::Start), Just(Start::Head), (0..60u64).prop_map(Start::After), Just(Start::Stored)];
+        prop_oneof![Just(Begin::Start), Just(Begin::Head), (0..60u64).prop_map(Begin::After), Just(Begin::Stored)];
     prop_oneof![
         4 => (1..6usize).prop_map(Act::Append),
         2 => vec(any::<Index>(), 1..4).prop_map(Act::Delete),
@@ -129,10 +129,10 @@ fn run(db: &Flume<Utf8>, acts: &[Act]) {
             }
             Act::Subscribe(start) => {
                 let (from, start) = match start {
-                    Start::Start => (From::Start, 0),
-                    Start::Head => (From::Head, end),
-                    Start::After(number) => (From::After(Seq::new(*number)), number + 1),
-                    Start::Stored => (From::Stored("follower"), model.acked.map_or(0, |seq| seq.get() + 1)),
+                    Begin::Start => (From::Start, 0),
+                    Begin::Head => (From::Head, end),
+                    Begin::After(number) => (From::After(Seq::new(*number)), number + 1),
+                    Begin::Stored => (From::Stored("follower"), model.acked.map_or(0, |seq| seq.get() + 1)),
                 };
                 let (told, deletions) = (BTreeSet::new(), Vec::new());
                 let events = db.subscribe(from).events();
