@@ -38,10 +38,8 @@ struct Open {
 }
 
 fn open(sim: &Sim) -> Result<Open> {
-    let mut settings = LogSettings::default();
-    settings.segment_bytes = 4096;
     // The disk gets what must be on it, and no more.
-    settings.durability = Durability::System;
+    let settings = LogSettings { segment_bytes: 4096, durability: Durability::System, ..LogSettings::default() };
     let log = Arc::new(SegmentedLog::open(&sim.env, Path::new("/db/log"), settings)?);
     let entries = Entries::new(log.clone(), |bytes: &Bytes| Ok(String::from_utf8(bytes.to_vec()).unwrap()));
     let mut settings = HostSettings::default();

@@ -183,14 +183,23 @@ impl<T: Send + Sync + 'static> Scan<T> {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Begins the block at `position` if it is worth it.
-    fn look_ahead(self: &Arc<Self>, position: u64) {
+    /// Begins another block behind those that follow on `position`, if it is worth it.
+    fn look_ahead(self: &Arc<Self>, mut position: u64) {
         let now = self.pool.now();
         let mut ring = self.ring();
         let making = ring.blocks.values().filter(|slot| matches!(slot, Slot::Making { .. })).count();
-        if making < self.decoders
-            && position < ring.head
-            && ring.find(position).is_none()
+        if making >= self.decoders {
+            return;
+        }
+        while let Some((_, slot)) = ring.find(position) {
+            match slot {
+                Slot::Ready(block) => position = block.to,
+                Slot::Making { to: Some(to) } => position = *to,
+                Slot::Making { to: None } | Slot::Failed(_) => return,
+            }
+        }
+        if position < ring.head
+            && ring.ahead(position) < self.decoders * 2 * BLOCK_BYTES.min(self.memory / 8)
             && ring.no_room(position, self.memory / 2, now).is_none()
         {
             ring.blocks.insert(position, Slot::Making { to: None });
@@ -238,13 +247,13 @@ impl<T: Send + Sync + 'static> Scan<T> {
 }
 
 /// Sees that a slot that is being made becomes something, whatever happens to its maker.
-struct Ticket<'a, T> {
-    scan: &'a Scan<T>,
+struct Ticket<'a, T: Send + Sync + 'static> {
+    scan: &'a Arc<Scan<T>>,
     from: u64,
     made: Option<Result<Block<T>>>,
 }
 
-impl<T> Drop for Ticket<'_, T> {
+impl<T: Send + Sync + 'static> Drop for Ticket<'_, T> {
     fn drop(&mut self) {
         let slot = match self.made.take() {
             Some(Ok(block)) => Slot::Ready(Arc::new(block)),
@@ -257,6 +266,7 @@ impl<T> Drop for Ticket<'_, T> {
         drop(ring);
         drop(evicted);
         woken.into_iter().for_each(Waker::wake);
+        self.scan.look_ahead(self.from);
     }
 }
 
@@ -290,22 +300,38 @@ impl<T> Ring<T> {
         let rear = behind().map(|follower| follower.position).min()?;
         let (mut start, mut bytes, mut limit) = (position, 0, None);
         while start > rear
-            && let Some(block) = self.ending_at(start)
+            && let Some((from, cost)) = self.ending_at(start)
         {
-            bytes += block.cost;
+            bytes += cost;
             if bytes >= window {
-                limit = limit.or(Some(block.to));
+                limit = limit.or(Some(start));
             }
-            start = block.from;
+            start = from;
         }
         let far = behind().filter(|it| it.position >= start && limit.is_some_and(|limit| it.position < limit));
         // One that is not busy is about to be: look again soon.
         far.map(|follower| follower.busy_since.unwrap_or(now) + STUCK).max()
     }
 
-    fn ending_at(&self, end: u64) -> Option<&Arc<Block<T>>> {
+    /// What lies between `position` and whoever comes to it first.
+    fn ahead(&self, position: u64) -> usize {
+        let first = self.followers.values().map(|follower| follower.position).filter(|&it| it < position).max();
+        let Some(first) = first else { return usize::MAX };
+        let (mut start, mut bytes) = (position, 0);
+        while start > first
+            && let Some((from, cost)) = self.ending_at(start)
+        {
+            bytes += cost;
+            start = from;
+        }
+        bytes
+    }
+
+    /// Where the block that ends there begins, and what it takes.
+    fn ending_at(&self, end: u64) -> Option<(u64, usize)> {
         match self.blocks.range(..end).next_back() {
-            Some((_, Slot::Ready(block))) if block.to == end => Some(block),
+            Some((&from, Slot::Ready(block))) if block.to == end => Some((from, block.cost)),
+            Some((&from, Slot::Making { to: Some(to) })) if *to == end => Some((from, BLOCK_BYTES)),
             _ => None,
         }
     }
@@ -363,9 +389,9 @@ impl<T> Ring<T> {
         } else {
             let mut chain = Vec::new();
             let mut start = head;
-            while let Some(block) = self.ending_at(start) {
-                start = block.from;
-                chain.push((block.from, block.to));
+            while let Some((from, _)) = self.ending_at(start) {
+                chain.push((from, start));
+                start = from;
             }
             let within = self.followers.values().filter(|it| it.position >= start && !it.is_stuck(now));
             let rear = within.map(|follower| follower.position).min().unwrap_or(head);
