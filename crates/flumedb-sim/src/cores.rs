@@ -4,6 +4,7 @@
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 /// Runs `case` for every number below `count`, on as many threads as there are cores. A case that panics says which
@@ -41,5 +42,30 @@ impl Drop for Case {
 
 /// How far tests with a long form go: `long` if `FLUME_SOAK` is set, else `quick`.
 pub fn soak_or<T>(long: T, quick: T) -> T {
-    if std::env::var_os("FLUME_SOAK").is_some() { long } else { quick }
+    if soak_minutes().is_some() { long } else { quick }
+}
+
+/// Runs `case` for the numbers from 0 on: `quick` of them or, if `FLUME_SOAK` is set, for so many minutes. Says how many
+/// there were.
+///
+/// # Panics
+/// If a case does.
+pub fn soak_or_count(quick: usize, case: impl Fn(usize) + Sync) -> usize {
+    let Some(minutes) = soak_minutes() else {
+        on_all_cores(quick, case);
+        return quick;
+    };
+    let (start, end) = (Instant::now(), Duration::from_secs(60 * minutes));
+    let mut done = 0;
+    while start.elapsed() < end {
+        on_all_cores(quick, |number| case(done + number));
+        done += quick;
+    }
+    done
+}
+
+/// `FLUME_SOAK`, the minutes that a test may take.
+fn soak_minutes() -> Option<u64> {
+    let minutes = std::env::var_os("FLUME_SOAK")?;
+    Some(minutes.to_str().and_then(|minutes| minutes.parse().ok()).unwrap_or(10))
 }

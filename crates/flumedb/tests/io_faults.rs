@@ -155,7 +155,7 @@ fn every_write_is_short() {
 #[test]
 fn every_sync_fails_and_drops_its_pages() {
     // Which of the pages are lost, the seed says.
-    sweep(FaultKind::Sync, soak_or(2000, 30));
+    sweep(FaultKind::Sync, soak_or(1000, 10));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! nobody frees.
 //!
 //! A child process appends to a log on the real disk and prints each acknowledgement; it is killed (SIGKILL on Unix)
-//! after 0 to 60 ms. 500 times on the same log, 20,000 with `FLUME_SOAK` set. This is the death of a process, not a
+//! after 0 to 60 ms. 500 times on the same log, 5,000 with `FLUME_SOAK` set. This is the death of a process, not a
 //! power cut: those are simulated, in `crash_exhaustive.rs`.
 
 #![allow(
@@ -117,7 +117,7 @@ fn no_acknowledged_entry_is_lost_when_the_process_is_killed() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("log");
     let (mut end, mut with_acks) = (0, 0);
-    let cycles = soak_or(20_000, 500);
+    let cycles = soak_or(5_000, 500);
     for cycle in 0..cycles {
         let acknowledged = run_child(&dir, Duration::from_micros(cycle * 7919 % 60_000));
         let kept = check(&dir, end);

@@ -17,8 +17,10 @@ use crate::{Image, Sim};
 /// What a damaged log showed. Anything else ends the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Everything that was in it.
+    /// Everything that was in it, and a check finds nothing.
     Exact,
+    /// Everything that was in it, but a check finds the damage: it is in what only recovery and followers read.
+    Found,
     /// A true prefix, and the open said that it cut something.
     Prefix,
     /// A true prefix, and not a word. Only what ends exactly between two commits may show this.
@@ -113,7 +115,7 @@ impl Original {
         let kept = log.barrier();
         let kept = now(kept).ok().flatten().map_or(0, |head| head.get() as usize + 1);
         if kept == self.contents.slots.len() {
-            return Outcome::Exact;
+            return self.checked(before, file);
         }
         assert!(
             kept >= self.vouched,
@@ -124,6 +126,14 @@ impl Original {
         let recovery = log.recovery();
         let told = recovery.is_some_and(|recovery| recovery.dropped_bytes > 0 && recovery.file == file);
         if told { Outcome::Prefix } else { Outcome::Silent }
+    }
+
+    /// What a check of a log says that reads as it was.
+    fn checked(&self, image: Image, file: &Path) -> Outcome {
+        let sim = Sim::boot(image, 66);
+        let report = SegmentedLog::check(&sim.env, Path::new(DIR)).unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.damage.iter().all(|damage| damage.file == file), "damage is said to be elsewhere: {report:?}");
+        if report.damage.is_empty() { Outcome::Exact } else { Outcome::Found }
     }
 
     /// Reads around the damage of a log that cannot be opened to write.
