@@ -1,6 +1,7 @@
 //! What was appended before a read is in what it reads: for whoever appended it and for everybody else, while the view is
 //! built anew, and until the database is closed. The failure it guards against: a waiter that is answered too early, or
-//! forgotten, because an append, a rebuild or a close came between its question and its place in the list.
+//! forgotten, because an append, a rebuild or a close came between its question and its place in the list. With
+//! `FLUME_SOAK` set, 100 times as many entries.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests panic to fail")]
 
 use std::{
@@ -17,11 +18,12 @@ use flumedb::{
     log::Durability,
     view::{Checkpoint, Definition, Live, Run, View, ViewContext},
 };
+use flumedb_sim::soak_or;
 use tokio::{task::JoinSet, time::timeout};
 
 const WRITERS: usize = 8;
 const READERS: usize = 8;
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(600);
 
 /// The newest number of each writer; each must come after the one before it.
 #[derive(Default)]
@@ -104,6 +106,7 @@ async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
 }
 
 async fn writers_and_readers(db: Flume<Json<(usize, u64)>>, numbers: u64, rebuilds: bool) -> Result<()> {
+    let numbers = soak_or(100, 1) * numbers;
     let bench = Bench::new(db).await?;
     let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
     for writer in 0..WRITERS {
@@ -158,7 +161,7 @@ async fn while_the_view_is_built_anew() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn until_the_database_is_closed() -> Result<()> {
-    for round in 0..10u64 {
+    for round in 0..soak_or(1000, 10u64) {
         let bench = Bench::new(on_disk(Durability::System)?).await?;
         let mut tasks = JoinSet::new();
         for writer in 0..WRITERS {
@@ -171,7 +174,7 @@ async fn until_the_database_is_closed() -> Result<()> {
         }
         // Not at the very start: so many entries, from all of them, are there first.
         let mut head = bench.db.head_changes();
-        soon(head.wait_for(|head| *head >= Some(Seq::new(round * 20)))).await.unwrap();
+        soon(head.wait_for(|head| *head >= Some(Seq::new(round % 10 * 20)))).await.unwrap();
         soon(bench.db.close()).await?;
         while let Some(outcome) = soon(tasks.join_next()).await {
             let error = outcome.unwrap().expect_err("nobody goes on in a closed database");

@@ -1,6 +1,7 @@
 //! A whole database on the simulated machine: writers, readers, a subscriber that acknowledges, a view that is stored, and
 //! a power cut among them; the order of everything follows from one seed. The failure it guards against: log, view and
-//! consumer that are each right alone and disagree after a crash, or in an order that real threads hardly ever take.
+//! consumer that are each right alone and disagree after a crash, or in an order that real threads hardly ever take. With
+//! `FLUME_SOAK` set, 200,000 seeds instead of 2,000.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests panic to fail")]
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use flumedb::{ErrorKind, Flume, From, Result, Seq, codec::Json, view::Live, views::Reduce};
-use flumedb_sim::{Choices, Sim};
+use flumedb_sim::{Choices, Sim, soak_or};
 use futures_util::future::{Either, join_all, select};
 
 const WRITERS: u64 = 3;
@@ -169,13 +170,14 @@ fn run(seed: u64) -> (Vec<(Seq, Item)>, u64) {
 #[test]
 fn log_view_and_consumer_agree_after_a_power_cut() {
     let (mut orders, mut cuts) = (HashSet::new(), 0);
-    for seed in 0..2000 {
+    let seeds = soak_or(200_000, 2_000);
+    for seed in 0..seeds {
         let (entries, cut) = run(seed);
         orders.insert(entries);
         cuts += cut;
     }
-    assert!(orders.len() > 1500, "chance had its part: {} different orders", orders.len());
-    assert!(cuts > 1000, "the power went in the middle {cuts} times");
+    assert!(orders.len() as u64 > seeds / 4 * 3, "chance had its part: {} different orders", orders.len());
+    assert!(cuts > seeds / 2, "the power went in the middle {cuts} times");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every subscriber gets every entry once and in order, across the seam from history to live, and one that stands still
 //! costs the others nothing. The failure it guards against: a queue per subscriber, which overflows or slows the writer,
-//! and a seam where an entry that comes just then is lost or given twice.
+//! and a seam where an entry that comes just then is lost or given twice. With `FLUME_SOAK` set, five times as many entries.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
 use std::{
@@ -17,6 +17,7 @@ use flumedb::{
     env::OpenMode,
     log::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, MemoryLog, Note, Proof, ReadRequest},
 };
+use flumedb_sim::soak_or;
 use tokio::{sync::watch, time::timeout};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -47,7 +48,7 @@ async fn a_hundred_subscribers_of_a_log_on_disk_one_of_them_stalled() -> Result<
 }
 
 async fn a_hundred_subscribers(db: Flume<Raw>) -> Result<()> {
-    const ENTRIES: u64 = 20_000;
+    let entries = soak_or(100_000, 20_000);
     let write = async |from: u64, to: u64| -> Result<()> {
         for first in (from..to).step_by(16) {
             db.append_all((first..to.min(first + 16)).map(payload)).await?;
@@ -56,7 +57,7 @@ async fn a_hundred_subscribers(db: Flume<Raw>) -> Result<()> {
         }
         Ok(())
     };
-    write(0, ENTRIES / 2).await?;
+    write(0, entries / 2).await?;
 
     let mut stalled = db.subscribe(From::Start);
     assert_eq!(number(&soon(stalled.next()).await.unwrap()?.value), 0);
@@ -64,10 +65,10 @@ async fn a_hundred_subscribers(db: Flume<Raw>) -> Result<()> {
     let readers: Vec<_> = (0..99u64)
         .map(|reader| {
             // Some begin in history, some at the end of it, some in what is still to come.
-            let start = reader * ENTRIES / 120;
+            let start = reader * entries / 120;
             let mut feed = db.subscribe(if start == 0 { From::Start } else { From::After(Seq::new(start - 1)) });
             tokio::spawn(async move {
-                for expected in start..ENTRIES {
+                for expected in start..entries {
                     let entry = feed.next().await.unwrap()?;
                     assert_eq!((entry.seq, number(&entry.value)), (Seq::new(expected), expected));
                     if expected % (reader + 50) == 0 {
@@ -78,12 +79,12 @@ async fn a_hundred_subscribers(db: Flume<Raw>) -> Result<()> {
             })
         })
         .collect();
-    write(ENTRIES / 2, ENTRIES).await?;
+    write(entries / 2, entries).await?;
     for reader in readers {
         soon(reader).await.unwrap()?;
     }
 
-    for expected in 1..ENTRIES {
+    for expected in 1..entries {
         assert_eq!(number(&soon(stalled.next()).await.unwrap()?.value), expected);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Subscriptions begun at any time and anywhere, polled at any time, while entries come and go: each is compared with what
 //! the log was at each step. The failure it guards against: an entry lost, repeated or out of order at a seam between
-//! history and live that nobody thought of.
+//! history and live that nobody thought of. With `FLUME_SOAK` set, 500 times as many histories.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests panic to fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +9,7 @@ use flumedb::{
     Env, Event, Events, Flume, From, Seq,
     codec::{Codec, Utf8},
 };
+use flumedb_sim::soak_or;
 use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -149,7 +150,7 @@ fn run(db: &Flume<Utf8>, acts: &[Act]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak_or(100_000, 200), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn in_memory(acts in vec(act(), 1..60)) {

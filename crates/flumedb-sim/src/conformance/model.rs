@@ -17,6 +17,7 @@ use super::{
     Features, Subject, append, get, kind, wait,
     walk::{Read, walk},
 };
+use crate::soak_or;
 
 /// A thing to do with a log.
 #[derive(Clone, Debug)]
@@ -166,7 +167,8 @@ impl Model {
 /// of what was done.
 pub fn against_a_model(subject: &Subject) {
     let features = subject.features;
-    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: soak_or(10_000, 64), failure_persistence: None, ..Config::default() });
     let history = vec(act(features), 1..40);
     let outcome = runner.run(&history, |acts| {
         let (mut place, mut log) = subject.fresh();
