@@ -59,7 +59,8 @@ impl<C: Codec> Builder<C> {
         Self { codec, env: Env::os(), settings: Settings::default(), views_in_memory: false }
     }
 
-    /// Another machine than the real one: its storage, clock, randomness and threads.
+    /// Another machine than the real one: its storage, clock, randomness and threads. Where those threads run only when a
+    /// future is polled, as in a simulation, `.blocking()` waits for ever; await instead.
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
         self
@@ -125,7 +126,7 @@ impl<C: Codec> Builder<C> {
     /// A database in memory. See [`Flume::memory`].
     ///
     /// # Errors
-    /// `Io` if the machine gives no randomness or no thread.
+    /// `Io` if the machine gives no randomness.
     pub fn memory(self) -> Result<Flume<C>> {
         let log = MemoryLog::new(&self.env)?;
         Ok(self.start(Arc::new(log)))
@@ -134,7 +135,7 @@ impl<C: Codec> Builder<C> {
     /// A database over any log. See [`Flume::with_log`].
     ///
     /// # Errors
-    /// `Io` if the machine gives no thread.
+    /// As [`Flume::with_log`].
     pub fn with_log(self, log: Arc<dyn Log>) -> Call<'static, Result<Flume<C>>> {
         Call::new(async move { Ok(self.start(log)) })
     }

@@ -102,7 +102,7 @@ impl<C: Codec> Flume<C> {
     /// A database in memory, gone with its last handle. The same promises otherwise.
     ///
     /// # Errors
-    /// `Io` if the machine gives no randomness or no thread.
+    /// `Io` if the machine gives no randomness.
     pub fn memory(codec: C) -> Result<Self> {
         Self::builder(codec).memory()
     }
@@ -110,7 +110,10 @@ impl<C: Codec> Flume<C> {
     /// A database over any log, which from now on is its own: closing the database closes the log.
     ///
     /// # Errors
-    /// `Io` if the machine gives no thread.
+    /// None yet: a log that is there can be followed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops this handle on the log, and closes nothing.
     pub fn with_log(log: Arc<dyn Log>, codec: C) -> Call<'static, Result<Self>> {
         Self::builder(codec).with_log(log)
     }
@@ -235,26 +238,16 @@ impl<C: Codec> Flume<C> {
         self.0.source.log.note(name)
     }
 
-    /// Adds a view, which begins to follow the log at once, under a name of its own. Returns when the view's store is
-    /// open; what reads of it wait for is theirs to say.
+    /// Adds a view under a name of its own. It begins to follow the log at once; this returns when its store is open, and
+    /// reads of it wait until it has caught up.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use flumedb::{Flume, codec::Utf8};
-    /// # use flumedb::{Result, view::{Checkpoint, Definition, Run, View, ViewContext}};
-    /// # struct Count(u64);
-    /// # impl View for Count {
-    /// #     type Item = String;
-    /// #     type Reader = u64;
-    /// #     fn definition(&self) -> Definition { Definition::new("count", 1, "") }
-    /// #     fn open(&mut self, _: &ViewContext<String>) -> Result<Option<Checkpoint>> { self.0 = 0; Ok(None) }
-    /// #     fn apply(&mut self, run: &Run<String>) -> Result<()> { self.0 += run.len() as u64; Ok(()) }
-    /// #     fn publish(&mut self, _: &Checkpoint) -> Result<u64> { Ok(self.0) }
-    /// # }
+    /// use flumedb::{Flume, codec::Utf8, views::Reduce};
     /// let db = Flume::memory(Utf8)?;
-    /// let count = db.view("count", Count(0)).await?;
+    /// let count = db.view("count", Reduce::new(1, 0, |count: &mut u64, _: &String| *count += 1)).await?;
     /// db.append("one more").await?;
-    /// assert_eq!(count.read().await?, 1);
+    /// assert_eq!(*count.read().await?, 1);
     /// # Ok::<(), flumedb::Error>(()) }).unwrap();
     /// ```
     ///
