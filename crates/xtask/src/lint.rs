@@ -1,8 +1,12 @@
-//! Formatting, clippy and documentation; a warning is an error.
+//! Documents, formatting, clippy and documentation; a warning is an error.
 
-use crate::run::{self, Outcome, cargo, works};
+use crate::{
+    docs,
+    run::{self, Outcome, cargo, works},
+};
 
 pub(crate) fn run() -> Outcome {
+    docs::run()?;
     if has("fmt", "rustfmt")? {
         run::run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     }

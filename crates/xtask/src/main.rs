@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tasks run on the real machine, outside the library")]
 
 mod bench;
+mod docs;
 mod examples;
 mod lint;
 mod run;
@@ -18,7 +19,7 @@ cargo xtask TASK
 
   ci                           all of lint, test and examples: what every change must pass
   test                         unit, integration and documentation tests
-  lint                         formatting, clippy and documentation, warnings being errors
+  lint                         formatting, clippy, documentation and documents; a warning is an error
   examples                     run every example
   soak [MINUTES]               the tests that take long, each for that many minutes (default 10)
   bench [NAMES] [--entries N]  measure, beside other stores and the machine's own limits
