@@ -87,7 +87,7 @@ fn a_directory_without_rights_is_a_failure_of_the_system() {
     let closed = dir.path().join("closed");
     std::fs::create_dir(&closed).unwrap();
     std::fs::rename(dir.path().join("db"), closed.join("db")).unwrap();
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     // Who may do anything is not stopped by rights.
     if std::fs::read_dir(&closed).is_err() {
         for command in READING {
