@@ -7,6 +7,7 @@ mod view_support;
 
 use std::{
     future::IntoFuture,
+    sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use std::{
 use flumedb::{
     Env, ErrorKind, Seq,
     log::Log,
-    view::{HostSettings, Phase, read_all},
+    view::{HostSettings, Live, Phase, read_all},
 };
 use view_support::{Call, Gate, Probe, Rig, SOON, Seen, TestLog, numbers};
 
@@ -59,6 +60,49 @@ async fn eight_writers_and_eight_readers_see_their_own_writes() {
         task.await.unwrap();
     }
     assert_eq!(view.read().await.unwrap().items.len(), 800);
+}
+
+/// Writes and reads until the database is closed; says how often that went well.
+async fn write_and_read(log: Arc<TestLog>, view: Live<Probe>) -> u32 {
+    for round in 0.. {
+        let seq = log.push(&["x"]).await[0];
+        match view.read().timeout(SOON).await {
+            Ok(seen) => assert!(seen.since >= Some(seq) && seen.items.contains_key(&seq.get())),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Closed);
+                return round;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    unreachable!("it goes on until the end")
+}
+
+async fn read_own_writes_until_closed() {
+    let log = TestLog::new();
+    let rig = Rig::memory(&log);
+    let view = rig.add("all", Probe::new());
+    let tasks: Vec<_> = (0..8).map(|_| tokio::spawn(write_and_read(log.clone(), view.clone()))).collect();
+    for _ in 0..30 {
+        view.rebuild().await.unwrap();
+        view.read().timeout(SOON).await.unwrap();
+    }
+    rig.host.close().await.unwrap();
+    let mut rounds = 0;
+    for task in tasks {
+        rounds += task.await.unwrap();
+    }
+    assert!(rounds > 0, "some reads went well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_writes_are_read_during_rebuilds_until_the_database_is_closed() {
+    read_own_writes_until_closed().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn own_writes_are_read_on_a_runtime_of_one_thread_too() {
+    read_own_writes_until_closed().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

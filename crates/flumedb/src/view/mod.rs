@@ -8,6 +8,7 @@ mod host;
 mod live;
 mod pool;
 mod progress;
+mod ring;
 mod run;
 mod scan;
 mod shared;
