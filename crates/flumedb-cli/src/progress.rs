@@ -25,10 +25,27 @@ impl Progress {
     pub(crate) fn at(&self, done: u64) {
         self.0.set_position(done);
     }
+
+    /// So much of so much is done.
+    pub(crate) fn of(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
+    /// All is done; the bar stays where it is, full.
+    pub(crate) fn finish(&self) {
+        if let Some(total) = self.0.length() {
+            self.0.set_position(total);
+        }
+        self.0.finish();
+    }
 }
 
+/// Work that was given up, or was too short to be told of, leaves no trace.
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if !self.0.is_finished() {
+            self.0.finish_and_clear();
+        }
     }
 }

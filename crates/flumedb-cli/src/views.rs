@@ -30,8 +30,8 @@ pub(crate) trait Running {
     fn keys(&self) -> Result<u64, Failure>;
     /// Begins anew.
     fn rebuild(&self) -> Result<(), Failure>;
-    /// Waits until it has caught up.
-    fn wait(&self) -> Result<(), Failure>;
+    /// Waits until it has caught up, and shows how far it is.
+    fn build(&self) -> Result<(), Failure>;
 }
 
 impl<K: Key> Running for Live<Index<JsonDoc, K>> {
@@ -51,8 +51,11 @@ impl<K: Key> Running for Live<Index<JsonDoc, K>> {
         Ok(pollster::block_on(Live::rebuild(self))?)
     }
 
-    fn wait(&self) -> Result<(), Failure> {
-        caught_up(self).map(drop)
+    fn build(&self) -> Result<(), Failure> {
+        let mut bar = Some(Progress::new(Live::name(self).to_owned(), Some(1)));
+        follow(self, &mut bar)?;
+        bar.iter().for_each(Progress::finish);
+        Ok(())
     }
 }
 
@@ -79,18 +82,20 @@ pub(crate) fn database(path: &Path) -> Result<Flume<JsonDocs>, Failure> {
     Ok(Flume::open(path, JsonDocs).blocking()?)
 }
 
-/// Waits until a view has caught up, showing how far it is, and gives its reader.
+/// Waits until a view has caught up, and gives its reader; shows how far it is if that takes long.
 pub(crate) fn caught_up<V: View>(view: &Live<V>) -> Result<V::Reader, Failure> {
+    follow(view, &mut None)
+}
+
+fn follow<V: View>(view: &Live<V>, bar: &mut Option<Progress>) -> Result<V::Reader, Failure> {
     const LOOK: Duration = Duration::from_millis(50);
-    let mut bar = None;
     loop {
         match view.read().timeout(LOOK).blocking() {
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
             reader => return Ok(reader?),
         }
         if let Phase::Building { done, total, .. } = view.progress().phase {
-            let bar = bar.get_or_insert_with(|| Progress::new(view.name().to_owned(), Some(total)));
-            bar.at(done);
+            bar.get_or_insert_with(|| Progress::new(view.name().to_owned(), Some(total))).of(done, total);
         }
     }
 }
@@ -99,6 +104,6 @@ pub(crate) fn caught_up<V: View>(view: &Live<V>) -> Result<V::Reader, Failure> {
 pub(crate) fn build_all(path: &Path) -> Result<(), Failure> {
     let db = database(path)?;
     let views = NAMES.iter().map(|name| open(&db, name)).collect::<Result<Vec<_>, _>>()?;
-    views.iter().try_for_each(|view| view.wait())?;
+    views.iter().try_for_each(|view| view.build())?;
     Ok(db.close().blocking()?)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tasks run on the real machine, outside the library")]
 
 mod bench;
+mod demo;
 mod docs;
 mod examples;
 mod lint;
@@ -17,6 +18,7 @@ use run::Outcome;
 const HELP: &str = "\
 cargo xtask TASK
 
+  demo                         take in the sample log, build its views, ask three questions
   ci                           all of lint, test and examples: what every change must pass
   test                         unit, integration and documentation tests
   lint                         formatting, clippy, documentation and documents; a warning is an error
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         "ci" => ci(),
         "test" => test::run(),
         "lint" => lint::run(),
+        "demo" => demo::run(),
         "examples" => examples::run(),
         "soak" => soak::run(rest),
         "bench" => bench::run(rest),

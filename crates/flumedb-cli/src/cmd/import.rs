@@ -39,7 +39,7 @@ pub(crate) fn import(args: &Import) -> Outcome {
         progress.at(done);
         group = source.next_group()?;
     }
-    drop(progress);
+    progress.finish();
     let stat = target.db.stat()?;
     target.db.close().blocking()?;
     drop(target);

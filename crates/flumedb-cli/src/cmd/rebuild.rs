@@ -15,7 +15,7 @@ pub(crate) fn rebuild(args: &Rebuild) -> Outcome {
     let open = names.iter().map(|name| views::open(&db, name)).collect::<Result<Vec<_>, _>>()?;
     open.iter().try_for_each(|view| view.rebuild())?;
     for view in &open {
-        view.wait()?;
+        view.build()?;
         output::line(format_args!("rebuilt {}: {} keys", view.name(), view.keys()?))?;
     }
     db.close().blocking()?;
