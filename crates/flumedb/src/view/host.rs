@@ -21,7 +21,7 @@ pub struct HostSettings {
     pub memory: usize,
     /// A view that nobody waits for shows what it has taken in after so many entries.
     pub publish_entries: u64,
-    /// Or after this time.
+    /// Or after this time, or longer where publishing takes long.
     pub publish_every: Duration,
     /// What was published into a store is brought to the disk after this time; less often where that takes long.
     pub sync_every: Duration,
@@ -33,7 +33,7 @@ impl Default for HostSettings {
             dir: None,
             threads: 2,
             memory: 32 << 20,
-            publish_entries: 16 << 10,
+            publish_entries: 128 << 10,
             publish_every: Duration::from_millis(250),
             sync_every: Duration::from_secs(1),
         }

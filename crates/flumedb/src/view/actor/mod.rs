@@ -52,6 +52,8 @@ pub(super) struct Actor<V: View> {
     pending: u64,
     published: u64,
     published_at: Duration,
+    /// How long the next publish may wait, if nobody waits for it.
+    publish_pause: Duration,
     unsynced: bool,
     sync_at: Duration,
     suspect: Option<Suspect>,
@@ -128,6 +130,7 @@ impl<V: View> Actor<V> {
             pending: 0,
             published: 0,
             published_at: Duration::ZERO,
+            publish_pause: Duration::ZERO,
             unsynced: false,
             sync_at: Duration::ZERO,
             suspect: None,

@@ -11,6 +11,9 @@ use crate::{
 impl<V: View> Actor<V> {
     /// Makes everything taken in visible, with a checkpoint for it.
     pub(super) async fn publish(&mut self) -> Result<(), Turn> {
+        /// Unless somebody waits, a publish is followed by this many times as long without one: the more is published
+        /// at once, the less each entry costs.
+        const PAUSE: u32 = 4;
         self.core.scan.busy(self.id);
         let at = loop {
             if self.stored {
@@ -23,6 +26,7 @@ impl<V: View> Actor<V> {
             }
         };
         let position = self.cursor.position;
+        let start = self.core.pool.now();
         let reader = match self.call(|view| view.publish(&at)) {
             Ok(reader) => reader,
             Err(error) => return Err(self.failed(error, position..position.saturating_add(1), self.cursor.since)),
@@ -30,6 +34,8 @@ impl<V: View> Actor<V> {
         self.pending = 0;
         self.published = position;
         self.published_at = self.core.pool.now();
+        let took = self.published_at.saturating_sub(start);
+        self.publish_pause = self.core.settings.publish_every.max(Duration::saturating_mul(took, PAUSE));
         if self.stored && !self.unsynced {
             self.unsynced = true;
             self.sync_at = self.sync_at.max(self.published_at + self.core.settings.sync_every);

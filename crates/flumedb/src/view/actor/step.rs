@@ -72,7 +72,7 @@ impl<V: View> Actor<V> {
             return (Some(Next::Serve), None);
         }
         let (now, settings) = (self.core.pool.now(), &self.core.settings);
-        let publish_at = self.is_dirty().then(|| self.published_at + settings.publish_every);
+        let publish_at = self.is_dirty().then(|| self.published_at.saturating_add(self.publish_pause));
         let sync_at = self.unsynced.then_some(self.sync_at);
         if publish_at.is_some_and(|at| now >= at || self.pending >= settings.publish_entries) {
             return (Some(Next::Publish), None);
