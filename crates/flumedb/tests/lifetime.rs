@@ -6,12 +6,15 @@
     reason = "tests panic to fail, and need threads of their own"
 )]
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use flumedb::{
     Env, ErrorKind, Flume, From, Result,
     codec::{Codec, Utf8},
+    log::{Log, MemoryLog},
+    views::Reduce,
 };
+use futures_util::FutureExt;
 
 fn open(env: &Env) -> Result<Flume<Utf8>> {
     Flume::builder(Utf8).env(env.clone()).open("data").blocking()
@@ -147,5 +150,34 @@ fn a_condition_tests_no_more_than_it_is_allowed_to() -> Result<()> {
     let past = db.append("d").if_none(|text| text == "x", None).blocking();
     assert_eq!(past.unwrap_err().kind(), ErrorKind::Conflict);
     db.append("d").if_none(|text| text == "x", seqs[0]).blocking()?;
+    Ok(())
+}
+
+/// What a database held is free once all its handles, and all that read from it, are gone.
+#[test]
+fn nothing_is_left_of_a_database_that_nobody_holds() -> Result<()> {
+    let left = |use_it: fn(&Flume<Utf8>) -> Result<()>| -> Result<bool> {
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::new(&Env::memory())?);
+        let held = Arc::downgrade(&log);
+        let db = Flume::with_log(log, Utf8).blocking()?;
+        db.append("a").blocking()?;
+        use_it(&db)?;
+        drop(db);
+        Ok(held.upgrade().is_some())
+    };
+    assert!(!left(|_| Ok(()))?);
+    assert!(!left(|db| db.scan(..).blocking().next().unwrap().map(drop))?);
+    assert!(!left(|db| {
+        let mut feed = db.subscribe(From::Start);
+        while let Some(entry) = feed.next().now_or_never() {
+            entry.unwrap()?;
+        }
+        Ok(())
+    })?);
+    assert!(!left(|db| {
+        let live = db.view("count", Reduce::new(1, 0, |count: &mut u64, _: &String| *count += 1)).blocking()?;
+        live.read().blocking().map(drop)
+    })?);
+    assert!(!left(|db| db.close().blocking())?);
     Ok(())
 }

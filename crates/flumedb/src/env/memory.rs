@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
@@ -63,7 +63,7 @@ impl Storage for MemoryStorage {
                 {
                     return Err(io::ErrorKind::NotFound.into());
                 }
-                let file = Arc::new(MemoryFile { bytes: RwLock::default(), shared: self.shared.clone() });
+                let file = Arc::new(MemoryFile { bytes: RwLock::default(), shared: Arc::downgrade(&self.shared) });
                 tree.nodes.insert(path.to_owned(), Some(file.clone()));
                 Ok(file)
             }
@@ -174,7 +174,8 @@ impl Drop for MemoryLock {
 
 struct MemoryFile {
     bytes: RwLock<Vec<u8>>,
-    shared: Arc<Shared>,
+    /// The storage, which holds the file: were this a handle, neither would ever be gone.
+    shared: Weak<Shared>,
 }
 
 impl File for MemoryFile {
@@ -210,7 +211,9 @@ impl File for MemoryFile {
             target.copy_from_slice(bytes);
         }
         drop(held);
-        self.shared.note_change();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.note_change();
+        }
         Ok(bytes.len())
     }
 
@@ -230,5 +233,22 @@ impl Watch for MemoryWatch {
         let seen = self.seen;
         let waited = self.shared.changed.wait_timeout_while(tree, timeout, |tree| tree.changes == seen);
         self.seen = waited.unwrap_or_else(PoisonError::into_inner).0.changes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_gone_with_its_last_handle() -> io::Result<()> {
+        let storage = MemoryStorage::default();
+        let shared = Arc::downgrade(&storage.shared);
+        let file = storage.open("file".as_ref(), OpenMode::CreateNew)?;
+        file.write_all(0, b"content")?;
+        drop(storage);
+        assert!(shared.upgrade().is_none(), "files and storage keep each other");
+        assert_eq!(file.read(0, 7)?, "content", "a file that is open stays");
+        file.write_all(7, b" and more")
     }
 }
