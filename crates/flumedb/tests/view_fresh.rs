@@ -2,6 +2,7 @@
 //! returns, or that outlives the database.
 
 #![allow(clippy::disallowed_methods, reason = "tests use threads of their own")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
 mod view_support;
 
