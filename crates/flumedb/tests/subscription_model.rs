@@ -3,14 +3,21 @@
 //! history and live that nobody thought of. With `FLUME_SOAK` set, 500 times as many histories.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests panic to fail")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
 
 use flumedb::{
     Env, Event, Events, Flume, From, Seq,
     codec::{Codec, Utf8},
 };
 use flumedb_sim::soak_or;
-use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 #[derive(Clone, Debug)]
@@ -66,12 +73,29 @@ struct Follower<C> {
     caught_up: bool,
 }
 
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 impl<C: Codec<Item = String>> Follower<C> {
     /// The next event, if there is one.
     fn next(&mut self) -> Option<Event<String>> {
-        // A stream may leave its turn to others once, between two chunks.
-        let event = self.events.next().now_or_never().or_else(|| self.events.next().now_or_never());
-        event.map(|event| event.unwrap().unwrap())
+        loop {
+            let woken = Arc::<Woken>::default();
+            let waker = Waker::from(woken.clone());
+            let mut next = pin!(self.events.next());
+            match next.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(event) => return Some(event.unwrap().unwrap()),
+                // It only left a turn to others.
+                Poll::Pending if woken.0.load(Ordering::SeqCst) => {}
+                Poll::Pending => return None,
+            }
+        }
     }
 
     fn poll(&mut self, model: &Model) -> bool {
