@@ -1,6 +1,9 @@
 //! What is at a PATH, opened: a database of flume's own or a bare log file, both as a [`Flume`] over raw bytes.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use flumedb::{
     Builder, Env, Error, Flume,
@@ -60,24 +63,34 @@ fn kind(path: &Path) -> Result<Option<PathKind>, Failure> {
 pub(crate) struct Opened<C: Codec = Raw> {
     pub(crate) db: Flume<C>,
     report: Option<Report>,
+    /// A database that was opened for reading.
+    glance: Option<PathBuf>,
 }
 
 impl<C: Codec> Opened<C> {
     /// Opens the log at `place` for reading. Changes nothing.
     pub(crate) fn read_with(place: &Place, builder: Builder<C>) -> Result<Self, Failure> {
-        let (log, report): (Arc<dyn Log>, _) = match Kind::of(place)? {
-            Kind::Database => (Arc::new(SegmentedLog::read_only(&Env::os(), &place.path)?), None),
+        let (log, report, glance): (Arc<dyn Log>, _, _) = match Kind::of(place)? {
+            Kind::Database => {
+                (Arc::new(SegmentedLog::read_only(&Env::os(), &place.path)?), None, Some(place.path.clone()))
+            }
             Kind::File(framing) => {
                 let (log, report) = file(&place.path, framing, false)?;
-                (Arc::new(log), Some(report))
+                (Arc::new(log), Some(report), None)
             }
         };
-        Ok(Self { db: builder.with_log(log).blocking()?, report })
+        Ok(Self { db: builder.with_log(log).blocking()?, report, glance })
     }
 
-    /// Says what is wrong with the log.
-    pub(crate) fn verdict(&self) -> Verdict {
-        self.report.as_ref().map_or(Verdict::Fine, warn)
+    /// Says what is wrong with the log: of a file all of it, of a database that is small enough for a glance too. What is
+    /// wrong with a large one is met where it is read, and `flume check` looks for it.
+    pub(crate) fn verdict(&self) -> Result<Verdict, Failure> {
+        const GLANCE_BYTES: u64 = 64 << 20;
+        if let Some(path) = self.glance.as_ref().filter(|_| self.db.stat().is_ok_and(|stat| stat.bytes <= GLANCE_BYTES))
+        {
+            return Ok(warn(&SegmentedLog::check(&Env::os(), path)?));
+        }
+        Ok(self.report.as_ref().map_or(Verdict::Fine, warn))
     }
 }
 
@@ -132,7 +145,7 @@ impl Opened {
 
     fn over(log: impl Log, report: Option<Report>) -> Result<Self, Failure> {
         let log: Arc<dyn Log> = Arc::new(log);
-        Ok(Self { db: Flume::with_log(log, Raw).blocking()?, report })
+        Ok(Self { db: Flume::with_log(log, Raw).blocking()?, report, glance: None })
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::Import,
-    exit::{Failure, Verdict},
+    exit::{Failure, Outcome, Verdict},
     lines::Lines,
     open::Opened,
 };
@@ -99,10 +99,10 @@ impl Source {
     }
 
     /// Says what is wrong with the source.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Outcome {
         match self {
             Self::Log(log) => log.opened.verdict(),
-            Self::Lines(..) => Verdict::Fine,
+            Self::Lines(..) => Ok(Verdict::Fine),
         }
     }
 }

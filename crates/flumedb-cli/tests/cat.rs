@@ -148,6 +148,34 @@ fn a_torn_file_is_printed_as_far_as_it_is_whole() {
 }
 
 #[test]
+fn a_torn_or_damaged_database_is_printed_as_far_as_it_can_be_read() {
+    let dir = temp();
+    let segment = |db: &str| {
+        let found = support::files(&dir.path().join(db)).into_iter().map(|(path, _)| path);
+        found.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "seg")).unwrap()
+    };
+    for value in ["1", "2", "3"] {
+        database(dir.path(), "torn", &[value]);
+        database(dir.path(), "cut", &[value]);
+    }
+    let mut bytes = std::fs::read(segment("torn")).unwrap();
+    bytes.extend([7; 100]);
+    std::fs::write(segment("torn"), bytes).unwrap();
+    let bytes = std::fs::read(segment("cut")).unwrap();
+    std::fs::write(segment("cut"), &bytes[..bytes.len() - 5]).unwrap();
+    for db in ["torn", "cut"] {
+        assert_eq!(flume(dir.path(), &["cat", db, "--values"]).failed(1), ["1", "2", "3"], "{db}");
+        assert_eq!(flume(dir.path(), &["since", db]).failed(1), ["2"], "{db}");
+        assert_eq!(flume(dir.path(), &["check", db, "--json"]).failed(1).len(), 1, "{db}");
+    }
+    let lines = flume(dir.path(), &["repair", "torn"]).fine();
+    assert!(lines[0].starts_with("cut 100 torn bytes"), "{lines:?}");
+    assert_eq!(flume(dir.path(), &["cat", "torn", "--values"]).fine(), ["1", "2", "3"]);
+    flume(dir.path(), &["repair", "cut"]).failed(1);
+    assert_eq!(flume(dir.path(), &["query", "cut", "--type", "post"]).failed(1), [""; 0]);
+}
+
+#[test]
 fn live_goes_on_and_stops_at_its_bounds() {
     let dir = temp();
     database(dir.path(), "db", &["1", "2"]);

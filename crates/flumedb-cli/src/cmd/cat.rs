@@ -26,7 +26,9 @@ pub(crate) fn cat(args: &Cat) -> Outcome {
         let after = head.map_or(0, |head| head.get().saturating_add(1)).max(span.from);
         run.live(&opened, after, span)?;
     }
-    Ok(run.printer.finish()?.and(run.verdict).and(opened.verdict()))
+    let verdict = run.printer.finish()?.and(run.verdict);
+    // What has been met has been told of; a live log is being written to.
+    if verdict == Verdict::Lacking || args.live { Ok(verdict) } else { opened.verdict() }
 }
 
 struct Run {

@@ -24,5 +24,5 @@ pub(crate) fn get(args: &Get) -> Outcome {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
         Err(error) => return Err(error.into()),
     }
-    Ok(printer.finish()?.and(opened.verdict()))
+    Ok(printer.finish()?.and(opened.verdict()?))
 }

@@ -45,7 +45,7 @@ pub(crate) fn import(args: &Import) -> Outcome {
     drop(target);
     views::build_all(&args.db)?;
     output::line(format_args!("imported {imported} entries; {} has {} now", args.db.display(), stat.entries))?;
-    Ok(source.verdict())
+    source.verdict()
 }
 
 /// What the source is called in the database: as it was told, or where it is.

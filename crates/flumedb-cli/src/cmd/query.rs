@@ -58,6 +58,7 @@ fn open(args: &Query) -> Result<(Flume<JsonDocs>, Verdict), Failure> {
     if let Some(dir) = &args.views {
         builder = builder.views_in(dir);
     }
+    let mut damaged = Verdict::Fine;
     let database = Kind::of(&args.place)? == Kind::Database;
     if let Some(dir) = args.views.as_ref().filter(|_| database) {
         say(format_args!("views are kept in {}, not in the database", dir.display()));
@@ -66,12 +67,15 @@ fn open(args: &Query) -> Result<(Flume<JsonDocs>, Verdict), Failure> {
             Ok(db) => return Ok((db, Verdict::Fine)),
             Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt) => {
                 say(format_args!("{error}; views are built in memory (--views DIR keeps them)"));
+                if error.kind() == ErrorKind::Corrupt {
+                    damaged = Verdict::Lacking;
+                }
             }
             Err(error) => return Err(error.into()),
         }
     }
     let opened = Opened::read_with(&args.place, builder)?;
-    let verdict = opened.verdict();
+    let verdict = if database { damaged } else { opened.verdict()? };
     Ok((opened.db, verdict))
 }
 

@@ -22,7 +22,12 @@ pub(crate) fn repair(args: &Repair) -> Outcome {
     let done = done.map_err(|error| {
         let refused = error.kind() == ErrorKind::Corrupt && !skip_damage;
         let failure = Failure::from(error);
-        if refused { failure.context("not repaired (--skip-damage goes on behind the damage)") } else { failure }
+        let told = failure.to_string().contains("--skip-damage");
+        if refused && !told {
+            failure.context("not repaired (--skip-damage goes on behind the damage)")
+        } else {
+            failure
+        }
     })?;
     for damage in &done.damage {
         output::line(format_args!("passed over {} damaged bytes at byte {}", damage.bytes, damage.offset))?;

@@ -9,7 +9,7 @@ use crate::{
 
 pub(crate) fn since(place: &Place) -> Outcome {
     let opened = Opened::read(place)?;
-    let verdict = opened.verdict();
+    let verdict = opened.verdict()?;
     match opened.db.barrier().blocking()? {
         Some(head) => output::line(head)?,
         None => return Err(Failure::lacking(format!("{} is empty", place.path.display()))),

@@ -24,7 +24,7 @@ pub(crate) fn stat(args: &Stat) -> Outcome {
             "views": views,
         });
         output::line(object)?;
-        return Ok(opened.verdict());
+        return opened.verdict();
     }
     let say = |seq: Option<Seq>| seq.map_or("none".to_owned(), |seq| seq.to_string());
     output::line(format_args!("format   {}", stat.format))?;
@@ -38,9 +38,9 @@ pub(crate) fn stat(args: &Stat) -> Outcome {
                 output::line(format_args!("view     {name} at {} of {}", say(since), say(head)))?;
             }
         }
-        None => output::line("views    in the hands of the program that writes")?,
+        None => output::line("views    not to be had: another program writes, or the log needs repair")?,
     }
-    Ok(opened.verdict())
+    opened.verdict()
 }
 
 /// How far each view is; nothing while somebody else has them.

@@ -5,13 +5,16 @@ use flumedb::{Event, From};
 use crate::{
     args::Tail,
     exit::{Failure, Outcome},
-    open::Opened,
+    open::{Kind, Opened},
     output::Printer,
 };
 
 pub(crate) fn tail(args: &Tail) -> Outcome {
     let opened = Opened::read(&args.place)?;
-    opened.verdict();
+    // A file says what is wrong with it; a database is likely being written to.
+    if !matches!(Kind::of(&args.place)?, Kind::Database) {
+        opened.verdict()?;
+    }
     let mut printer = Printer::new(args.style);
     let head = opened.db.barrier().blocking()?;
     let bounds = ..=head.unwrap_or(flumedb::Seq::new(0));

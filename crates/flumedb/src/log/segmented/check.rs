@@ -36,11 +36,10 @@ pub(crate) struct Examination {
     pub(crate) report: Report,
 }
 
-/// Reads every byte of the log in `dir` and says what is wrong with it.
-pub(crate) fn examine(env: &Env, dir: &Path) -> Result<Examination> {
+/// Reads every byte of the log in `dir` and says what is wrong with it. `busy`: somebody writes there now.
+pub(crate) fn examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> {
     let storage = &*env.storage;
     let page = HeadFile::read(storage, dir)?;
-    let busy = directory::is_locked(storage, dir)?;
     let names = directory::found_segments(storage, dir)?;
     let mut examiner = Examiner { env, dir, page, busy, id: page.map(|page| page.id), report: Report::default() };
     examiner.report.format = Some("flume".to_owned());

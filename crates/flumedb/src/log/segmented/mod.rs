@@ -146,7 +146,8 @@ impl SegmentedLog {
     /// # Errors
     /// `Unsupported` if a newer version wrote it, `Io`. Damage is no error: it is what the report says.
     pub fn check(env: &Env, dir: &Path) -> Result<Report> {
-        Ok(check::examine(env, dir)?.report)
+        let busy = directory::is_locked(&*env.storage, dir)?;
+        Ok(check::examine(env, dir, busy)?.report)
     }
 
     /// Cuts a torn tail, keeping the bytes; with `skip_damage` also puts stubs where entries are damaged (they then read

@@ -19,7 +19,8 @@ use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env::OpenMode}
 
 /// Repairs the log in `dir`, whose lock is held.
 pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
-    let examination = examine(env, dir)?;
+    // The lock is held here, and by nobody who writes.
+    let examination = examine(env, dir, false)?;
     let mut repair = Repair::default();
     if !examination.report.damage.is_empty() {
         if !skip_damage {
