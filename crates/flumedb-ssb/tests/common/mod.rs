@@ -1,5 +1,6 @@
 //! What the tests of this crate share: the vectors and how to read a log from end to end.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::disallowed_methods, reason = "the vectors lie on the real disk")]
 
 use std::path::PathBuf;
 
