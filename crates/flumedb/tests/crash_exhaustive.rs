@@ -12,6 +12,7 @@
 
 use std::{
     collections::HashSet,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -19,8 +20,8 @@ use std::{
     thread,
 };
 
-use flumedb::log::LogSettings;
-use flumedb_sim::{Call, Choices, Image, Model, Observer, Op, Script, Sim, crashes, on_all_cores, soak_or};
+use flumedb::log::{LogSettings, SegmentedLog};
+use flumedb_sim::{Call, Choices, DIR, Image, Model, Observer, Op, Script, Sim, crashes, on_all_cores, soak_or};
 
 fn settings() -> LogSettings {
     LogSettings { segment_bytes: 4096, ..LogSettings::default() }
@@ -95,9 +96,16 @@ fn explore(workload: &[Op], limits: Limits, figures: &Figures) {
     }
 }
 
-/// Opens the log after a crash, appends, and crashes again.
+/// Opens the log after a crash, first to read and then to write, appends, and crashes again.
 fn survive(image: Image, model: &Model, again: Option<&Figures>) {
     let mut script = Script::new(Sim::boot(image, 2), settings(), model.clone());
+    if SegmentedLog::is_at(&script.sim.env, Path::new(DIR)).unwrap() {
+        match SegmentedLog::read_only(&script.sim.env, Path::new(DIR)) {
+            Ok(reader) => model.clone().verify(&reader).unwrap(),
+            // The power went while the log was made.
+            Err(error) => assert_eq!(model.next(), 0, "{error}"),
+        }
+    }
     if let Some(figures) = again {
         let mut tried = HashSet::new();
         for (number, (image, model)) in moments(&mut script, |script| script.open().unwrap()).into_iter().enumerate() {
@@ -135,4 +143,17 @@ fn every_crash_of_every_short_workload() {
     let Figures { workloads, moments, disks } = figures;
     println!("{workloads:?} workloads, {moments:?} crash points, {disks:?} disks");
     assert_eq!(workloads.into_inner(), 1 + 12 + 144 + 1728);
+}
+
+/// What a segment says of earlier ones (which entries are deleted) may take several sectors, and the power may go when
+/// only some of them are on the disk.
+#[test]
+fn many_deletions_outlive_a_crash_while_a_segment_is_begun() {
+    let figures = Figures::default();
+    on_all_cores(8, |number| {
+        let mut workload = [Op::Small, Op::Delete].repeat(20 + 5 * number);
+        workload.extend([Op::Half, Op::Half, Op::Large]);
+        explore(&workload, Limits { disks: 64, again: 2 }, &figures);
+    });
+    assert!(figures.disks.into_inner() > 500);
 }

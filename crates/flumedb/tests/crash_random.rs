@@ -1,8 +1,8 @@
 //! Guards against what short workloads cannot show: clients that work at the same time and share commits, deletions
 //! beside appends, other durabilities, failures and several crashes in a row.
 //!
-//! 8,000 seeds in the quick run; with `FLUME_SOAK` set, as many as go into its minutes. A seed that fails is printed; `FLUME_SEED` runs it
-//! alone.
+//! 8,000 seeds in the quick run; with `FLUME_SOAK` set, as many as go into its minutes. The number of a case that fails
+//! is printed; with `FLUME_SEED` set to it, it runs alone.
 
 use std::{
     env,

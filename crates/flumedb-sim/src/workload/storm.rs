@@ -42,6 +42,8 @@ struct Facts {
     deletions_asked: BTreeSet<u64>,
     deletions_durable: BTreeSet<u64>,
     batches: u64,
+    /// How long entries are, at most.
+    sizes: [usize; 5],
     trace: DefaultHasher,
 }
 
@@ -60,7 +62,9 @@ struct Place {
 pub fn storm(seed: u64) -> Storm {
     let mut rng = Rng::with_seed(seed);
     let mut sim = Sim::new(rng.u64(..));
-    let facts = Mutex::new(Facts::default());
+    // Now and then entries so large that what nobody waits for is brought to the disk meanwhile.
+    let sizes = if rng.u8(0..100) == 0 { [0, 30, 600, 100_000, 3 << 20] } else { [0, 30, 600, 3000, 10_000] };
+    let facts = Mutex::new(Facts { sizes, ..Facts::default() });
     let mut acknowledged = 0;
     for _ in 0..rng.u8(2..6) {
         let settings = settings(&mut rng);
@@ -84,7 +88,11 @@ fn settings(rng: &mut Rng) -> LogSettings {
         1 => Durability::Interval { period: Duration::from_millis(rng.u64(1..50)), bytes: rng.u64(1000..20_000) },
         _ => Durability::EveryCommit,
     };
-    LogSettings { durability, segment_bytes: 4096 << rng.u8(0..4), ..LogSettings::default() }
+    LogSettings {
+        durability,
+        segment_bytes: 4096 << rng.u8(0..4) << if rng.u8(0..16) == 0 { 12 } else { 0 },
+        ..LogSettings::default()
+    }
 }
 
 fn open(sim: &Sim, settings: LogSettings) -> SegmentedLog {
@@ -138,8 +146,11 @@ async fn append(log: &SegmentedLog, durability: Durability, facts: &Mutex<Facts>
         facts.batches += 1;
         let payloads = (0..count).map(|index| {
             let mut payload = format!("batch {number} entry {index} of {count} ").into_bytes();
-            let size = [0, 30, 600, 3000, 10_000][rng.usize(0..5)];
-            payload.extend((0..rng.usize(0..=size)).map(|_| rng.u8(..)));
+            let said = payload.len();
+            let most = facts.sizes[rng.usize(0..5)];
+            let size = rng.usize(0..=most);
+            payload.resize(said + size, 0);
+            rng.fill(&mut payload[said..]);
             let payload = Bytes::from(payload);
             facts.asked.insert(payload.clone(), Place { batch: number, index, count });
             payload

@@ -11,13 +11,13 @@ use super::{
     directory::{self, HeadFile},
     format::{HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
     replay::Replay,
-    segment::{Segment, check_header, fault_error, read_exactly, read_trailer},
+    segment::{Segment, check_header, fault_error, is_begun, read_exactly, read_trailer},
     settings::LogSettings,
     shared::Shared,
     walk::{Position, Stop, find_commit},
 };
 use crate::{
-    Damage, Env, Error, ErrorKind, Result,
+    Damage, Env, Error, Result,
     env::{File, OpenMode, Storage},
     log::Recovery,
 };
@@ -46,29 +46,26 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
     while let Some(&name) = names.last() {
         let path = dir.join(name.file_name());
         let file = storage.open(&path, OpenMode::Write).map_err(|error| Error::io("open", &path, error))?;
-        match check_header(&*file, &path, name, None) {
-            Ok(header) => {
-                let last = Last { env, dir, settings, name, file, header, names, page, sealed_before };
-                return last.open();
-            }
-            // A segment that was being made when the power went: nothing was ever in it, and nothing witnesses it.
-            Err(error)
-                if error.kind() == ErrorKind::Corrupt
-                    && page.is_none_or(|page| page.ordinal < name.ordinal)
-                    && is_unborn(storage, dir, &names, page, &*file) =>
-            {
-                storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
-                storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
-                names.pop();
-                sealed_before = true;
-            }
-            Err(error) => return Err(error),
+        // A segment that was being made when the power went: nothing was ever in it, and nothing witnesses it. What it
+        // would say of earlier segments is lost with its first commit, so it must not be gone on with.
+        if page.is_none_or(|page| page.ordinal < name.ordinal)
+            && !is_begun(&*file, &path, name)?
+            && is_unborn(storage, dir, &names, page, &*file)
+        {
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
+            names.pop();
+            sealed_before = true;
+            continue;
         }
+        let header = check_header(&*file, &path, name, None)?;
+        let last = Last { env, dir, settings, name, file, header, names, page, sealed_before };
+        return last.open();
     }
     create(env, dir)
 }
 
-/// Whether nothing was ever acknowledged from a segment whose header is not whole: a commit that was says how much of
+/// Whether nothing was ever acknowledged from a segment whose beginning is not whole: a commit that was says how much of
 /// the segment was on the disk before it, the first one that is written with the header does not.
 fn is_unborn(
     storage: &dyn Storage,

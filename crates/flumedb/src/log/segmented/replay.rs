@@ -67,8 +67,8 @@ impl Replay {
         self.position = at;
     }
 
-    /// Reads on, stepping over bad records: to the next whole commit, or to the end if none follows. The entries in
-    /// between keep the place of the damage, so that reading one says where it is. Entries below `known` are known to
+    /// Reads on, stepping over bad records that somebody vouches for: to the next whole commit, or to the end if none
+    /// follows. The entries in between keep the place of the damage, so that reading one says where it is. Entries below `known` are known to
     /// have been there.
     pub(crate) fn run_around(&mut self, bytes: &[u8], id: LogId, known: u64, limit: u64) {
         loop {
@@ -80,6 +80,11 @@ impl Replay {
                 return;
             }
             let next = self.position.next + items.iter().filter(|item| item.record.takes_seq()).count() as u64;
+            // A power cut may have kept later commits and not this one. Only what somebody vouches for is damaged.
+            let vouched = next < known || find_commit(bytes, id, offset + 1, |commit| commit.synced > offset).is_some();
+            if !vouched {
+                return;
+            }
             let later = find_commit(bytes, id, offset + 1, |commit| commit.first >= next)
                 .map(|(_, position)| position)
                 .or_else(|| find_seal(bytes, offset + 1, next));

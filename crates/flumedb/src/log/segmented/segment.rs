@@ -10,9 +10,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::format::{
-    ALIGN, Fault, HEADER_LEN, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
-    u32_at,
+use super::{
+    format::{
+        ALIGN, Fault, HEADER_LEN, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
+        u32_at,
+    },
+    walk::{Next, Position, next_commit},
 };
 use crate::{
     Damage, Error, ErrorKind, Result, Seq,
@@ -249,6 +252,18 @@ pub(crate) fn check_header(
         return Err(Error::corrupt(damage));
     }
     Ok(header)
+}
+
+/// Whether a segment's header and its first commit are whole. That one says what still counts of earlier segments.
+pub(crate) fn is_begun(file: &dyn File, path: &Path, name: SegmentName) -> Result<bool> {
+    let header = match check_header(file, path, name, None) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(false),
+        other => other?,
+    };
+    let len = file.len().map_err(|error| Error::io("read", path, error))?;
+    let bytes = read_exactly(file, path, 0, len as usize)?;
+    let first = next_commit(&bytes, header.id, Position::start(&header), &mut Vec::new());
+    Ok(matches!(first, Ok(Next::Commit(..)) | Err((_, Fault::Newer(..)))))
 }
 
 /// Reads the trailer at a segment's end.

@@ -10,13 +10,13 @@ use super::{
     directory::{self, HeadFile},
     format::{HeadPage, SegmentName},
     replay::Replay,
-    segment::{Segment, check_header},
+    segment::{Segment, check_header, is_begun},
     shared::Shared,
     walk::{Position, Stop},
 };
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
-    env::{OpenMode, Step, Task, Watch},
+    env::{OpenMode, Step, Storage, Task, Watch},
 };
 
 /// How long it sleeps at most before it looks again.
@@ -53,20 +53,36 @@ impl Tail {
 
     fn try_open(env: &Env, dir: &Path) -> Result<Self> {
         let storage = &*env.storage;
-        let names = directory::list_segments(storage, dir)?;
-        let Some(&last) = names.last() else {
-            let message = format!("{} holds no log", dir.display());
-            return Err(Error::new(ErrorKind::NotFound, message));
-        };
-        let (segment, replay) = begin(env, dir, last)?;
-        let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), segment.id()));
+        let mut names = directory::list_segments(storage, dir)?;
+        let page = HeadFile::read(storage, dir)?;
+        // A segment that was being made when the power went does not count.
+        if let [.., _, last] = names[..]
+            && page.is_none_or(|page| page.ordinal < last.ordinal)
+            && !is_whole(storage, dir, last)?
+        {
+            names.pop();
+        }
+        let mut state = State::begin(env, dir, &names)?;
+        let mut limit = u64::MAX;
+        // There is more than the page says. Its writer has not told of it yet; or there is no writer, and the page is
+        // from before a power cut.
+        if let Some(page) = page
+            && state.replay_to(Some(page), u64::MAX)?.0 > page.visible
+            && directory::is_locked(storage, dir)?
+        {
+            names.retain(|name| name.ordinal <= page.ordinal);
+            state = State::begin(env, dir, &names)?;
+            limit = page.visible;
+        }
+        let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id()));
         for pair in names.windows(2) {
             if let [name, next] = pair {
                 shared.table.push_sealed(*name, next.first - name.first);
             }
         }
-        shared.table.push_active(segment.clone());
-        let tail = Self { shared, state: Mutex::new(State { segment, replay, extended: 0 }) };
+        shared.table.push_active(state.segment.clone());
+        state.read(&shared, page, limit)?;
+        let tail = Self { shared, state: Mutex::new(state) };
         tail.refresh()?;
         Ok(tail)
     }
@@ -93,13 +109,21 @@ impl Tail {
             if page.is_some_and(|page| page.visible <= self.shared.visible()) {
                 return Ok(());
             }
-            state.read(&self.shared, page)?;
+            let limit = page.map_or(u64::MAX, |page| page.visible);
+            state.read(&self.shared, page, limit)?;
             let is_behind = page.is_some_and(|page| page.ordinal > state.segment.name.ordinal);
             if !is_behind || !state.next_segment(&self.shared)? {
                 return Ok(());
             }
         }
     }
+}
+
+/// Whether the beginning of a segment is whole.
+fn is_whole(storage: &dyn Storage, dir: &Path, name: SegmentName) -> Result<bool> {
+    let path = dir.join(name.file_name());
+    let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
+    is_begun(&*file, &path, name)
 }
 
 fn begin(env: &Env, dir: &Path, name: SegmentName) -> Result<(Arc<Segment>, Replay)> {
@@ -112,25 +136,40 @@ fn begin(env: &Env, dir: &Path, name: SegmentName) -> Result<(Arc<Segment>, Repl
 }
 
 impl State {
-    /// Reads on in the segment, as far as the page says that readers may.
-    fn read(&mut self, shared: &Shared, page: Option<HeadPage>) -> Result<()> {
+    /// The last of these segments, of which nothing is read yet.
+    fn begin(env: &Env, dir: &Path, names: &[SegmentName]) -> Result<Self> {
+        let Some(&last) = names.last() else {
+            let message = format!("{} holds no log", dir.display());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let (segment, replay) = begin(env, dir, last)?;
+        Ok(Self { segment, replay, extended: 0 })
+    }
+
+    /// Reads on in the segment, up to the entry `limit`. Says how far that was.
+    fn replay_to(&mut self, page: Option<HeadPage>, limit: u64) -> Result<(u64, u64)> {
         let path = &self.segment.path;
         let len = self.segment.file.len().map_err(|error| Error::io("read", path, error))?;
         let bytes = self.segment.file.read(0, len as usize).map_err(|error| Error::io("read", path, error))?;
         let known = match page {
-            Some(page) if page.ordinal == self.segment.name.ordinal => page.visible,
+            // What was seen but never synced, a power cut may have taken.
+            Some(page) if page.ordinal == self.segment.name.ordinal => page.watermark,
             _ => 0,
         };
-        // What the page does not tell of yet may be seen only once it does, deletions above all.
-        let limit = page.map_or(u64::MAX, |page| page.visible);
-        self.replay.run_around(&bytes, shared.id, known, limit);
+        self.replay.run_around(&bytes, self.segment.id(), known, limit);
+        Ok((self.replay.position.next, bytes.len() as u64))
+    }
+
+    /// Reads on in the segment, and lets readers see it. What the page does not tell of yet may be seen only once it
+    /// does, deletions above all; that is the limit.
+    fn read(&mut self, shared: &Shared, page: Option<HeadPage>, limit: u64) -> Result<()> {
+        let (next, len) = self.replay_to(page, limit)?;
         let end = match self.replay.stop {
-            Stop::Bad { .. } => bytes.len() as u64,
+            Stop::Bad { .. } => len,
             _ => self.replay.position.offset,
         };
         self.segment.extend(self.replay.offsets.get(self.extended..).unwrap_or_default().iter().copied(), end);
         self.extended = self.replay.offsets.len();
-        let next = self.replay.position.next;
         shared.carry(self.replay.deletions.clone());
         shared.set_durable(page.map_or(next, |page| page.watermark));
         shared.publish(next, Vec::new(), self.replay.notes.values().cloned().collect());
