@@ -163,7 +163,7 @@ fn rounds(workload: &'static Workload, settings: &Settings, cx: &Context) -> Res
     for round in 1..=settings.rounds {
         for row in &mut rows {
             eprintln!("{} {round}/{}: {}", workload.name, settings.rounds, row.subject);
-            let reads = matches!(workload.name, "scan" | "get" | "index" | "open");
+            let reads = matches!(workload.name, "scan" | "get" | "get-hot" | "index" | "open");
             let store = if row.subject.starts_with("flumedb") { "flumedb" } else { row.subject };
             if reads && !workload.limits.contains(&row.subject) && !cx.kept(store).exists() {
                 start("fill", workload.name, store, cx)?;

@@ -18,6 +18,9 @@ const DURABLE_64_TIME: Duration = Duration::from_secs(2);
 /// Messages of one batch.
 pub(crate) const BATCH: usize = 1_000;
 
+/// Messages among which `get-hot` asks.
+const HOT: usize = 10_000;
+
 /// One table of the report.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
@@ -63,6 +66,13 @@ pub(crate) const ALL: &[Workload] = &[
         name: "get",
         what: "a million random gets by number, second pass; ours checks a checksum per message",
         limits: &["map-random"],
+        subjects: stores::NAMES,
+        extra: &[("ns", "ns per get")],
+    },
+    Workload {
+        name: "get-hot",
+        what: "the same among the newest 10,000 messages, which fit the processor's cache",
+        limits: &[],
         subjects: stores::NAMES,
         extra: &[("ns", "ns per get")],
     },
@@ -146,7 +156,8 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
             "durable-1" => durable_1(store, cx),
             "durable-64" => durable_64(store, cx),
             "scan" => scan(store, cx),
-            "get" => get(store, cx),
+            "get" => get(store, cx, cx.entries),
+            "get-hot" => get(store, cx, HOT),
             "index" => index(store, cx),
             "open" => open(store, cx),
             other => Err(format!("there is no workload `{other}`").into()),
@@ -230,9 +241,11 @@ fn scan(store: &str, cx: &Context) -> Result<Sample> {
     Ok(sample)
 }
 
-fn get(store: &str, cx: &Context) -> Result<Sample> {
+/// A million random gets among the newest messages.
+fn get(store: &str, cx: &Context, newest: usize) -> Result<Sample> {
     let store = stores::open(store, &cx.kept(store), false)?;
-    let numbers = limits::random_numbers(cx.entries);
+    let before = cx.entries.saturating_sub(newest) as u64;
+    let numbers: Vec<u64> = limits::random_numbers(newest.min(cx.entries)).into_iter().map(|n| before + n).collect();
     let pass = || -> Result<(u64, u64)> {
         let (mut bytes, mut first_bytes) = (0, 0);
         store.get(&numbers, &mut |message| {
