@@ -193,3 +193,38 @@ async fn a_torn_tail_is_cut_and_kept() -> Result<()> {
     assert_eq!(goes_on(&env, "torn").await?, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_segment_that_was_being_made_is_a_torn_tail() -> Result<()> {
+    let env = Env::memory();
+    let head = Path::new(DIR).join("head");
+    let log = SegmentedLog::open(&env, Path::new(DIR), small())?;
+    let mut before = content(&env, &head);
+    let mut n = 0;
+    while files(&env).len() < 3 {
+        before = content(&env, &head);
+        let mut batch = Batch::new();
+        batch.push(&payload(n));
+        log.append(batch).await?;
+        n += 1;
+    }
+    drop(log);
+    // The last commit, which began the segment, was not acknowledged: of the segment a part of its beginning is there.
+    edit(&env, &head, |bytes| *bytes = before.to_vec());
+    let made = files(&env).pop().unwrap();
+    edit(&env, &made, |bytes| {
+        bytes.truncate(200);
+        bytes[..64].fill(0);
+    });
+    let report = SegmentedLog::check(&env, Path::new(DIR))?;
+    assert!(report.damage.is_empty(), "{report:?}");
+    assert_eq!(report.torn_tail.as_ref().map(|torn| &torn.file), Some(&made));
+    assert_eq!((report.entries, report.head), (n - 1, Some(Seq::new(n - 2))));
+    assert_eq!(SegmentedLog::repair(&env, Path::new(DIR), &small(), false)?.torn_tail, report.torn_tail);
+    assert!(SegmentedLog::check(&env, Path::new(DIR))?.is_ok());
+    let log = SegmentedLog::open(&env, Path::new(DIR), small())?;
+    for number in 0..n - 1 {
+        assert_eq!(log.get(Seq::new(number)).await?, payload(number));
+    }
+    Ok(())
+}

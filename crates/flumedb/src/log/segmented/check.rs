@@ -8,6 +8,7 @@ use super::{
     directory::{self, HeadFile},
     format::{Fault, HEADER_LEN, HeadPage, LogId, Record, SegmentName, TRAILER_LEN, Trailer, head_of, record_size},
     note::Deletions,
+    recovery,
     replay::{Hole, Replay},
     segment::{check_header, fault_error},
     walk::{Position, Stop},
@@ -40,9 +41,10 @@ pub(crate) struct Examination {
 pub(crate) fn examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> {
     let storage = &*env.storage;
     let page = HeadFile::read(storage, dir)?;
-    let names = directory::found_segments(storage, dir)?;
+    let mut names = directory::found_segments(storage, dir)?;
     let mut examiner = Examiner { env, dir, page, busy, id: page.map(|page| page.id), report: Report::default() };
     examiner.report.format = Some("flume".to_owned());
+    let half_made = examiner.half_made(&mut names)?;
     let mut segments: Vec<Examined> = Vec::new();
     let mut deletions = Deletions::default();
     let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
@@ -51,7 +53,7 @@ pub(crate) fn examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> 
             let missing = format!("segment {} is missing: {} follows", expected.ordinal, name.file_name());
             examiner.damage(dir, 0, 0, missing);
         }
-        let next = names.get(index + 1).map(|next| next.first);
+        let next = names.get(index + 1).or(half_made.as_ref()).map(|next| next.first);
         let before = segments.last().filter(|before| {
             before.name.ordinal + 1 == name.ordinal && matches!(before.replay.stop, Stop::Index { .. })
         });
@@ -87,6 +89,24 @@ struct Examiner<'a> {
 impl Examiner<'_> {
     fn damage(&mut self, path: &Path, offset: u64, bytes: u64, reason: impl Into<String>) {
         self.report.damage.push(Damage::new(path, offset, bytes, reason));
+    }
+
+    /// Takes the last segment from the names if the power went while it was made: opening removes it.
+    fn half_made(&mut self, names: &mut Vec<SegmentName>) -> Result<Option<SegmentName>> {
+        let Some(&last) = names.last() else { return Ok(None) };
+        let path = self.dir.join(last.file_name());
+        let storage = &*self.env.storage;
+        let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
+        if !recovery::is_half_made(storage, self.dir, names, self.page, &*file)? {
+            return Ok(None);
+        }
+        let bytes = whole(&file, &path)?;
+        self.report.bytes += bytes.len() as u64;
+        let torn = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1);
+        if torn > 0 && !self.busy {
+            self.report.torn_tail = Some(TornTail { file: path, offset: 0, bytes: torn });
+        }
+        Ok(names.pop())
     }
 
     /// Examines one segment; `next` is the first seq of the one after it, `before` where the one before it ended.

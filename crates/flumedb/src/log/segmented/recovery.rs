@@ -46,12 +46,7 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
     while let Some(&name) = names.last() {
         let path = dir.join(name.file_name());
         let file = storage.open(&path, OpenMode::Write).map_err(|error| Error::io("open", &path, error))?;
-        // A segment that was being made when the power went: nothing was ever in it, and nothing witnesses it. What it
-        // would say of earlier segments is lost with its first commit, so it must not be gone on with.
-        if page.is_none_or(|page| page.ordinal < name.ordinal)
-            && !is_begun(&*file, &path, name)?
-            && is_unborn(storage, dir, &names, page, &*file)
-        {
+        if is_half_made(storage, dir, &names, page, &*file)? {
             storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
             storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
             names.pop();
@@ -63,6 +58,21 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
         return last.open();
     }
     create(env, dir)
+}
+
+/// Whether the last segment, whose file is given, was being made when the power went: nothing was ever in it, and nothing
+/// witnesses it. What it would say of earlier segments is lost with its first commit, so it must not be gone on with.
+pub(crate) fn is_half_made(
+    storage: &dyn Storage,
+    dir: &Path,
+    names: &[SegmentName],
+    page: Option<HeadPage>,
+    file: &dyn File,
+) -> Result<bool> {
+    let Some(&name) = names.last() else { return Ok(false) };
+    Ok(page.is_none_or(|page| page.ordinal < name.ordinal)
+        && !is_begun(file, &dir.join(name.file_name()), name)?
+        && is_unborn(storage, dir, names, page, file))
 }
 
 /// Whether nothing was ever acknowledged from a segment whose beginning is not whole: a commit that was says how much of

@@ -35,10 +35,8 @@ pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage:
         repair.damage = examination.report.damage;
     }
     let opened = super::recovery::open(env, dir, settings)?;
-    if let Some(recovery) = opened.recovery {
-        repair.torn_tail = examination.report.torn_tail;
-        repair.kept_in.extend(recovery.kept_in);
-    }
+    repair.torn_tail = examination.report.torn_tail;
+    repair.kept_in.extend(opened.recovery.and_then(|recovery| recovery.kept_in));
     Ok(repair)
 }
 
