@@ -149,7 +149,7 @@ impl Writer {
                             return conflict(format!("more than {limit} entries to test; give a later `after`"));
                         }
                         let payload = chunk.payload_bytes(slot);
-                        if slot.kind == SlotKind::Entry && matches(&payload)? {
+                        if slot.kind == SlotKind::Entry && matches(&payload).map_err(|error| error.at(slot.seq))? {
                             return conflict(format!("entry {} matches; read again and decide again", slot.seq));
                         }
                     }
