@@ -8,7 +8,7 @@ mod view_support;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -139,6 +139,26 @@ async fn a_log_that_cannot_be_read_or_synced_is_tried_again() {
     assert_eq!(view.read().timeout(SOON).await.unwrap().items, numbers(100));
     assert_eq!(opens.load(Ordering::SeqCst), 1, "the view is not to blame");
     assert_eq!(log.failing_reads.load(Ordering::SeqCst) + log.failing_syncs.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_opened_is_said_and_tried_again() {
+    let log = TestLog::new();
+    log.fill(10).await;
+    let rig = Rig::memory(&log);
+    let mended = Arc::new(AtomicBool::new(false));
+    let hook = mended.clone();
+    let probe = Probe::hooked(move |call| match call {
+        Call::Open if !hook.load(Ordering::SeqCst) => Err(Error::new(ErrorKind::Io, "permission denied")),
+        _ => Ok(()),
+    });
+    let view = rig.add("all", probe);
+    let opened = tokio::time::timeout(SOON, view.opened()).await.unwrap();
+    assert_eq!(opened.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(view.accept_loss().await.unwrap_err().kind(), ErrorKind::Io, "nobody knows what it covers");
+    mended.store(true, Ordering::SeqCst);
+    assert_eq!(view.read().timeout(SOON).await.unwrap().items, numbers(10));
+    view.opened().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

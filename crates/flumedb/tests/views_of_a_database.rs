@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use flumedb::{Env, ErrorKind, Flume, Result, codec::Utf8, view::Live};
+use flumedb::{Env, Error, ErrorKind, Flume, Result, codec::Utf8, view::Live};
 use view_support::{Call, Gate, Probe, SOON, TestLog, numbers};
 
 async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
@@ -158,6 +158,21 @@ async fn dropping_the_last_handle_stops_its_views() -> Result<()> {
     let read = soon(read).await.unwrap();
     assert!(read.as_ref().map_or_else(|error| error.kind() == ErrorKind::Closed, |seen| seen.items == numbers(1)));
     assert_eq!(live.read().await.unwrap_err().kind(), ErrorKind::Closed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_view_whose_store_cannot_be_opened_is_not_added() -> Result<()> {
+    let db = Flume::memory(Utf8)?;
+    let denied = Probe::hooked(|call| match call {
+        Call::Open => Err(Error::new(ErrorKind::Io, "permission denied")),
+        _ => Ok(()),
+    });
+    assert_eq!(soon(db.view("probe", denied)).await.err().map(|error| error.kind()), Some(ErrorKind::Io));
+    assert!(db.progress().is_empty());
+    let live = db.view("probe", Probe::new()).await?;
+    db.append("0").await?;
+    assert_eq!(soon(live.read()).await?.items, numbers(1), "the name is free again");
     Ok(())
 }
 

@@ -254,8 +254,8 @@ impl<C: Codec> Flume<C> {
     /// # Errors
     /// `Invalid` for a name that is taken or cannot name a directory; `Corrupt` if the view's store covers entries that
     /// the log does not have any more, so that acknowledged entries were lost (or the log was restored from an older
-    /// copy): [`accept_loss`](AddView::accept_loss) then rebuilds it; `Faulted` if the store cannot be opened, `Closed`,
-    /// `Io`. The name is free again then.
+    /// copy): [`accept_loss`](AddView::accept_loss) then rebuilds it; `Faulted`, `Io` or `StorageFull` if the store cannot
+    /// be opened, `Closed`. The name is free again then.
     ///
     /// # Cancel safety
     /// A future dropped before its first poll adds nothing; later the view may go on, without a handle.

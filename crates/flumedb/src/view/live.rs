@@ -70,7 +70,8 @@ impl<V: View> Live<V> {
     ///
     /// # Errors
     /// `Corrupt` if the store covers entries that the log has lost (see [`accept_loss`](Live::accept_loss)), `Faulted`
-    /// if it cannot be opened, `Closed`.
+    /// if it cannot be opened, `Closed`; `Io`, `StorageFull` or `TimedOut` if the first attempt met that, although it is
+    /// tried again.
     ///
     /// # Cancel safety
     /// Dropping the future has no effect.
@@ -106,15 +107,19 @@ impl<V: View> Live<V> {
     /// Otherwise does nothing.
     ///
     /// # Errors
-    /// `Closed`.
+    /// `Closed`; `Io`, `StorageFull` or `TimedOut` if its store has not been opened yet because of that, so that nobody
+    /// knows what it covers.
     ///
     /// # Cancel safety
     /// As [`rebuild`](Live::rebuild).
     pub async fn accept_loss(&self) -> Result<()> {
         match self.opened().await {
             Err(_) if self.shared.is_lost() => self.rebuild().await,
-            Err(error) if error.kind() == ErrorKind::Closed => Err(error),
-            _ => Ok(()),
+            // It has stopped for another reason, which its readers get.
+            Err(error) if matches!(error.kind(), ErrorKind::Faulted | ErrorKind::Corrupt | ErrorKind::Poisoned) => {
+                Ok(())
+            }
+            opened => opened,
         }
     }
 

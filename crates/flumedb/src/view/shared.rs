@@ -38,6 +38,8 @@ struct State<R> {
     ready: bool,
     /// Why reads are refused: it is parked, or the database is closed.
     refused: Option<Error>,
+    /// What the first attempt met that did not get as far as a first reader; it is tried again all the same.
+    failed: Option<Error>,
     /// It is parked because acknowledged entries are gone.
     lost: bool,
     waiters: BTreeMap<(u64, u64), oneshot::Sender<Result<R>>>,
@@ -87,6 +89,7 @@ impl<R: Clone> Shared<R> {
             stage: Stage::Opening,
             ready,
             refused: None,
+            failed: None,
             lost: false,
             waiters: BTreeMap::new(),
             next_waiter: 0,
@@ -140,15 +143,15 @@ impl<R: Clone> Shared<R> {
         self.since.subscribe()
     }
 
-    /// Waits until there is a first reader, or none to be had.
+    /// Waits until there is a first reader, or what went wrong with it can be said.
     pub(super) async fn opened(&self) -> Result<()> {
         let mut shown = self.shown.subscribe();
         // The sender is `self`: it cannot be gone.
-        let _ = shown.wait_for(|shown| *shown || self.state().refused.is_some()).await;
+        let _ = shown.wait_for(|shown| *shown || self.state().unopened().is_some()).await;
         if *shown.borrow() {
             return Ok(());
         }
-        self.state().refused.clone().map_or(Ok(()), Err)
+        self.state().unopened().map_or(Ok(()), Err)
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -246,6 +249,13 @@ impl<R: Clone> Shared<R> {
         if !state.closing {
             state.stage = stage;
         }
+    }
+
+    /// It is tried again after a pause. Who waits for the first reader hears of it: what stands in the way may never pass.
+    pub(super) fn retry(&self, error: Error) {
+        self.state().failed.get_or_insert_with(|| error.clone());
+        self.stage(Stage::Retrying(error));
+        self.shown.send_modify(|_| ());
     }
 
     /// The state begins anew from what is stored, or from nothing; a reader of the one before is for stale reads only.
@@ -369,6 +379,11 @@ impl<R: Clone> State<R> {
         }
         let rest = self.waiters.split_off(&(position.saturating_add(1), 0));
         std::mem::replace(&mut self.waiters, rest).into_values().collect()
+    }
+
+    /// Why there is no first reader, unless it is still being made.
+    fn unopened(&self) -> Option<Error> {
+        self.refused.as_ref().or(self.failed.as_ref()).cloned()
     }
 
     fn refuse(&mut self, error: Error) -> Vec<oneshot::Sender<Result<R>>> {

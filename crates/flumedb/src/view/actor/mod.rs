@@ -196,7 +196,7 @@ impl<V: View> Actor<V> {
         const LONGEST: Duration = Duration::from_secs(5);
         self.core.scan.leave(self.id);
         self.live = false;
-        self.shared.stage(Stage::Retrying(error));
+        self.shared.retry(error);
         let pause = Duration::from_millis(10).saturating_mul(1 << self.attempts.min(10)).min(LONGEST);
         self.attempts = self.attempts.saturating_add(1);
         let deadline = self.core.pool.now() + pause;
