@@ -58,6 +58,18 @@ fn ask(dir: &Path, path: &str, question: &Question, more: &[&str]) -> Ran {
 }
 
 #[test]
+fn a_place_where_no_views_can_be_kept_is_said_at_once() {
+    let dir = temp();
+    flume(dir.path(), &["import", &sample(), "db"]).fine();
+    std::fs::write(dir.path().join("file"), "no directory").unwrap();
+    for path in ["db", &sample()] {
+        let ran = flume(dir.path(), &["query", path, "--type", "post", "--count", "--views", "file"]);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert!(ran.err.lines().last().unwrap().contains("file"), "{ran:?}");
+    }
+}
+
+#[test]
 fn every_question_is_answered_as_a_plain_walk_answers_it() {
     let dir = temp();
     let sample = sample();

@@ -176,6 +176,25 @@ async fn a_view_whose_store_cannot_be_opened_is_not_added() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn two_databases_do_not_write_into_one_directory_of_views() -> Result<()> {
+    let env = Env::memory();
+    let with = || Flume::builder(Utf8).env(env.clone()).views_in("views").with_log(TestLog::new()).blocking();
+    let (one, two) = (with()?, with()?);
+    assert_eq!(env.storage.kind("views".as_ref()).unwrap(), None, "nothing is made before there is a view");
+    let live = one.view("probe", Probe::new()).blocking()?;
+    let refused = two.view("other", Probe::new()).blocking().err().expect("the directory is taken");
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    assert!(two.progress().is_empty());
+    one.close().blocking()?;
+    two.view("other", Probe::new()).blocking()?;
+    // Whoever still holds a view of a database that is gone does not keep the directory.
+    drop(two);
+    with()?.view("probe", Probe::new()).blocking()?;
+    drop(live);
+    Ok(())
+}
+
 #[tokio::test]
 async fn two_views_need_two_names() -> Result<()> {
     let db = Flume::memory(Utf8)?;

@@ -73,7 +73,8 @@ impl<C: Codec> Builder<C> {
     }
 
     /// Keeps the views' stores in this directory. Without it they are in the directory `views` of a database that is
-    /// opened to write, and in memory otherwise. No two handles may share one.
+    /// opened to write, and in memory otherwise. No two handles share one: the second one's
+    /// views are refused with `Locked`.
     pub fn views_in(self, dir: impl Into<PathBuf>) -> Self {
         self.set(|settings| settings.views.dir = Some(dir.into()))
     }

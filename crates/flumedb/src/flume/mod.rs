@@ -255,7 +255,8 @@ impl<C: Codec> Flume<C> {
     /// `Invalid` for a name that is taken or cannot name a directory; `Corrupt` if the view's store covers entries that
     /// the log does not have any more, so that acknowledged entries were lost (or the log was restored from an older
     /// copy): [`accept_loss`](AddView::accept_loss) then rebuilds it; `Faulted`, `Io` or `StorageFull` if the store cannot
-    /// be opened, `Closed`. The name is free again then.
+    /// be opened, `Locked` if another handle keeps its views in the same directory, `Closed`. The name is free again
+    /// then.
     ///
     /// # Cancel safety
     /// A future dropped before its first poll adds nothing; later the view may go on, without a handle.

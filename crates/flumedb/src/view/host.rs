@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
-use crate::{Env, Error, ErrorKind, Result, env::PathKind, log::BoxFuture};
+use crate::{
+    Env, Error, ErrorKind, Result,
+    env::{Lock, PathKind},
+    log::BoxFuture,
+};
 
 /// How views are run.
 #[derive(Clone, Debug)]
@@ -76,6 +80,8 @@ struct State {
     added: u64,
     ready: bool,
     closed: bool,
+    /// On the directory of the stores, from the first view on.
+    lock: Option<Box<dyn Lock>>,
 }
 
 struct Added {
@@ -129,14 +135,16 @@ impl<T: Send + Sync + 'static> Host<T> {
         let scan = Scan::new(entries.clone(), pool.clone(), settings.memory, threads);
         let (durable, holding) = (AtomicU64::new(0), Mutex::new(()));
         let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding });
-        Self { core, state: Mutex::new(State { views: Vec::new(), added: 0, ready: true, closed: false }) }
+        let state = State { views: Vec::new(), added: 0, ready: true, closed: false, lock: None };
+        Self { core, state: Mutex::new(state) }
     }
 
     /// Adds a view, which begins to follow the log at once. With `strict` it stops at an entry that does not decode;
     /// otherwise it passes over it and counts it.
     ///
     /// # Errors
-    /// `Invalid` for a name that is taken or cannot name a directory, `Closed`, `Io` if there are no threads to run it.
+    /// `Invalid` for a name that is taken or cannot name a directory, `Locked` if somebody else keeps views in the same
+    /// directory, `Closed`, `Io` if that directory cannot be made or there are no threads to run it.
     pub fn add<V: View<Item = T>>(&self, name: &str, view: V, strict: bool) -> Result<Live<V>> {
         check_name(name)?;
         let mut state = self.state();
@@ -149,6 +157,9 @@ impl<T: Send + Sync + 'static> Host<T> {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let core = &self.core;
+        if let (Some(dir), None) = (&core.settings.dir, &state.lock) {
+            state.lock = Some(lock(&core.env, dir)?);
+        }
         let definition = view.definition();
         let dir = core.settings.dir.as_ref().map(|dir| {
             let digest = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &identity(&definition, &core.codec));
@@ -262,6 +273,7 @@ impl<T: Send + Sync + 'static> Host<T> {
             result = result.and(handle.closed().await);
         }
         self.core.pool.stop();
+        self.state().lock = None;
         result
     }
 
@@ -282,6 +294,20 @@ impl<T: Send + Sync + 'static> Drop for Host<T> {
         }
         self.core.pool.stop();
     }
+}
+
+/// Makes `dir` the stores' directory of this host alone: two of them would write into the same files.
+fn lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
+    let path = dir.join("lock");
+    env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+    env.storage.lock(&path).map_err(|error| Error::io("lock", &path, error))?.ok_or_else(|| {
+        let dir = dir.display();
+        let message = format!(
+            "another database, or another handle on this one, keeps its views in {dir}; close it, or give this one a \
+             directory of its own for views"
+        );
+        Error::new(ErrorKind::Locked, message)
+    })
 }
 
 /// Tells the scan of every new head.
