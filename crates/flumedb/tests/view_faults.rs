@@ -1,7 +1,7 @@
 //! Guards against a view that fails taking others with it, rebuilding for ever, losing an entry, taking one in twice,
 //! or leaving its readers to hang.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod view_support;
 
@@ -15,6 +15,7 @@ use std::{
 
 use flumedb::{
     Env, Error, ErrorKind, Result, Seq,
+    log::Log,
     view::{HostSettings, Live, Phase},
 };
 use view_support::{Call, Gate, Probe, Rig, SOON, TestLog, numbers};
@@ -213,6 +214,18 @@ async fn entries_that_do_not_decode_are_counted_or_stop_a_strict_view() {
         assert_eq!(strict.read_stale().unwrap().since, Some(Seq::new(0)), "everything before it is there");
         rig.host.close().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_what_does_not_decode_stops_no_view() {
+    let log = TestLog::new();
+    let seqs = log.push(&["a", "bad", "awful", "b"]).await;
+    let rig = Rig::memory(&log);
+    let view = rig.add("all", Probe::new());
+    view.read().timeout(SOON).await.unwrap();
+    log.delete(&seqs[..3]).await.unwrap();
+    let items: Vec<_> = view.read().timeout(SOON).await.unwrap().items.into_iter().collect();
+    assert_eq!(items, [(3, "b".into())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
+
 use super::{Entries, Run};
 use crate::{
     Entry, Error, ErrorKind, Result, Seq,
@@ -57,7 +59,7 @@ impl<T> Block<T> {
             let what = match slot.kind {
                 SlotKind::Deleted => What::Deleted,
                 SlotKind::Tombstone => What::Tombstone(chunk.targets(slot).collect()),
-                SlotKind::Entry => match decode(entries, chunk, slot) {
+                SlotKind::Entry => match decode(entries, slot.seq, &chunk.payload_bytes(slot)) {
                     Ok(value) => {
                         run.push(Entry { seq: slot.seq, value });
                         continue;
@@ -118,11 +120,10 @@ impl<T> Block<T> {
 }
 
 /// A codec that panics on some bytes cannot read them; that is no reason for more to stop.
-fn decode<T>(entries: &Entries<T>, chunk: &Chunk, slot: &crate::log::Slot) -> Result<T> {
-    let payload = chunk.payload_bytes(slot);
-    catch_unwind(AssertUnwindSafe(|| entries.decode(&payload)))
+pub(crate) fn decode<T>(entries: &Entries<T>, seq: Seq, payload: &Bytes) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(|| entries.decode(payload)))
         .unwrap_or_else(|panic| Err(panicked("the codec", panic.as_ref())))
-        .map_err(|error| error.at(slot.seq))
+        .map_err(|error| error.at(seq))
 }
 
 /// What a panic said, as an error.

@@ -7,7 +7,7 @@ use crate::{
     Error, Result, Seq,
     view::{
         Retraction, View,
-        block::{Block, Piece},
+        block::{Block, Piece, decode},
         pool::yield_now,
         scan::Take,
         shared::{Order, Stage, faulted},
@@ -151,7 +151,7 @@ impl<V: View> Actor<V> {
                 continue;
             }
             let item = match self.core.entries.log().deleted_payload(target) {
-                Some(payload) => match self.core.entries.decode(&payload) {
+                Some(payload) => match decode(&self.core.entries, target, &payload) {
                     Ok(item) => Some(item),
                     // It was passed over when it came.
                     Err(_) => continue,
