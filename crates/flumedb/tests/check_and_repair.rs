@@ -228,3 +228,45 @@ async fn a_segment_that_was_being_made_is_a_torn_tail() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_newest_segment_cannot_go_missing_unnoticed() -> Result<()> {
+    for clean in [true, false] {
+        let env = Env::memory();
+        write(&env, clean).await?;
+        let newest = files(&env).pop().unwrap();
+        env.storage.remove(&newest).unwrap();
+        let opened = SegmentedLog::open(&env, Path::new(DIR), small()).err().map(|error| error.kind());
+        assert_eq!(opened, Some(ErrorKind::Corrupt), "its entries were acknowledged");
+        let reader = SegmentedLog::read_only(&env, Path::new(DIR))?;
+        assert_eq!(reader.get(Seq::new(0)).await?, payload(0));
+        assert_eq!(reader.barrier().await.unwrap_err().kind(), ErrorKind::Corrupt);
+        SegmentedLog::repair(&env, Path::new(DIR), &small(), true)?;
+        SegmentedLog::open(&env, Path::new(DIR), small())?;
+        assert!(SegmentedLog::check(&env, Path::new(DIR))?.is_ok());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_index_or_header_hides_no_entry() -> Result<()> {
+    let template = Env::memory();
+    write(&template, true).await?;
+    let sealed = files(&template).len() - 1;
+    for index in 0..sealed {
+        let len = content(&template, &files(&template)[index]).len();
+        for at in [3, 50, 100, len - 60, len - 30, len - 5] {
+            let env = Env::memory();
+            write(&env, true).await?;
+            let Some(path) = files(&env).get(index).cloned().filter(|path| content(&env, path).len() == len) else {
+                continue;
+            };
+            edit(&env, &path, |bytes| bytes[at] ^= 1);
+            let log = SegmentedLog::read_only(&env, Path::new(DIR))?;
+            for n in 0..120 {
+                assert_eq!(log.get(Seq::new(n)).await?, payload(n), "byte {at} of {}: entry {n}", path.display());
+            }
+        }
+    }
+    Ok(())
+}

@@ -135,6 +135,9 @@ async fn conditions_are_tested_by_the_writer() -> Result<()> {
     assert_eq!(second.unwrap_err().kind(), ErrorKind::Conflict);
     log.append(unless_b(Some(Seq::new(2)))).await?;
     assert_eq!(log.append(unless_b(None)).await.unwrap_err().kind(), ErrorKind::Conflict, "past the limit");
+    let panics = Condition::NoneAfter { after: None, matches: Box::new(|_| panic!("of the caller")), limit: 10 };
+    assert_eq!(log.append(on_condition(&[b"x"], panics)).await.unwrap_err().kind(), ErrorKind::Invalid);
+    log.append(batch(&[b"the writer goes on"])).await?;
     Ok(())
 }
 

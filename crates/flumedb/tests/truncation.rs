@@ -37,7 +37,9 @@ fn of_a_closed_log() {
 #[test]
 fn of_a_log_in_several_segments_whose_process_was_killed() {
     for outcomes in cut_all(&Original::new(16 << 10, 0, false)) {
-        assert_eq!(count(&outcomes, Outcome::Corrupt), outcomes.len(), "a cut was not seen");
+        // A cut in what ends a sealed segment takes no entry; reading walks the segment then, and a check finds it.
+        let seen = count(&outcomes, Outcome::Corrupt) + count(&outcomes, Outcome::Found);
+        assert_eq!(seen, outcomes.len(), "a cut was not seen");
     }
 }
 

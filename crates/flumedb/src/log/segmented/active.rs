@@ -27,12 +27,19 @@ pub(crate) struct Active {
     allocated: u64,
     /// Bytes below this are on the disk.
     pub(crate) synced: u64,
+    /// Where its own commits begin, behind what it carries from earlier segments.
+    begun: u64,
 }
 
 impl Active {
     /// A segment that was found, and of which everything up to `at` is on the disk.
-    pub(crate) fn found(segment: Arc<Segment>, at: Position) -> Self {
-        Self { segment, at, allocated: at.offset, synced: at.offset }
+    pub(crate) fn found(segment: Arc<Segment>, at: Position, begun: u64) -> Self {
+        Self { segment, at, allocated: at.offset, synced: at.offset, begun }
+    }
+
+    /// Bytes of its own commits.
+    pub(crate) fn size(&self) -> u64 {
+        self.at.offset - self.begun
     }
 
     /// Makes a new segment, on the disk when this returns, beginning with what earlier ones said that still counts.
@@ -59,7 +66,7 @@ impl Active {
         })();
         written.map_err(|error| Error::io("write", &path, error))?;
         let segment = Arc::new(Segment::active(name, path, file, shared.id, at.offset));
-        Ok(Self { segment, at, allocated: at.offset, synced: at.offset })
+        Ok(Self { segment, at, allocated: at.offset, synced: at.offset, begun: at.offset })
     }
 
     /// Writes `pieces` behind the last commit, without counting them as written. On failure nothing has changed, if

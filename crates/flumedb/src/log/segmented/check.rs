@@ -113,8 +113,12 @@ impl Examiner<'_> {
     fn segment(&mut self, name: SegmentName, next: Option<u64>, before: Option<Position>) -> Result<Examined> {
         let path = self.dir.join(name.file_name());
         let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
-        let bytes = whole(&file, &path)?;
+        let mut bytes = whole(&file, &path)?;
         self.report.bytes += bytes.len() as u64;
+        if let Some(page) = self.page.filter(|page| self.busy && page.ordinal == name.ordinal) {
+            // What is behind, the writer may cut while one looks.
+            bytes.truncate(page.end as usize);
+        }
         let found = self.report.damage.len();
         let mut chain = None;
         match check_header(&*file, &path, name, self.id) {

@@ -377,6 +377,8 @@ pub(crate) struct HeadPage {
     pub(crate) ordinal: u64,
     /// Its bytes below this offset are on the disk.
     pub(crate) synced: u64,
+    /// Where its last commit ends. Readers look no further: behind it the writer may be at work, or cut.
+    pub(crate) end: u64,
     /// The log was closed: nothing comes after `synced`.
     pub(crate) clean: bool,
 }
@@ -393,6 +395,7 @@ impl HeadPage {
         out.extend_from_slice(&self.watermark.to_le_bytes());
         out.extend_from_slice(&self.ordinal.to_le_bytes());
         out.extend_from_slice(&self.synced.to_le_bytes());
+        out.extend_from_slice(&self.end.to_le_bytes());
         seal(out)
     }
 
@@ -405,6 +408,7 @@ impl HeadPage {
             watermark: u64_at(bytes, 48),
             ordinal: u64_at(bytes, 56),
             synced: u64_at(bytes, 64),
+            end: u64_at(bytes, 72),
             clean: u32_at(bytes, 12) & 1 != 0,
         })
     }

@@ -114,7 +114,7 @@ fn create(env: &Env, dir: &Path) -> Result<Opened> {
     shared.table.push_active(active.segment.clone());
     let head = HeadFile::create(&*env.storage, dir)?;
     let synced = active.synced;
-    head.write(&HeadPage { id, epoch, visible: 0, watermark: 0, ordinal: 0, synced, clean: false })?;
+    head.write(&HeadPage { id, epoch, visible: 0, watermark: 0, ordinal: 0, synced, end: synced, clean: false })?;
     head.sync()?;
     directory::sync(&*env.storage, dir)?;
     Ok(Opened { shared, active, head, epoch, recovery: None, clean: true })
@@ -159,6 +159,10 @@ impl Last<'_> {
         };
         if !sealed {
             self.check_witnesses(&replay, &bytes, &path)?;
+        } else if let Some(page) = self.page.filter(|page| page.ordinal > self.name.ordinal) {
+            // A segment is on the disk before the page names it.
+            let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
+            return Err(Error::corrupt(Damage::new(self.dir, 0, 0, reason)));
         }
         let clean =
             self.page.is_some_and(|page| page.clean && page.ordinal == self.name.ordinal && page.synced == at.offset);
@@ -188,8 +192,9 @@ impl Last<'_> {
             }
             _ => {
                 let segment = Segment::active(self.name, path, self.file, id, at.offset);
+                let begun = replay.offsets.first().copied().unwrap_or(at.offset);
                 segment.extend(replay.offsets, at.offset);
-                Active::found(Arc::new(segment), at)
+                Active::found(Arc::new(segment), at, begun)
             }
         };
         shared.table.push_active(active.segment.clone());
@@ -221,7 +226,10 @@ impl Last<'_> {
             std::cmp::Ordering::Equal => page.synced,
             std::cmp::Ordering::Greater => u64::MAX,
         });
-        let later = find_commit(bytes, self.header.id, at, |commit| commit.synced > at);
+        let later = find_commit(bytes, self.header.id, at, |commit| {
+            // What a payload holds of an older part of this very log is no witness.
+            commit.synced > at && commit.first >= replay.position.next
+        });
         if head <= at && later.is_none() && !self.sealed_before {
             return match replay.stop {
                 // Whole, and in its place, but nothing that this version can read: that is no torn tail.

@@ -8,10 +8,10 @@ use super::{
     check::{Examination, Examined, examine},
     directory,
     format::{
-        ALIGN, Commit, FLAG_ERASED, HEADER_LEN, LogId, Record, SegmentHeader, SegmentName, kind, push_kept,
+        ALIGN, Commit, FLAG_ERASED, HEADER_LEN, HeadPage, LogId, Record, SegmentHeader, SegmentName, kind, push_kept,
         push_record, record_size,
     },
-    replay::Hole,
+    replay::{Hole, MAX_LOST},
     settings::LogSettings,
     walk::{Item, Position, next_commit},
 };
@@ -46,6 +46,14 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
         let reason = "no segment can be read, so nothing says which log this was";
         return Err(Error::corrupt(Damage::new(dir, 0, 0, reason)));
     };
+    let mut first = 0;
+    for segment in &examination.segments {
+        if segment.name.first.saturating_sub(first) > MAX_LOST {
+            let reason = format!("{} does not fit behind the segments before it", segment.name.file_name());
+            return Err(Error::corrupt(Damage::new(dir, 0, 0, reason)));
+        }
+        first = segment.name.first;
+    }
     let mut kept = Vec::new();
     // Where the segment before ended, as it is after the repair.
     let mut before = Position { offset: 0, chain: 0, next: 0 };
@@ -74,6 +82,22 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
             before = segment.replay.position;
         }
         ordinal += 1;
+    }
+    // A page that names a segment which is gone would go on saying so.
+    if let Some(page) = directory::HeadFile::read(&*env.storage, dir)?.filter(|page| page.ordinal >= ordinal) {
+        let head = directory::HeadFile::create(&*env.storage, dir)?;
+        let last = ordinal.saturating_sub(1);
+        let (visible, watermark) = (before.next, before.next);
+        head.write(&HeadPage {
+            visible,
+            watermark,
+            ordinal: last,
+            synced: 0,
+            end: before.offset,
+            clean: false,
+            ..page
+        })?;
+        head.sync()?;
     }
     Ok(kept)
 }

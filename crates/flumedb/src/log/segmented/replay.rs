@@ -9,6 +9,9 @@ use super::{
 };
 use crate::log::{Note, chunk::decode_targets};
 
+/// More entries than this are not taken to be lost in one place.
+pub(crate) const MAX_LOST: u64 = 1 << 28;
+
 /// What a segment says.
 pub(crate) struct Replay {
     /// Behind the last whole commit.
@@ -93,6 +96,10 @@ impl Replay {
                 None if next < known => (known, bytes.len() as u64),
                 None => return,
             };
+            if to.saturating_sub(next) > MAX_LOST {
+                // No segment holds so many: whatever says so is wrong itself.
+                return;
+            }
             self.take(&items);
             let before = self.position;
             self.damage.push(Hole { offset, end, fault, before, lost: (next, to), after: later });

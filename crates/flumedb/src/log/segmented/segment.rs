@@ -15,7 +15,8 @@ use super::{
         ALIGN, Fault, HEADER_LEN, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
         u32_at,
     },
-    walk::{Next, Position, next_commit},
+    replay::Replay,
+    walk::{Next, Position, Stop, next_commit},
 };
 use crate::{
     Damage, Error, ErrorKind, Result, Seq,
@@ -77,6 +78,25 @@ impl Segment {
         }
         let offsets = bytes.slice_ref(record.payload);
         Ok(Self { name, path, file, id, index: Index::Sealed { offsets, end: trailer.index_offset } })
+    }
+
+    /// Opens a sealed segment whose index cannot be trusted: its entries are found by walking. Those that are damaged
+    /// keep the place of the damage.
+    pub(crate) fn walked(storage: &dyn Storage, dir: &Path, name: SegmentName, id: LogId, count: u64) -> Result<Self> {
+        let path = dir.join(name.file_name());
+        let io = |error| Error::io("read", &path, error);
+        let file = storage.open(&path, OpenMode::Read).map_err(io)?;
+        let bytes = file.len().and_then(|len| file.read(0, len as usize)).map_err(io)?;
+        let chain = check_header(&*file, &path, name, Some(id)).map_or(0, |header| header.chain);
+        let mut replay = Replay::new(Position { offset: HEADER_LEN as u64, chain, next: name.first });
+        replay.run_around(&bytes, id, name.first + count, name.first + count);
+        let end = match replay.stop {
+            Stop::Bad { .. } => bytes.len() as u64,
+            _ => replay.position.offset,
+        };
+        let segment = Self::active(name, path, file, id, end);
+        segment.extend(replay.offsets, end);
+        if segment.count() < count { Err(segment.misplaced(end)) } else { Ok(segment) }
     }
 
     pub(crate) fn id(&self) -> LogId {

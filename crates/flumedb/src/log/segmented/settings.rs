@@ -35,7 +35,7 @@ pub struct LogSettings {
     /// When an append is acknowledged.
     pub durability: Durability,
     /// A new segment is begun once this many bytes are in one. Opening reads the last segment, so this bounds the time
-    /// that takes. At least 4 KiB.
+    /// that takes. At least 4 KiB, at most 8 GiB.
     pub segment_bytes: u64,
     /// Appends wait once this many bytes wait to be written.
     pub pending_bytes: usize,
@@ -60,4 +60,7 @@ impl Default for LogSettings {
 impl LogSettings {
     /// A segment is never smaller than this, whatever is asked for.
     pub(crate) const MIN_SEGMENT: u64 = 4096;
+
+    /// And never larger: offsets are kept in 32 bits, in units of 8 bytes.
+    pub(crate) const MAX_SEGMENT: u64 = 8 << 30;
 }

@@ -113,6 +113,19 @@ impl Shared {
         *held = deletions;
     }
 
+    /// Lets readers see entries below `next`, with these deletions and notes instead of those known before.
+    pub(crate) fn replace(&self, next: u64, deletions: &Deletions, notes: &BTreeMap<String, Note>) {
+        self.notes.write().unwrap_or_else(PoisonError::into_inner).clone_from(notes);
+        let mut held = self.deletions.write().unwrap_or_else(PoisonError::into_inner);
+        if *held != *deletions {
+            held.clone_from(deletions);
+        }
+        self.any_deleted.store(deletions.len(), Ordering::Release);
+        self.visible.fetch_max(next, Ordering::AcqRel);
+        drop(held);
+        self.announce();
+    }
+
     fn announce(&self) {
         let head = head_of(self.visible());
         self.head.send_if_modified(|seen| *seen < head && std::mem::replace(seen, head) != head);

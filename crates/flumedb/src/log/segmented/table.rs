@@ -10,7 +10,7 @@ use super::{
     format::{LogId, SegmentName},
     segment::Segment,
 };
-use crate::{Result, env::Storage};
+use crate::{ErrorKind, Result, env::Storage};
 
 /// Sealed segments that are kept open, so that a long log does not use up the process's file descriptors.
 const MAX_OPEN: usize = 128;
@@ -96,7 +96,14 @@ impl Table {
             return Ok(segment.clone());
         }
         let count = listed.count.unwrap_or(0);
-        let segment = Arc::new(Segment::sealed(&*self.storage, &self.dir, listed.name, self.id, count)?);
+        let segment = match Segment::sealed(&*self.storage, &self.dir, listed.name, self.id, count) {
+            // A damaged index must not hide entries that are whole.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                Segment::walked(&*self.storage, &self.dir, listed.name, self.id, count).map_err(|_| error)?
+            }
+            other => other?,
+        };
+        let segment = Arc::new(segment);
         *slot = Some(segment.clone());
         drop(slot);
         let oldest = {

@@ -36,6 +36,8 @@ struct State {
     replay: Replay,
     /// How many of the replay's offsets the segment has.
     extended: usize,
+    /// What the head page said then.
+    seen: Option<HeadPage>,
 }
 
 impl Tail {
@@ -62,18 +64,16 @@ impl Tail {
         {
             names.pop();
         }
-        let mut state = State::begin(env, dir, &names)?;
+        // Beside a writer the page says how far one may look. Without one it may be from before a power cut, and older
+        // than the log.
         let mut limit = u64::MAX;
-        // There is more than the page says. Its writer has not told of it yet; or there is no writer, and the page is
-        // from before a power cut.
         if let Some(page) = page
-            && state.replay_to(Some(page), u64::MAX)?.0 > page.visible
             && directory::is_locked(storage, dir)?
         {
             names.retain(|name| name.ordinal <= page.ordinal);
-            state = State::begin(env, dir, &names)?;
             limit = page.visible;
         }
+        let mut state = State::begin(env, dir, &names)?;
         let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id()));
         for pair in names.windows(2) {
             if let [name, next] = pair {
@@ -83,8 +83,11 @@ impl Tail {
         shared.table.push_active(state.segment.clone());
         state.read(&shared, page, limit)?;
         let tail = Self { shared, state: Mutex::new(state) };
-        tail.refresh()?;
-        Ok(tail)
+        match tail.refresh() {
+            // That much is gone must not hide what is there; whoever asks for the newest is told.
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            _ => Ok(tail),
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -106,14 +109,19 @@ impl Tail {
                 let reason = "it belongs to another log now; open it again";
                 return Err(Error::corrupt(Damage::new(HeadFile::path(&self.shared.dir), 16, 16, reason)));
             }
-            if page.is_some_and(|page| page.visible <= self.shared.visible()) {
+            let ordinal = state.segment.name.ordinal;
+            if page == state.seen && page.is_some_and(|page| page.ordinal <= ordinal) {
                 return Ok(());
             }
             let limit = page.map_or(u64::MAX, |page| page.visible);
             state.read(&self.shared, page, limit)?;
             let is_behind = page.is_some_and(|page| page.ordinal > state.segment.name.ordinal);
-            if !is_behind || !state.next_segment(&self.shared)? {
+            if !is_behind {
                 return Ok(());
+            }
+            if !state.next_segment(&self.shared)? {
+                let reason = "the segment after it is missing, though entries of it were on the disk";
+                return Err(Error::corrupt(Damage::new(&state.segment.path, 0, 0, reason)));
             }
         }
     }
@@ -143,13 +151,17 @@ impl State {
             return Err(Error::new(ErrorKind::NotFound, message));
         };
         let (segment, replay) = begin(env, dir, last)?;
-        Ok(Self { segment, replay, extended: 0 })
+        Ok(Self { segment, replay, extended: 0, seen: None })
     }
 
     /// Reads on in the segment, up to the entry `limit`. Says how far that was.
     fn replay_to(&mut self, page: Option<HeadPage>, limit: u64) -> Result<(u64, u64)> {
         let path = &self.segment.path;
-        let len = self.segment.file.len().map_err(|error| Error::io("read", path, error))?;
+        // A writer that is at work may claim and cut what is behind the page's end at any time.
+        let len = match page {
+            Some(page) if limit < u64::MAX && page.ordinal == self.segment.name.ordinal => page.end,
+            _ => self.segment.file.len().map_err(|error| Error::io("read", path, error))?,
+        };
         let bytes = self.segment.file.read(0, len as usize).map_err(|error| Error::io("read", path, error))?;
         let known = match page {
             // What was seen but never synced, a power cut may have taken.
@@ -170,9 +182,9 @@ impl State {
         };
         self.segment.extend(self.replay.offsets.get(self.extended..).unwrap_or_default().iter().copied(), end);
         self.extended = self.replay.offsets.len();
-        shared.carry(self.replay.deletions.clone());
         shared.set_durable(page.map_or(next, |page| page.watermark));
-        shared.publish(next, Vec::new(), self.replay.notes.values().cloned().collect());
+        shared.replace(next, &self.replay.deletions, &self.replay.notes);
+        self.seen = page;
         Ok(())
     }
 
@@ -185,7 +197,7 @@ impl State {
         let (segment, replay) = begin(&shared.env, &shared.dir, next)?;
         shared.table.seal_last(next.first - self.segment.name.first);
         shared.table.push_active(segment.clone());
-        *self = Self { segment, replay, extended: 0 };
+        *self = Self { segment, replay, extended: 0, seen: None };
         Ok(true)
     }
 }

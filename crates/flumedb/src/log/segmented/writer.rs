@@ -1,7 +1,12 @@
 //! [`Writer`], the one task that writes to a log: it takes what waits, makes one commit of it, syncs if somebody waits
 //! for that, lets readers see it, and answers.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     active::Active,
@@ -28,6 +33,9 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// After so long without a request the writer settles: syncs what nobody waited for, and vouches for what it synced.
 const IDLE: Duration = Duration::from_millis(20);
+
+/// Each segment begins with all deletions, in one record.
+const MAX_DELETIONS: u64 = 1 << 25;
 
 /// The longest time that a commit is put off to gather more requests.
 const GATHER: Duration = Duration::from_micros(200);
@@ -164,7 +172,11 @@ impl Writer {
         while from < next {
             let chunk = self.shared.read(ReadRequest::forwards(Span { from, to: next }))?;
             for slot in chunk.slots.iter().filter(|slot| slot.kind == SlotKind::Entry) {
-                if matches(&chunk.payload_bytes(slot)).map_err(|error| error.at(slot.seq))? {
+                let payload = chunk.payload_bytes(slot);
+                // It is the caller's code, and must not end the writer that all others wait for.
+                let tested = catch_unwind(AssertUnwindSafe(|| matches(&payload)));
+                let tested = tested.unwrap_or_else(|_| Err(Error::new(ErrorKind::Invalid, "the condition panicked")));
+                if tested.map_err(|error| error.at(slot.seq))? {
                     return Err(conflicting(slot.seq));
                 }
             }
@@ -188,6 +200,10 @@ impl Writer {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(seq)),
                 Err(error) => return Err(error),
             }
+        }
+        if self.shared.deletions().len() + left.len() as u64 > MAX_DELETIONS {
+            let message = format!("a log keeps at most {MAX_DELETIONS} deletions; copy what is left into a new one");
+            return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(left)
     }
@@ -217,7 +233,8 @@ impl Writer {
     fn write(&mut self, group: &mut Group) -> Result<()> {
         if group.has_records() {
             let size = group.size() as u64;
-            let full = self.active.at.offset + size > self.settings.segment_bytes.max(LogSettings::MIN_SEGMENT);
+            let limit = self.settings.segment_bytes.clamp(LogSettings::MIN_SEGMENT, LogSettings::MAX_SEGMENT);
+            let full = self.active.size() + size > limit;
             if self.sealed || (full && self.active.segment.count() > 0) {
                 self.roll()?;
             }
@@ -334,8 +351,19 @@ impl Writer {
             watermark: self.shared.durable(),
             ordinal: self.active.segment.name.ordinal,
             synced: self.active.synced,
+            end: self.active.at.offset,
             clean,
         })
+    }
+
+    /// However busy it is, and with whatever: what is due is synced before anything else.
+    fn sync_if_due(&mut self) {
+        if self.shared.failure().is_none()
+            && self.is_sync_due()
+            && let Err(error) = self.sync().and_then(|()| self.tell(false))
+        {
+            self.shared.poison(&error);
+        }
     }
 
     /// Takes note of what the flusher has brought to the disk.
@@ -424,6 +452,7 @@ impl Task for Writer {
     fn step(&mut self) -> Step {
         self.queue.take(&mut self.waiting);
         self.heed_flusher();
+        self.sync_if_due();
         if self.is_gathering() {
             return Step::Yield;
         }
