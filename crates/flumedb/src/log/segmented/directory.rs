@@ -1,6 +1,7 @@
 //! The files of a log's directory: which segments there are, the head page, the tails that were cut.
 
 use std::{
+    io::ErrorKind as ErrorKindIo,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -145,7 +146,17 @@ impl HeadFile {
 pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     let path = dir.join(LOCK_FILE);
     let io = |error| Error::io("look at", &path, error);
-    Ok(storage.kind(&path).map_err(io)?.is_some() && storage.lock(&path).map_err(io)?.is_none())
+    if storage.kind(&path).map_err(io)?.is_none() {
+        return Ok(false);
+    }
+    match storage.lock(&path) {
+        Ok(lock) => Ok(lock.is_none()),
+        // Who may only read cannot tell; to look no further than a writer says is right either way.
+        Err(error) if matches!(error.kind(), ErrorKindIo::PermissionDenied | ErrorKindIo::ReadOnlyFilesystem) => {
+            Ok(true)
+        }
+        Err(error) => Err(io(error)),
+    }
 }
 
 /// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
