@@ -1,6 +1,7 @@
 //! The program `flume`: import, read, query, check and repair append-only logs.
 
 mod args;
+mod careful;
 mod cmd;
 mod exit;
 mod format;

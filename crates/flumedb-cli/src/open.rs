@@ -169,7 +169,7 @@ fn file(path: &Path, framing: Option<Framing>, append: bool) -> Result<(OffsetLo
 }
 
 /// Says what opening had to cut.
-fn told(recovery: Option<Recovery>) {
+pub(crate) fn told(recovery: Option<Recovery>) {
     if let Some(recovery) = recovery {
         let kept = recovery.kept_in.map_or(String::new(), |path| format!("; they are kept in {}", path.display()));
         say(format!("cut {} torn bytes off {}{kept}", recovery.dropped_bytes, recovery.file.display()));

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flumedb::Seq;
+use flumedb::{Damage, Error, ErrorKind, Seq};
 
 use crate::{
     args::Style,
@@ -19,6 +19,32 @@ pub(crate) fn say(message: impl std::fmt::Display) {
 /// Prints a line on standard output.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     writeln!(io::stdout(), "{text}").map_err(|error| Failure::output(&error))
+}
+
+/// What was met of damage: told once a stretch, however many entries were lost in it.
+#[derive(Default)]
+pub(crate) struct Damaged {
+    told: Option<Damage>,
+    met: bool,
+}
+
+impl Damaged {
+    /// Passes over an entry that is damaged; any other error is a failure.
+    pub(crate) fn step_over(&mut self, error: Error) -> Result<(), Failure> {
+        if error.kind() != ErrorKind::Corrupt {
+            return Err(error.into());
+        }
+        self.met = true;
+        if self.told.is_none() || self.told.as_ref() != error.damage() {
+            say(&error);
+            self.told = error.damage().cloned();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.met { Verdict::Lacking } else { Verdict::Fine }
+    }
 }
 
 /// Prints entries.

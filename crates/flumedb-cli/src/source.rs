@@ -18,6 +18,7 @@ use crate::{
     exit::{Failure, Outcome, Verdict},
     lines::Lines,
     open::Opened,
+    output::Damaged,
 };
 
 /// Entries that arrive together, and where the source stands behind them.
@@ -39,6 +40,7 @@ pub(crate) enum Source {
 pub(crate) struct LogSource {
     opened: Opened,
     entries: Box<dyn Iterator<Item = flumedb::Result<Entry<Bytes>>>>,
+    damaged: Damaged,
     evidence: Option<Evidence>,
 }
 
@@ -101,7 +103,11 @@ impl Source {
     /// Says what is wrong with the source.
     pub(crate) fn verdict(&self) -> Outcome {
         match self {
-            Self::Log(log) => log.opened.verdict(),
+            // What has been met has been told of.
+            Self::Log(log) => match log.damaged.verdict() {
+                Verdict::Fine => log.opened.verdict(),
+                met => Ok(met),
+            },
             Self::Lines(..) => Ok(Verdict::Fine),
         }
     }
@@ -125,13 +131,20 @@ impl LogSource {
         }
         let from = note.map_or(0, |note| note.position.saturating_add(1));
         let entries = Box::new(opened.db.scan(Seq::new(from)..).blocking());
-        Ok(Self { opened, entries, evidence })
+        Ok(Self { opened, entries, damaged: Damaged::default(), evidence })
     }
 
     fn next_group(&mut self) -> Result<Option<Group>, Failure> {
         let (mut payloads, mut bytes, mut newest) = (Vec::new(), 0, None);
         while bytes < GROUP_BYTES {
-            let Some(entry) = self.entries.next().transpose()? else { break };
+            let entry = match self.entries.next() {
+                None => break,
+                Some(Ok(entry)) => entry,
+                Some(Err(error)) => {
+                    self.damaged.step_over(error)?;
+                    continue;
+                }
+            };
             bytes += entry.value.len() + 64;
             newest = Some((entry.seq, entry.value.clone()));
             payloads.push(entry.value);

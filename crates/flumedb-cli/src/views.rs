@@ -4,14 +4,19 @@
 use std::{path::Path, time::Duration};
 
 use flumedb::{
-    ErrorKind, Flume, Seq,
+    Env, Error, ErrorKind, Flume, Seq,
     codec::{JsonDoc, JsonDocs},
     view::{Live, Phase, View},
     views::{Index, Key},
 };
 use flumedb_ssb::views;
 
-use crate::{exit::Failure, open::Opened, progress::Progress};
+use crate::{
+    careful::Careful,
+    exit::Failure,
+    open::{Opened, told},
+    progress::Progress,
+};
 
 pub(crate) const BY_KEY: &str = "by-key";
 pub(crate) const BY_AUTHOR: &str = "by-author";
@@ -53,19 +58,29 @@ impl<K: Key> Running for Live<Index<JsonDoc, K>> {
 
     fn build(&self) -> Result<(), Failure> {
         let mut bar = Some(Progress::new(Live::name(self).to_owned(), Some(1)));
-        follow(self, &mut bar)?;
+        follow(self, &mut bar).map_err(unusable)?;
         bar.iter().for_each(Progress::finish);
         Ok(())
     }
 }
 
-/// Opens the default view of this name.
-pub(crate) fn open(db: &Flume<JsonDocs>, name: &str) -> Result<Box<dyn Running>, Failure> {
+/// Opens the default view of this name. `accept_loss`: also where it holds entries that the log has lost.
+pub(crate) fn open(db: &Flume<JsonDocs>, name: &str, accept_loss: bool) -> Result<Box<dyn Running>, Failure> {
+    fn add<K: Key>(
+        db: &Flume<JsonDocs>,
+        name: &str,
+        view: Index<JsonDoc, K>,
+        accept_loss: bool,
+    ) -> Result<Box<dyn Running>, Failure> {
+        let view = db.view(name, view);
+        let view = if accept_loss { view.accept_loss() } else { view };
+        Ok(Box::new(view.blocking().map_err(unusable)?))
+    }
     Ok(match name {
-        BY_KEY => Box::new(db.view(name, views::by_key()).blocking()?),
-        BY_AUTHOR => Box::new(db.view(name, views::by_author()).blocking()?),
-        BY_TYPE => Box::new(db.view(name, views::by_type()).blocking()?),
-        BY_TIME => Box::new(db.view(name, views::by_time()).blocking()?),
+        BY_KEY => add(db, name, views::by_key(), accept_loss)?,
+        BY_AUTHOR => add(db, name, views::by_author(), accept_loss)?,
+        BY_TYPE => add(db, name, views::by_type(), accept_loss)?,
+        BY_TIME => add(db, name, views::by_time(), accept_loss)?,
         _ => {
             let message = format!("there is no view {name}; there are {}", NAMES.join(", "));
             return Err(Failure::lacking(message));
@@ -73,37 +88,93 @@ pub(crate) fn open(db: &Flume<JsonDocs>, name: &str) -> Result<Box<dyn Running>,
     })
 }
 
-/// Opens the database at `path` with its own views: it must not be open for writing elsewhere.
+/// Why a view could not be opened, or stopped.
+pub(crate) fn unusable(error: Error) -> Failure {
+    // Damage of the log is told with its place; without one it is the view that holds more than the log.
+    let lost = error.kind() == ErrorKind::Corrupt && error.damage().is_none();
+    let failure = Failure::from(error);
+    if lost { failure.context("run `flume rebuild`, which builds the views of what the log has now") } else { failure }
+}
+
+/// Opens the database at `path` with its own views, for writing: it must not be open for that elsewhere, and what a
+/// stopped writer left is cut.
 pub(crate) fn database(path: &Path) -> Result<Flume<JsonDocs>, Failure> {
-    if !Opened::is_database(path)? {
-        let path = path.display();
-        return Err(Failure::lacking(format!("there is no flume database at {path}, and only those keep views")));
+    is_database(path)?;
+    let db = Flume::open(path, JsonDocs).blocking()?;
+    told(db.recovery());
+    Ok(db)
+}
+
+/// Opens the database at `path` with its own views, for reading. They want the writer's place; a torn log is not cut.
+pub(crate) fn stored(path: &Path) -> Result<Flume<JsonDocs>, Stored> {
+    is_database(path).map_err(Stored::Failed)?;
+    let storage = Careful::new(path);
+    let env = Env { storage: storage.clone(), ..Env::os() };
+    Flume::builder(JsonDocs).env(env).open(path).blocking().map_err(|error| match error.kind() {
+        _ if storage.refused() => Stored::Torn,
+        ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt => Stored::NotToBeHad(error),
+        _ => Stored::Failed(error.into()),
+    })
+}
+
+/// Why the views that a database keeps cannot be read.
+pub(crate) enum Stored {
+    /// The log is torn: only `flume repair` and those who write cut it.
+    Torn,
+    /// Another program has them, they may not be written to, or the log is damaged.
+    NotToBeHad(Error),
+    Failed(Failure),
+}
+
+impl From<Stored> for Failure {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Torn => Self::lacking("the log is torn; `flume repair` cuts what a stopped writer left"),
+            Stored::NotToBeHad(error) => error.into(),
+            Stored::Failed(failure) => failure,
+        }
     }
-    Ok(Flume::open(path, JsonDocs).blocking()?)
+}
+
+fn is_database(path: &Path) -> Result<(), Failure> {
+    if Opened::is_database(path)? {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::lacking(format!("there is no flume database at {path}, and only those keep views")))
 }
 
 /// Waits until a view has caught up, and gives its reader; shows how far it is if that takes long.
-pub(crate) fn caught_up<V: View>(view: &Live<V>) -> Result<V::Reader, Failure> {
+pub(crate) fn caught_up<V: View>(view: &Live<V>) -> flumedb::Result<V::Reader> {
     follow(view, &mut None)
 }
 
-fn follow<V: View>(view: &Live<V>, bar: &mut Option<Progress>) -> Result<V::Reader, Failure> {
+fn follow<V: View>(view: &Live<V>, bar: &mut Option<Progress>) -> flumedb::Result<V::Reader> {
     const LOOK: Duration = Duration::from_millis(50);
+    // So many looks in a row the system may refuse to keep the view: a few seconds.
+    const PATIENCE: u32 = 60;
+    let mut refused = 0;
     loop {
         match view.read().timeout(LOOK).blocking() {
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
-            reader => return Ok(reader?),
+            reader => return reader,
         }
-        if let Phase::Building { done, total, .. } = view.progress().phase {
-            bar.get_or_insert_with(|| Progress::new(view.name().to_owned(), Some(total))).of(done, total);
-        }
+        refused = match view.progress().phase {
+            Phase::Retrying { error } if refused >= PATIENCE => return Err(error),
+            Phase::Retrying { .. } => refused + 1,
+            Phase::Building { done, total, .. } => {
+                bar.get_or_insert_with(|| Progress::new(view.name().to_owned(), Some(total))).of(done, total);
+                0
+            }
+            _ => 0,
+        };
     }
 }
 
 /// Builds what is missing of all default views of the database at `path`.
 pub(crate) fn build_all(path: &Path) -> Result<(), Failure> {
     let db = database(path)?;
-    let views = NAMES.iter().map(|name| open(&db, name)).collect::<Result<Vec<_>, _>>()?;
+    let views = NAMES.iter().map(|name| open(&db, name, false)).collect::<Result<Vec<_>, _>>()?;
     views.iter().try_for_each(|view| view.build())?;
     Ok(db.close().blocking()?)
 }

@@ -6,7 +6,7 @@ use crate::{
     args::{Bounds, Cat},
     exit::{Failure, Outcome, Verdict},
     open::Opened,
-    output::{Printer, say},
+    output::{Damaged, Printer},
 };
 
 pub(crate) fn cat(args: &Cat) -> Outcome {
@@ -16,7 +16,7 @@ pub(crate) fn cat(args: &Cat) -> Outcome {
         printer: Printer::new(args.style),
         deleted: args.deleted,
         left: args.limit.unwrap_or(u64::MAX),
-        verdict: Verdict::Fine,
+        damaged: Damaged::default(),
     };
     let head = opened.db.barrier().blocking()?;
     run.history(&opened, span, args.reverse)?;
@@ -24,18 +24,20 @@ pub(crate) fn cat(args: &Cat) -> Outcome {
         run.printer.flush()?;
         // What comes, and what of the span the log has not reached yet.
         let after = head.map_or(0, |head| head.get().saturating_add(1)).max(span.from);
-        run.live(&opened, after, span)?;
+        if after < span.to {
+            run.live(&opened, after, span)?;
+        }
     }
-    let verdict = run.printer.finish()?.and(run.verdict);
-    // What has been met has been told of; a live log is being written to.
-    if verdict == Verdict::Lacking || args.live { Ok(verdict) } else { opened.verdict() }
+    let verdict = run.printer.finish()?.and(run.damaged.verdict());
+    // What has been met has been told of.
+    if verdict == Verdict::Lacking { Ok(verdict) } else { opened.verdict() }
 }
 
 struct Run {
     printer: Printer,
     deleted: bool,
     left: u64,
-    verdict: Verdict,
+    damaged: Damaged,
 }
 
 impl Run {
@@ -63,9 +65,13 @@ impl Run {
                 Ok(Event::CaughtUp) => caught_up = true,
                 _ => {}
             }
+            let last = matches!(&event, Ok(Event::Entry(entry)) if entry.seq.get().saturating_add(1) == span.to);
             self.print(event)?;
             if caught_up {
                 self.printer.flush()?;
+            }
+            if last {
+                break;
             }
         }
         Ok(())
@@ -76,12 +82,7 @@ impl Run {
             Ok(Event::Entry(entry)) => self.printer.entry(entry.seq, &entry.value)?,
             Ok(Event::Deleted(seq)) if self.deleted => self.printer.deleted(seq)?,
             Ok(_) => return Ok(()),
-            Err(error) if error.kind() == flumedb::ErrorKind::Corrupt => {
-                say(&error);
-                self.verdict = Verdict::Lacking;
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return self.damaged.step_over(error),
         }
         self.left -= 1;
         Ok(())

@@ -10,31 +10,80 @@ use crate::{
     args::Query,
     exit::{Failure, Outcome, Verdict},
     open::{Kind, Opened},
-    output::{self, Printer, say},
-    views::{BY_AUTHOR, BY_KEY, BY_TIME, BY_TYPE, caught_up},
+    output::{self, Damaged, Printer, say},
+    views::{self, BY_AUTHOR, BY_KEY, BY_TIME, BY_TYPE, Stored, caught_up},
 };
 
 pub(crate) fn query(args: &Query) -> Outcome {
-    let (db, mut verdict) = open(args)?;
+    let (mut seqs, mut verdict) = (None, Verdict::Fine);
+    let mut builder = Flume::builder(JsonDocs);
+    if let Some(dir) = &args.views {
+        builder = builder.views_in(dir);
+    }
+    if narrows(args) && Kind::of(&args.place)? == Kind::Database {
+        match &args.views {
+            Some(dir) => say(format_args!("views are kept in {}, not in the database", dir.display())),
+            None => match views::stored(&args.place.path) {
+                // The writer's place is free again before anything is printed, however slowly that is taken.
+                Ok(db) => {
+                    seqs = found(args, &db, &mut verdict)?;
+                    db.close().blocking()?;
+                }
+                Err(Stored::Failed(failure)) => return Err(failure),
+                Err(reason) => {
+                    if !matches!(&reason, Stored::NotToBeHad(error) if error.kind() != ErrorKind::Corrupt) {
+                        verdict = Verdict::Lacking;
+                    }
+                    say(format_args!("{}; views are built in memory (--views DIR keeps them)", Failure::from(reason)));
+                }
+            },
+        }
+    }
+    let opened = Opened::read_with(&args.place, builder)?;
+    if narrows(args) && seqs.is_none() {
+        seqs = found(args, &opened.db, &mut verdict)?;
+    }
+    if verdict == Verdict::Fine {
+        verdict = opened.verdict()?;
+    }
+    let entries = match seqs {
+        Some(mut seqs) => {
+            if args.reverse {
+                seqs.reverse();
+            }
+            let db = opened.db.clone();
+            Box::new(seqs.into_iter().map(move |seq| db.get(seq).blocking().map(|doc| (seq, doc)))) as Entries
+        }
+        None => {
+            let scan = opened.db.scan(..);
+            let scan = if args.reverse { scan.rev() } else { scan };
+            Box::new(scan.blocking().map(|entry| entry.map(|entry| (entry.seq, entry.value))))
+        }
+    };
+    Ok(print(args, entries)?.and(verdict))
+}
+
+type Entries = Box<dyn Iterator<Item = Result<(Seq, JsonDoc)>>>;
+
+/// Prints, or counts, those of the entries that are asked for.
+fn print(args: &Query, entries: Entries) -> Outcome {
     let mut printer = Printer::new(args.style);
+    let mut damaged = Damaged::default();
     let (limit, mut found) = (args.limit.unwrap_or(u64::MAX), 0);
-    for seq in candidates(args, &db)? {
+    for entry in entries {
         if found == limit {
             break;
         }
-        let seq = seq?;
-        let doc = match db.get(seq).blocking() {
-            Ok(doc) => doc,
+        let (seq, doc) = match entry {
+            Ok(entry) => entry,
             // Deleted since the index was read, or no JSON and so no message.
             Err(error) if matches!(error.kind(), ErrorKind::Deleted | ErrorKind::NotFound | ErrorKind::Invalid) => {
                 continue;
             }
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                say(error);
-                verdict = Verdict::Lacking;
+            Err(error) => {
+                damaged.step_over(error)?;
                 continue;
             }
-            Err(error) => return Err(error.into()),
         };
         if asked_for(args, &doc) {
             found += 1;
@@ -43,76 +92,49 @@ pub(crate) fn query(args: &Query) -> Outcome {
             }
         }
     }
-    verdict = printer.finish()?.and(verdict);
+    let verdict = printer.finish()?.and(damaged.verdict());
     if args.count {
         output::line(found)?;
     }
-    db.close().blocking()?;
     Ok(verdict)
 }
 
-/// The log with a place for its views: the database's own; where somebody else has that, or another one was named, that
-/// or memory.
-fn open(args: &Query) -> Result<(Flume<JsonDocs>, Verdict), Failure> {
-    let mut builder = Flume::builder(JsonDocs);
-    if let Some(dir) = &args.views {
-        builder = builder.views_in(dir);
-    }
-    let mut damaged = Verdict::Fine;
-    let database = Kind::of(&args.place)? == Kind::Database;
-    if let Some(dir) = args.views.as_ref().filter(|_| database) {
-        say(format_args!("views are kept in {}, not in the database", dir.display()));
-    } else if database {
-        match Flume::open(&args.place.path, JsonDocs).blocking() {
-            Ok(db) => return Ok((db, Verdict::Fine)),
-            Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt) => {
-                say(format_args!("{error}; views are built in memory (--views DIR keeps them)"));
-                if error.kind() == ErrorKind::Corrupt {
-                    damaged = Verdict::Lacking;
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let opened = Opened::read_with(&args.place, builder)?;
-    let verdict = if database { damaged } else { opened.verdict()? };
-    Ok((opened.db, verdict))
+/// Whether an index can narrow what is asked for.
+fn narrows(args: &Query) -> bool {
+    args.key.is_some() || args.author.is_some() || args.kind.is_some() || args.since.is_some() || args.until.is_some()
 }
 
-type Seqs = Box<dyn Iterator<Item = Result<Seq>>>;
+/// What the index says; nothing where damage keeps it from being built: then every entry is looked at.
+fn found(args: &Query, db: &Flume<JsonDocs>, verdict: &mut Verdict) -> Result<Option<Vec<Seq>>, Failure> {
+    match candidates(args, db) {
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Faulted) => {
+            *verdict = Verdict::Lacking;
+            say(format_args!("{}; every entry that can be read is looked at", views::unusable(error)));
+            Ok(None)
+        }
+        seqs => Ok(Some(seqs?)),
+    }
+}
 
-/// Entries that may be what is asked for, in order, and among them all that are.
-fn candidates(args: &Query, db: &Flume<JsonDocs>) -> Result<Seqs, Failure> {
-    let directed = |seqs: Box<dyn DoubleEndedIterator<Item = Result<Seq>>>| -> Seqs {
-        if args.reverse { Box::new(seqs.rev()) } else { seqs }
-    };
-    let sorted = |seqs: &mut dyn Iterator<Item = Result<Seq>>| -> Result<Seqs, Failure> {
-        let mut seqs = seqs.collect::<Result<Vec<_>>>()?;
-        seqs.sort_unstable();
-        Ok(directed(Box::new(seqs.into_iter().map(Ok))))
-    };
-    if let Some(key) = &args.key {
+/// Entries that may be what is asked for, in the order of the log, and among them all that are.
+fn candidates(args: &Query, db: &Flume<JsonDocs>) -> Result<Vec<Seq>> {
+    let mut seqs: Vec<Seq> = if let Some(key) = &args.key {
         let reader = caught_up(&db.view(BY_KEY, ssb::by_key()).blocking()?)?;
-        return Ok(directed(Box::new(reader.get(key.as_str()).seqs())));
-    }
-    if let Some(author) = &args.author {
+        reader.get(key.as_str()).seqs().collect::<Result<_>>()?
+    } else if let Some(author) = &args.author {
         let reader = caught_up(&db.view(BY_AUTHOR, ssb::by_author()).blocking()?)?;
-        return sorted(&mut reader.prefix(author.as_str()).seqs());
-    }
-    if let Some(kind) = &args.kind {
-        // Of one type they are in the order of the log already.
+        reader.prefix(author.as_str()).seqs().collect::<Result<_>>()?
+    } else if let Some(kind) = &args.kind {
         let reader = caught_up(&db.view(BY_TYPE, ssb::by_type()).blocking()?)?;
-        return Ok(directed(Box::new(reader.get(kind.as_str()).seqs())));
-    }
-    if args.since.is_some() || args.until.is_some() {
+        reader.get(kind.as_str()).seqs().collect::<Result<_>>()?
+    } else {
         let reader = caught_up(&db.view(BY_TIME, ssb::by_time()).blocking()?)?;
         let from = args.since.map_or(f64::NEG_INFINITY, |time| time.0);
         let to = args.until.map_or(f64::INFINITY, |time| time.0);
-        return sorted(&mut reader.range(from..to).seqs());
-    }
-    let scan = db.scan(..);
-    let scan = if args.reverse { scan.rev() } else { scan };
-    Ok(Box::new(scan.raw().blocking().map(|entry| Ok(entry?.seq))))
+        reader.range(from..to).seqs().collect::<Result<_>>()?
+    };
+    seqs.sort_unstable();
+    Ok(seqs)
 }
 
 fn asked_for(args: &Query, doc: &JsonDoc) -> bool {

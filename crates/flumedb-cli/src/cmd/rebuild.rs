@@ -12,7 +12,7 @@ pub(crate) fn rebuild(args: &Rebuild) -> Outcome {
         [] => views::NAMES.to_vec(),
         named => named.iter().map(String::as_str).collect(),
     };
-    let open = names.iter().map(|name| views::open(&db, name)).collect::<Result<Vec<_>, _>>()?;
+    let open = names.iter().map(|name| views::open(&db, name, true)).collect::<Result<Vec<_>, _>>()?;
     open.iter().try_for_each(|view| view.rebuild())?;
     for view in &open {
         view.build()?;

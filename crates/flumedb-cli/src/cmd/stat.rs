@@ -1,13 +1,14 @@
 //! `flume stat`.
 
-use flumedb::{ErrorKind, Seq};
+use flumedb::Seq;
 use serde_json::{Value, json};
 
 use crate::{
     args::Stat,
     exit::{Failure, Outcome},
     open::{Kind, Opened},
-    output, views,
+    output,
+    views::{self, Stored},
 };
 
 pub(crate) fn stat(args: &Stat) -> Outcome {
@@ -45,16 +46,14 @@ pub(crate) fn stat(args: &Stat) -> Outcome {
 
 /// How far each view is; nothing while somebody else has them.
 fn views(args: &Stat) -> Result<Option<Vec<(String, Option<Seq>)>>, Failure> {
-    let db = match flumedb::Flume::open(&args.place.path, flumedb::codec::JsonDocs).blocking() {
+    let db = match views::stored(&args.place.path) {
         Ok(db) => db,
-        Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
+        Err(Stored::Failed(failure)) => return Err(failure),
+        Err(_) => return Ok(None),
     };
     let mut views = Vec::new();
     for name in views::NAMES {
-        views.push((name.to_owned(), views::open(&db, name)?.stored()?));
+        views.push((name.to_owned(), views::open(&db, name, false)?.stored()?));
     }
     db.close().blocking()?;
     Ok(Some(views))

@@ -6,29 +6,42 @@ use crate::{
     args::Tail,
     exit::{Failure, Outcome},
     open::{Kind, Opened},
-    output::Printer,
+    output::{Damaged, Printer},
 };
 
 pub(crate) fn tail(args: &Tail) -> Outcome {
     let opened = Opened::read(&args.place)?;
-    // A file says what is wrong with it; a database is likely being written to.
-    if !matches!(Kind::of(&args.place)?, Kind::Database) {
+    // A file says what is wrong with it; a database is likely being written to, and says it where it is met.
+    if Kind::of(&args.place)? != Kind::Database {
         opened.verdict()?;
     }
+    let mut damaged = Damaged::default();
     let mut printer = Printer::new(args.style);
     let head = opened.db.barrier().blocking()?;
     let bounds = ..=head.unwrap_or(flumedb::Seq::new(0));
-    let newest: Result<Vec<_>, _> = opened.db.scan(bounds).rev().limit(args.lines).blocking().collect();
-    for entry in newest?.iter().rev() {
+    let mut newest = Vec::new();
+    if args.lines > 0 {
+        for entry in opened.db.scan(bounds).rev().blocking() {
+            match entry {
+                Ok(entry) => newest.push(entry),
+                Err(error) => damaged.step_over(error)?,
+            }
+            if newest.len() as u64 == args.lines {
+                break;
+            }
+        }
+    }
+    for entry in newest.iter().rev() {
         printer.entry(entry.seq, &entry.value)?;
     }
     printer.flush()?;
     let from = head.map_or(From::Start, From::After);
     for event in opened.db.subscribe(from).events().blocking() {
-        match event? {
-            Event::Entry(entry) => printer.entry(entry.seq, &entry.value)?,
-            Event::Deleted(seq) => printer.deleted(seq)?,
-            _ => continue,
+        match event {
+            Ok(Event::Entry(entry)) => printer.entry(entry.seq, &entry.value)?,
+            Ok(Event::Deleted(seq)) => printer.deleted(seq)?,
+            Ok(_) => continue,
+            Err(error) => damaged.step_over(error)?,
         }
         printer.flush()?;
     }

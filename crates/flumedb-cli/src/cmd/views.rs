@@ -9,11 +9,11 @@ use crate::{
 };
 
 pub(crate) fn views(args: &Views) -> Outcome {
-    let db = views::database(&args.path)?;
+    let db = views::stored(&args.path)?;
     let head = db.head();
     let mut open = Vec::new();
     for name in views::NAMES {
-        let view = views::open(&db, name)?;
+        let view = views::open(&db, name, false)?;
         let (since, keys) = (view.stored()?, view.keys()?);
         if args.json {
             output::line(json!({"name": name, "since": since, "keys": keys}))?;
