@@ -32,7 +32,7 @@ pub(crate) struct Group {
 
 /// What is imported.
 pub(crate) enum Source {
-    Log(LogSource),
+    Log(Box<LogSource>),
     Lines(Box<Lines<Box<dyn Read>>>, Option<u64>),
 }
 
@@ -66,7 +66,7 @@ impl Source {
             let total = file.len().ok();
             return Self::lines(Box::new(FromStart { file, position: 0 }), total, note);
         }
-        LogSource::open(Opened::read(&args.place)?, note).map(Self::Log)
+        Ok(Self::Log(Box::new(LogSource::open(Opened::read(&args.place)?, note)?)))
     }
 
     fn lines(from: Box<dyn Read>, total: Option<u64>, note: Option<&Note>) -> Result<Self, Failure> {
