@@ -23,8 +23,8 @@ fn messages(dir: &Path) {
 }
 
 fn segment(dir: &Path) -> std::path::PathBuf {
-    let segments = files(&dir.join("db")).into_iter().map(|(path, _)| path);
-    segments.filter(|path| path.extension().is_some_and(|ending| ending == "seg")).next_back().unwrap()
+    let mut segments = files(&dir.join("db")).into_iter().map(|(path, _)| path);
+    segments.rfind(|path| path.extension().is_some_and(|ending| ending == "seg")).unwrap()
 }
 
 /// Leaves at the end what a stopped writer does.
