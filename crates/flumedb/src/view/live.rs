@@ -123,6 +123,13 @@ impl<V: View> Live<V> {
         }
     }
 
+    /// A reader that shows an entry at or after `position`; waits for there to be one. What [`read_at`](Live::read_at)
+    /// gives may show none: where names have gaps, a view is beyond a number before there is an entry behind it.
+    pub(crate) async fn read_with_entry_at(&self, position: u64) -> Result<V::Reader> {
+        let seen = self.shared.shows(position).await?;
+        self.read_at(seen).await
+    }
+
     pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {
         self.waiting(self.shared.ask(target)).await
     }

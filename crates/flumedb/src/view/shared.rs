@@ -109,6 +109,12 @@ impl<R: Clone> Shared<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wakes who waits for something to be shown.
+    fn tell_of_refusal(&self) {
+        self.shown.send_modify(|_| ());
+        self.since.send_modify(|_| ());
+    }
+
     // For readers.
 
     /// A reader that covers everything below `target`.
@@ -140,7 +146,10 @@ impl<R: Clone> Shared<R> {
     }
 
     pub(super) fn since(&self) -> watch::Receiver<Option<Seq>> {
-        self.since.subscribe()
+        let since = self.since.subscribe();
+        // It shows at once what it has, now that somebody looks on.
+        wake(self.state());
+        since
     }
 
     /// Waits until there is a first reader, or what went wrong with it can be said.
@@ -152,6 +161,16 @@ impl<R: Clone> Shared<R> {
             return Ok(());
         }
         self.state().unopened().map_or(Ok(()), Err)
+    }
+
+    /// Waits until readers see an entry at or after `position`, and says which they see then.
+    pub(super) async fn shows(&self, position: u64) -> Result<Seq> {
+        let shown = |since: &Option<Seq>| since.filter(|since| since.get() >= position);
+        let mut since = self.since();
+        // The sender is `self`: it cannot be gone.
+        let _ = since.wait_for(|since| shown(since).is_some() || self.state().refused.is_some()).await;
+        let seen = shown(&since.borrow());
+        seen.ok_or_else(|| self.state().refused.clone().unwrap_or_else(Error::closed))
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -191,7 +210,7 @@ impl<R: Clone> Shared<R> {
         let waiters = state.refuse(Error::closed());
         wake(state);
         answer_all(waiters, &Err(Error::closed()));
-        self.shown.send_modify(|_| ());
+        self.tell_of_refusal();
     }
 
     pub(super) fn done(&self) -> watch::Receiver<Option<Result<()>>> {
@@ -313,7 +332,7 @@ impl<R: Clone> Shared<R> {
         let waiters = state.refuse(error.clone());
         drop(state);
         answer_all(waiters, &Err(error));
-        self.shown.send_modify(|_| ());
+        self.tell_of_refusal();
     }
 
     /// The actor has ended.
@@ -332,7 +351,7 @@ impl<R: Clone> Shared<R> {
                 true
             }
         });
-        self.shown.send_modify(|_| ());
+        self.tell_of_refusal();
     }
 }
 

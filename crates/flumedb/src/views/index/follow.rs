@@ -129,7 +129,13 @@ impl<T: Send + Sync + 'static, K: Key> Follower<T, K> {
                 }
                 Stage::New { within, next } => {
                     let reader = self.live.read_at(Seq::new(*next)).await?;
-                    *next = look(&reader, within, *next, &mut self.found).await?;
+                    let looked = look(&reader, within, *next, &mut self.found).await?;
+                    *next = if looked > *next {
+                        looked
+                    } else {
+                        let reader = self.live.read_with_entry_at(*next).await?;
+                        look(&reader, within, *next, &mut self.found).await?
+                    };
                 }
             }
         }
@@ -145,6 +151,9 @@ async fn look<T, K: Key>(
 ) -> Result<u64> {
     let (entries, keys) = reader.source();
     let to = reader.since().map_or(0, |since| since.get().saturating_add(1));
+    if to <= next {
+        return Ok(next);
+    }
     let chunk = entries.log().read(ReadRequest::forwards(Span { from: next, to })).await?;
     let mut rows = Rows::default();
     for slot in chunk.slots.iter().filter(|slot| slot.kind == SlotKind::Entry) {
