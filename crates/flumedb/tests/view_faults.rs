@@ -229,6 +229,30 @@ async fn deleting_what_does_not_decode_stops_no_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removed_view_keeps_its_name_until_it_has_ended() {
+    let (log, env) = (TestLog::new(), Env::memory());
+    log.fill(10).await;
+    let rig = Rig::stored(&log, &env);
+    let gate = Gate::shut();
+    let hook = gate.clone();
+    rig.add("all", Probe::hooked(move |call| hook.hold(at(3)(call))));
+    tokio::task::block_in_place(|| gate.reached());
+    {
+        let mut removing = std::pin::pin!(rig.host.remove("all"));
+        let waker = std::task::Waker::noop();
+        assert!(removing.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        let early = rig.host.add("all", Probe::new(), false).err().unwrap();
+        assert_eq!(early.kind(), ErrorKind::Invalid, "its store is open still");
+        assert!(rig.host.progress().is_empty());
+        assert_eq!(rig.host.remove("all").await.unwrap_err().kind(), ErrorKind::NotFound);
+        gate.open();
+        tokio::time::timeout(SOON, removing).await.unwrap().unwrap();
+    }
+    let view = rig.add("all", Probe::new());
+    assert_eq!(view.read().timeout(SOON).await.unwrap().items, numbers(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn views_that_hang_hold_up_nobody_else() {
     let log = TestLog::new();
     let mut settings = HostSettings::default();

@@ -89,6 +89,8 @@ struct Added {
     /// The directory it may keep its store in.
     dir: Option<PathBuf>,
     handle: Arc<dyn Handle>,
+    /// It is being taken away; until it has ended it keeps its name, because it has its store open.
+    removed: bool,
 }
 
 /// A view whose type does not matter.
@@ -98,6 +100,13 @@ trait Handle: Send + Sync {
     fn set_ready(&self, ready: bool);
     fn close(&self);
     fn closed(&self) -> BoxFuture<'_, Result<()>>;
+    fn has_ended(&self) -> bool;
+}
+
+impl State {
+    fn forget_ended(&mut self) {
+        self.views.retain(|added| !(added.removed && added.handle.has_ended()));
+    }
 }
 
 impl<V: View> Handle for Live<V> {
@@ -123,6 +132,10 @@ impl<V: View> Handle for Live<V> {
             let done = done.wait_for(Option::is_some).await.map_err(|_| Error::closed())?;
             done.clone().unwrap_or(Ok(()))
         })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.shared.done().borrow().is_some()
     }
 }
 
@@ -151,6 +164,7 @@ impl<T: Send + Sync + 'static> Host<T> {
         if state.closed {
             return Err(Error::closed());
         }
+        state.forget_ended();
         // Some file systems do not tell upper case from lower.
         if state.views.iter().any(|added| added.name.eq_ignore_ascii_case(name)) {
             let message = format!("there is a view \"{name}\" already; give each view a name of its own");
@@ -175,28 +189,33 @@ impl<T: Send + Sync + 'static> Host<T> {
         let id = state.added;
         let actor = Actor::new(id, (view, definition), name.clone(), strict, dir.clone(), core.clone(), shared);
         core.pool.spawn(actor.run())?;
-        state.views.push(Added { name, dir, handle: Arc::new(live.clone()) });
+        state.views.push(Added { name, dir, handle: Arc::new(live.clone()), removed: false });
         Ok(live)
     }
 
-    /// Takes a view away: what waits for it ends with `Closed`, its store stays, its name is free for another.
+    /// Takes a view away: what waits for it ends with `Closed`, its store stays. When it has ended, its name is
+    /// free for another.
     ///
     /// # Errors
     /// `NotFound`, or what it met while it wrote what it had taken in; it is gone all the same.
     ///
     /// # Cancel safety
-    /// If the future is dropped after its first poll, the view ends all the same, and its name is free.
+    /// If the future is dropped after its first poll, the view ends all the same, and its name is free then.
     pub async fn remove(&self, name: &str) -> Result<()> {
-        let removed = {
+        let handle = {
             let mut state = self.state();
-            let at = state.views.iter().position(|added| &*added.name == name);
-            at.map(|at| state.views.remove(at).handle)
+            state.views.iter_mut().find(|added| !added.removed && &*added.name == name).map(|added| {
+                added.removed = true;
+                added.handle.clone()
+            })
         };
-        let Some(handle) = removed else {
+        let Some(handle) = handle else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no view \"{name}\"")));
         };
         handle.close();
-        handle.closed().await
+        let ended = handle.closed().await;
+        self.state().forget_ended();
+        ended
     }
 
     /// Whether reads are answered. While they are not, views build and reads wait. They are from the start.
@@ -208,7 +227,9 @@ impl<T: Send + Sync + 'static> Host<T> {
 
     /// How far each view has got, in the order they were added.
     pub fn progress(&self) -> Vec<(String, Progress)> {
-        self.state().views.iter().map(|added| (added.name.to_string(), added.handle.progress())).collect()
+        let state = self.state();
+        let views = state.views.iter().filter(|added| !added.removed);
+        views.map(|added| (added.name.to_string(), added.handle.progress())).collect()
     }
 
     /// Waits until every view has caught up with the log as it stands at this call.
@@ -282,7 +303,7 @@ impl<T: Send + Sync + 'static> Host<T> {
     }
 
     fn handles(&self) -> Vec<Arc<dyn Handle>> {
-        self.state().views.iter().map(|added| added.handle.clone()).collect()
+        self.state().views.iter().filter(|added| !added.removed).map(|added| added.handle.clone()).collect()
     }
 }
 

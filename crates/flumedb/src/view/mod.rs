@@ -47,7 +47,8 @@ pub trait View: Sized + Send + 'static {
     fn definition(&self) -> Definition;
 
     /// Forgets what is in memory; opens or creates the store in the place given (memory only if there is none); says
-    /// what the stored state covers, `None` for nothing. Readers given out before may still be held.
+    /// what the stored state covers, `None` for nothing. Readers given out before may still be held; those that
+    /// need the former store may answer with `Closed` from then on.
     ///
     /// # Errors
     /// `Corrupt` if the store calls itself so: the host then rebuilds. Others are tried again or park the view.

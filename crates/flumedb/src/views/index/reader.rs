@@ -16,8 +16,9 @@ use crate::{
     views::store::{Store, failed},
 };
 
-/// A consistent snapshot of an [`Index`](super::Index): whatever happens meanwhile, it gives the same answers. Cheap to
-/// clone. While one is alive, the space of what it shows is not used again, so do not keep it for long.
+/// A consistent snapshot of an [`Index`](super::Index): whatever is appended or deleted meanwhile, it gives the same
+/// answers. When the index is opened again after a failure, rebuilt or closed, the snapshot ends with its store, and what
+/// is not in memory is answered with `Closed`: read again. Cheap to clone. While one is alive, the space of what it shows is not used again, so do not keep it for long.
 ///
 /// All questions give [`Matches`]: iterate over them for keys and `Seq`s, or ask them for the entries.
 pub struct IndexReader<T, K> {
