@@ -86,6 +86,13 @@ impl From<Error> for Failure {
             ErrorKind::Invalid => 2,
             _ => 3,
         };
-        Self { code, message: error.to_string() }
+        let mut message = error.to_string();
+        // The library's advice is for those who call it.
+        if error.kind() == ErrorKind::Locked
+            && let Some(end) = message.find(';')
+        {
+            message.replace_range(end.., "; wait until that program has ended, and try again");
+        }
+        Self { code, message }
     }
 }

@@ -113,8 +113,12 @@ impl Opened {
 
     /// The same; where nothing is yet, a database is made.
     pub(crate) fn write_or_create(place: &Place) -> Result<Self, Failure> {
-        let new = kind(&place.path)?.is_none() && matches!(place.format, None | Some(Format::Flume));
-        if new { Self::create(&place.path) } else { Self::write(place) }
+        if Self::is_new(place)? { Self::create(&place.path) } else { Self::write(place) }
+    }
+
+    /// Whether nothing is at `place` yet, and a database can be made there.
+    pub(crate) fn is_new(place: &Place) -> Result<bool, Failure> {
+        Ok(kind(&place.path)?.is_none() && matches!(place.format, None | Some(Format::Flume)))
     }
 
     /// Whether there is a database of flume's own at `path`.

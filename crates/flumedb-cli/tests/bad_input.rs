@@ -40,6 +40,23 @@ fn what_is_no_log_is_told_of_in_one_sentence_and_left_alone() {
 }
 
 #[test]
+fn what_fails_leaves_nothing_behind() {
+    let dir = temp();
+    flume_with(dir.path(), &["append", "nodb"], "no json").failed(2);
+    assert!(!dir.path().join("nodb").exists());
+    std::fs::write(dir.path().join("garbage"), [7; 300]).unwrap();
+    let ran = flume(dir.path(), &["repair", "garbage"]);
+    assert!(!ran.err.contains("--skip-damage"), "{ran:?}");
+    ran.failed(1);
+    assert!(!dir.path().join("garbage.lock").exists());
+    database(dir.path(), "db", &["1", "2"]);
+    for name in ["db", "./db"] {
+        flume(dir.path(), &["import", name, "db", "--source", "x"]).failed(2);
+    }
+    assert_eq!(flume(dir.path(), &["cat", "db"]).fine().len(), 2);
+}
+
+#[test]
 fn a_log_from_a_newer_version_is_left_alone() {
     let dir = temp();
     database(dir.path(), "db", &["1", "2"]);

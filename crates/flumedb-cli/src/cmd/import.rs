@@ -17,6 +17,11 @@ use crate::{
 
 pub(crate) fn import(args: &Import) -> Outcome {
     let name = format!("import/{}", source_name(args)?);
+    if let (Ok(source), Ok(db)) = (args.place.path.canonicalize(), args.db.canonicalize())
+        && source == db
+    {
+        return Err(Failure::usage(format!("{} cannot be imported into itself; name another", args.db.display())));
+    }
     let (target, mut source, mut group);
     if Opened::is_database(&args.db)? {
         target = Opened::create(&args.db)?;

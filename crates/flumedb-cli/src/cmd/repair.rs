@@ -22,7 +22,9 @@ pub(crate) fn repair(args: &Repair) -> Outcome {
     let done = done.map_err(|error| {
         let refused = error.kind() == ErrorKind::Corrupt && !skip_damage;
         let failure = Failure::from(error);
-        let told = failure.to_string().contains("--skip-damage");
+        let text = failure.to_string();
+        // Where no format fits there is nothing behind the damage to go on with.
+        let told = text.contains("--skip-damage") || text.contains("no format");
         if refused && !told {
             failure.context("not repaired (--skip-damage goes on behind the damage)")
         } else {

@@ -17,6 +17,8 @@ use super::{
     survey::survey,
 };
 
+const NO_FORMAT: &str = "no format that is known here fits";
+
 /// Looks at every byte of framing in the file at `path` and says what is there. `framing`: what it is, if that is known
 /// better than the bytes tell. Changes nothing.
 ///
@@ -37,7 +39,7 @@ fn look(source: &Source, framing: Option<Framing>) -> Result<(Detected, Report)>
 pub(super) fn report(source: &Source, chain: Option<&Chain>, stop: Option<&'static str>, bytes: u64) -> Result<Report> {
     let mut report = Report { bytes, ..Report::default() };
     let Some(chain) = chain else {
-        report.damage.push(Damage::new(&source.path, 0, bytes, "no format that is known here fits"));
+        report.damage.push(Damage::new(&source.path, 0, bytes, NO_FORMAT));
         return Ok(report);
     };
     let survey = survey(source, chain.framing, chain.end, bytes, stop)?;
@@ -59,6 +61,11 @@ pub(super) fn report(source: &Source, chain: Option<&Chain>, stop: Option<&'stat
 /// file, `Invalid` if the framing cannot be told for certain.
 pub fn repair(env: &Env, path: impl Into<PathBuf>, framing: Option<Framing>, skip_damage: bool) -> Result<Repair> {
     let path = path.into();
+    // What is no log gets no lock beside it.
+    let seen = Source::open(env, path.clone(), OpenMode::Read)?;
+    if !detect(&seen, seen.len()?, framing)?.known {
+        return Err(Error::corrupt(Damage::new(&path, 0, seen.len()?, NO_FORMAT)));
+    }
     let _lock = lock(env, &path)?;
     let source = Source::open(env, path, OpenMode::Write)?;
     let (detected, report) = look(&source, framing)?;
