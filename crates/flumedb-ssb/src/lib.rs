@@ -1,10 +1,9 @@
 //! Other people's bytes for [`flumedb`]: the file formats of FlumeDB and Scuttlebutt as logs that views can follow, and
 //! Scuttlebutt's own views.
 
+pub mod message;
 pub mod offset;
 pub mod views;
-
-mod message;
 
 pub use message::Message;
 pub use offset::{Framing, OffsetLog};

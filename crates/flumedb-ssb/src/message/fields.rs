@@ -41,6 +41,11 @@ impl<'a> Message<'a> {
         self.0.integer(&["value", "sequence"])
     }
 
+    /// The key of the message before it of the same author; the first has none.
+    pub fn previous(&self) -> Option<Cow<'a, str>> {
+        self.0.text(&["value", "previous"])
+    }
+
     /// What kind of message it is: `post`, `vote` … Private messages tell none.
     pub fn kind(&self) -> Option<Cow<'a, str>> {
         self.0.text(&["value", "content", "type"])
@@ -49,5 +54,10 @@ impl<'a> Message<'a> {
     /// When it was written, as its author claims: milliseconds since 1970.
     pub fn timestamp(&self) -> Option<f64> {
         self.0.number(&["value", "timestamp"])
+    }
+
+    /// When it arrived where it is stored: milliseconds since 1970.
+    pub fn arrival(&self) -> Option<f64> {
+        self.0.number(&["timestamp"])
     }
 }
