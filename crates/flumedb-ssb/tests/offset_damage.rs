@@ -9,7 +9,7 @@ use flumedb::{
     Env, ErrorKind,
     log::{Batch, Log},
 };
-use flumedb_ssb::{Framing, OffsetLog, offset};
+use flumedb_ssb::{Framing, OffsetLog};
 use proptest::{collection::vec, prelude::*};
 
 /// Payloads: text, bytes, nothing, and the last bytes of a file as the payload's author would guess them.
@@ -62,7 +62,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 async fn exercise(bytes: &[u8], framing: Framing) -> Option<Read> {
     for named in [None, Some(Framing::Bits32), Some(Framing::Bits48), Some(Framing::Bits53), Some(Framing::Basic)] {
         let env = machine(bytes);
-        let Ok(report) = offset::check(&env, "log.offset", named) else { continue };
+        let Ok(report) = OffsetLog::check(&env, "log.offset", &named) else { continue };
         let mut builder = OffsetLog::builder().env(env.clone());
         if let Some(named) = named {
             builder = builder.framing(named);
@@ -71,8 +71,8 @@ async fn exercise(bytes: &[u8], framing: Framing) -> Option<Read> {
         assert_eq!(all(&log).await.len() as u64, report.entries + report.deleted);
         drop(log);
         assert_eq!(content(&env, "log.offset"), bytes, "looking changed the file");
-        if offset::repair(&env, "log.offset", named, true).is_ok() {
-            let mended = offset::check(&env, "log.offset", named).unwrap();
+        if OffsetLog::repair(&env, "log.offset", &named, true).is_ok() {
+            let mended = OffsetLog::check(&env, "log.offset", &named).unwrap();
             assert!(mended.is_ok(), "{mended:?}");
             assert!(mended.entries + mended.deleted >= report.entries + report.deleted);
         }
@@ -89,7 +89,7 @@ proptest! {
         run(async {
             let (bytes, read) = written(framing, &payloads).await;
             let log = OffsetLog::builder().env(machine(&bytes)).open("log.offset").unwrap();
-            let told = offset::check(&machine(&bytes), "log.offset", None).unwrap();
+            let told = OffsetLog::check(&machine(&bytes), "log.offset", &None).unwrap();
             if read.len() > 1 {
                 prop_assert_eq!(log.framing(), Some(framing));
                 prop_assert!(told.is_ok());

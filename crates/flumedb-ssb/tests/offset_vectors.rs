@@ -10,7 +10,7 @@ use flumedb::{
     Bytes, Env, ErrorKind, Seq, Span,
     log::{Batch, Log, ReadRequest, SlotKind},
 };
-use flumedb_ssb::{Framing, OffsetLog, offset};
+use flumedb_ssb::{Framing, OffsetLog};
 use serde_json::Value;
 
 const WIDTHS: [(u64, Framing); 3] = [(32, Framing::Bits32), (48, Framing::Bits48), (53, Framing::Bits53)];
@@ -83,7 +83,7 @@ async fn every_log_reads_as_its_rows_say_and_its_framing_is_told_from_its_bytes(
         let log = open(&env);
         assert_eq!(log.framing(), Some(framing), "{name}");
         expect_rows(&log, &name, &rows(expected)).await;
-        let report = offset::check(&env, "log.offset", None).unwrap();
+        let report = OffsetLog::check(&env, "log.offset", &None).unwrap();
         assert!(report.is_ok(), "{name}: {report:?}");
         assert_eq!(report.format.as_deref(), Some(framing.name()), "{name}");
         assert_eq!(content(&env, "log.offset"), bytes(&name), "reading changed {name}");
@@ -262,7 +262,7 @@ async fn an_empty_file_is_an_empty_log() {
         assert_eq!(log.barrier().await.unwrap(), None);
         assert_eq!(log.first(), None);
         assert!(all(&log).await.is_empty());
-        assert!(offset::check(&env, "log.offset", None).unwrap().is_ok());
+        assert!(OffsetLog::check(&env, "log.offset", &None).unwrap().is_ok());
     }
 }
 
@@ -330,7 +330,7 @@ async fn expect_prefix(damaged: &[u8], framing: Framing, whole: &[(usize, usize)
     }
     drop(log);
     let good = whole.last().map_or(0, |&(_, end)| end);
-    let report = offset::check(&env, "log.offset", Some(framing)).unwrap();
+    let report = OffsetLog::check(&env, "log.offset", &Some(framing)).unwrap();
     assert_eq!(report.entries + report.deleted, whole.len() as u64, "{what}");
     assert_eq!(report.is_ok(), good == damaged.len(), "{what}: {report:?}");
     let first_bad =
@@ -414,7 +414,7 @@ async fn garbage_is_never_taken_for_an_entry() {
                 whole.clear();
                 let env = machine(&damaged);
                 assert_eq!(open(&env).framing(), None, "{case}");
-                let report = offset::check(&env, "log.offset", None).unwrap();
+                let report = OffsetLog::check(&env, "log.offset", &None).unwrap();
                 assert!(!report.is_ok() && report.format.is_none(), "{case}");
             }
             expect_prefix(&damaged, framing, &whole, &case.to_string()).await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flumedb::{Damage, Env, check::Report, log::SegmentedLog};
-use flumedb_ssb::offset;
+use flumedb_ssb::OffsetLog;
 
 use crate::{
     args::{Check, Place},
@@ -37,7 +37,7 @@ fn report(place: &Place) -> Result<Report, Failure> {
     let env = Env::os();
     Ok(match Kind::of(place)? {
         Kind::Database => SegmentedLog::check(&env, &place.path)?,
-        Kind::File(framing) => offset::check(&env, &place.path, framing)?,
+        Kind::File(framing) => OffsetLog::check(&env, &place.path, &framing)?,
     })
 }
 

@@ -4,7 +4,7 @@ use flumedb::{
     Env, ErrorKind,
     log::{LogSettings, SegmentedLog},
 };
-use flumedb_ssb::offset;
+use flumedb_ssb::OffsetLog;
 
 use crate::{
     args::Repair,
@@ -17,7 +17,7 @@ pub(crate) fn repair(args: &Repair) -> Outcome {
     let (env, path, skip_damage) = (Env::os(), &args.place.path, args.skip_damage);
     let done = match Kind::of(&args.place)? {
         Kind::Database => SegmentedLog::repair(&env, path, &LogSettings::default(), skip_damage),
-        Kind::File(framing) => offset::repair(&env, path, framing, skip_damage),
+        Kind::File(framing) => OffsetLog::repair(&env, path, &framing, skip_damage),
     };
     let done = done.map_err(|error| {
         let refused = error.kind() == ErrorKind::Corrupt && !skip_damage;

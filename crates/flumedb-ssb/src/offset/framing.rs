@@ -4,6 +4,8 @@ use std::fmt;
 
 use flumedb::{Error, ErrorKind, Result};
 
+use crate::file::is_erased;
+
 /// How a record is laid out: `length, payload, length, position`, the lengths as u32 and all of it big-endian. The
 /// position is where the record ends in the file; its width is what the framings differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,17 +20,15 @@ pub enum Framing {
     Basic,
 }
 
-/// What the bytes at a place are.
+/// What the bytes around a payload are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// A whole record with a payload of this length.
-    Whole(u32),
-    /// No record, and why.
+pub(super) enum Judgement {
+    /// The frame of a record.
+    Whole,
+    /// None, and why.
     Broken(&'static str),
 }
 
-/// Why a chain of records stops.
-pub(super) const CUT_OFF: &str = "the file ends inside the record";
 const LENGTHS: &str = "the lengths before and after the payload differ";
 const POSITION: &str = "the position after the record is not where it ends";
 const EMPTY: &str = "a record of no bytes cannot be told from zeros in this framing";
@@ -58,7 +58,7 @@ impl Framing {
     }
 
     /// Bytes of the position after each record.
-    pub(super) const fn position_bytes(self) -> usize {
+    pub(super) const fn position_bytes(self) -> u32 {
         match self {
             Self::Basic => 0,
             Self::Bits32 => 4,
@@ -72,11 +72,6 @@ impl Framing {
         8 + self.position_bytes() as u64
     }
 
-    /// Bytes after the payload.
-    pub(super) const fn trailer(self) -> usize {
-        4 + self.position_bytes()
-    }
-
     /// The largest position at which a record may end.
     const fn limit(self) -> u64 {
         match self {
@@ -87,29 +82,17 @@ impl Framing {
         }
     }
 
-    /// Judges a record at `start` whose leading length is `len`, given what lies after its payload ([`trailer`] bytes).
-    ///
-    /// [`trailer`]: Self::trailer
-    pub(super) fn judge(self, start: u64, len: u32, trailer: &[u8]) -> Verdict {
-        let Some((again, position)) = trailer.split_at_checked(4) else { return Verdict::Broken(CUT_OFF) };
+    /// Judges a record at `start` whose leading length is `len`, given what lies behind its payload.
+    pub(super) fn judge_trailer(self, start: u64, len: u32, trailer: &[u8]) -> Judgement {
+        let Some((again, position)) = trailer.split_at_checked(4) else { return Judgement::Broken(LENGTHS) };
         if be(again) != u64::from(len) {
-            return Verdict::Broken(LENGTHS);
+            return Judgement::Broken(LENGTHS);
         }
         if self == Self::Basic {
-            return if len == 0 { Verdict::Broken(EMPTY) } else { Verdict::Whole(len) };
+            return if len == 0 { Judgement::Broken(EMPTY) } else { Judgement::Whole };
         }
         let end = self.end(start, len);
-        if end <= self.limit() && be(position) == end { Verdict::Whole(len) } else { Verdict::Broken(POSITION) }
-    }
-
-    /// Judges the record at the head of `bytes`, which lie at `start` of the file and reach to its end.
-    pub(super) fn judge_slice(self, start: u64, bytes: &[u8]) -> Verdict {
-        let Some((head, rest)) = bytes.split_first_chunk::<4>() else { return Verdict::Broken(CUT_OFF) };
-        let len = u32::from_be_bytes(*head);
-        match rest.get(len as usize..).and_then(|after| after.get(..self.trailer())) {
-            Some(trailer) => self.judge(start, len, trailer),
-            None => Verdict::Broken(CUT_OFF),
-        }
+        if end <= self.limit() && be(position) == end { Judgement::Whole } else { Judgement::Broken(POSITION) }
     }
 
     /// Appends the record of `payload`, which will start at `start` of the file, to `out`. Answers where it ends. If it
@@ -118,7 +101,7 @@ impl Framing {
     /// # Errors
     /// `Invalid` if the format cannot hold it: too long, past the last position, or something that reads back as
     /// another thing than it is.
-    pub(super) fn frame(self, start: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<u64> {
+    pub(super) fn frame_at(self, start: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<u64> {
         let Ok(len) = u32::try_from(payload.len()) else {
             let message = format!("an entry of {} bytes; a flumelog-offset record holds 4294967295", payload.len());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -161,7 +144,7 @@ impl Framing {
         out.extend_from_slice(payload);
         out.extend_from_slice(&len);
         let position = end.to_be_bytes();
-        out.extend_from_slice(position.get(8 - self.position_bytes()..).unwrap_or_default());
+        out.extend_from_slice(position.get(8 - self.position_bytes() as usize..).unwrap_or_default());
     }
 }
 
@@ -171,11 +154,6 @@ impl fmt::Display for Framing {
     }
 }
 
-/// Whether a payload is one that was deleted: some bytes, all zero. A payload of no bytes is an entry of no bytes.
-pub(super) fn is_erased(payload: &[u8]) -> bool {
-    !payload.is_empty() && payload.iter().all(|&byte| byte == 0)
-}
-
 fn be(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
@@ -183,6 +161,7 @@ fn be(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::{Layout, Verdict};
 
     /// The failure: a position that wraps around, so that the file can never be opened again.
     #[test]
@@ -190,15 +169,15 @@ mod tests {
         for framing in Framing::ALL {
             let mut out = Vec::new();
             let start = framing.limit() - framing.overhead() - 3;
-            assert_eq!(framing.frame(start, b"end", &mut out).unwrap(), framing.limit(), "{framing}");
-            assert_eq!(framing.judge_slice(start, &out), Verdict::Whole(3));
+            assert_eq!(framing.frame_at(start, b"end", &mut out).unwrap(), framing.limit(), "{framing}");
+            assert_eq!(framing.judge(start, &out, start + out.len() as u64), Verdict::Record(3));
             let before = out.clone();
             for payload in [&b"past"[..], &[7; 100]] {
-                let error = framing.frame(start, payload, &mut out).unwrap_err();
+                let error = framing.frame_at(start, payload, &mut out).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Invalid);
                 assert!(error.to_string().contains(framing.name()), "{error}");
             }
-            assert!(framing.frame(u64::MAX, b"x", &mut out).is_err());
+            assert!(framing.frame_at(u64::MAX, b"x", &mut out).is_err());
             assert_eq!(out, before);
         }
     }
@@ -214,8 +193,8 @@ mod tests {
         ];
         for (framing, hex) in cases {
             let mut out = Vec::new();
-            let second = framing.frame(0, b"hi", &mut out).unwrap();
-            framing.frame(second, b"flume", &mut out).unwrap();
+            let second = framing.frame_at(0, b"hi", &mut out).unwrap();
+            framing.frame_at(second, b"flume", &mut out).unwrap();
             let text: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(text, hex.replace(' ', ""), "{framing}");
         }
@@ -224,9 +203,9 @@ mod tests {
     #[test]
     fn what_would_read_back_as_something_else_is_refused() {
         let mut out = Vec::new();
-        assert!(Framing::Bits32.frame(0, &[0; 9], &mut out).is_err());
-        assert!(Framing::Basic.frame(0, b"", &mut out).is_err());
-        assert_eq!(Framing::Bits32.frame(0, b"", &mut out).unwrap(), 12);
+        assert!(Framing::Bits32.frame_at(0, &[0; 9], &mut out).is_err());
+        assert!(Framing::Basic.frame_at(0, b"", &mut out).is_err());
+        assert_eq!(Framing::Bits32.frame_at(0, b"", &mut out).unwrap(), 12);
         assert!(!is_erased(b"") && is_erased(b"\0") && !is_erased(b"\0\x01"));
     }
 }

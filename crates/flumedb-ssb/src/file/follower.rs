@@ -7,18 +7,18 @@ use std::{
 
 use flumedb::env::{Step, Task};
 
-use super::shared::Shared;
+use super::{Records, Shared};
 
-pub(super) struct Follower {
-    pub(super) shared: Arc<Shared>,
+pub(super) struct Follower<R> {
+    pub(super) shared: Arc<Shared<R>>,
 }
 
-impl Follower {
-    /// How often it looks at the length of the file.
+impl<R> Follower<R> {
+    /// How often it looks.
     const PAUSE: Duration = Duration::from_millis(20);
 }
 
-impl Task for Follower {
+impl<R: Records> Task for Follower<R> {
     fn step(&mut self) -> Step {
         if self.shared.closed.load(Ordering::Acquire) {
             return Step::Done;

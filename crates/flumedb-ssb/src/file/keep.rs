@@ -10,7 +10,7 @@ use flumedb::{
 use super::source::Source;
 
 /// Takes the lock that stands for writing to the file at `path`.
-pub(super) fn lock(env: &Env, path: &Path) -> Result<Box<dyn Lock>> {
+pub(crate) fn lock(env: &Env, path: &Path) -> Result<Box<dyn Lock>> {
     let beside = beside(path, "lock");
     match env.storage.lock(&beside) {
         Ok(Some(lock)) => Ok(lock),
@@ -23,7 +23,7 @@ pub(super) fn lock(env: &Env, path: &Path) -> Result<Box<dyn Lock>> {
 }
 
 /// Copies `bytes` bytes from `offset` into a new file beside the log and syncs it. Answers where.
-pub(super) fn keep(env: &Env, source: &Source, offset: u64, bytes: u64, why: &str) -> Result<PathBuf> {
+pub(crate) fn keep(env: &Env, source: &Source, offset: u64, bytes: u64, why: &str) -> Result<PathBuf> {
     const PIECE: u64 = 1 << 20;
     let mut taken = 0;
     let path = loop {
@@ -48,7 +48,7 @@ pub(super) fn keep(env: &Env, source: &Source, offset: u64, bytes: u64, why: &st
 }
 
 /// Makes the name of a new file durable.
-pub(super) fn sync_dir(env: &Env, path: &Path) -> Result<()> {
+pub(crate) fn sync_dir(env: &Env, path: &Path) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     env.storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
 }

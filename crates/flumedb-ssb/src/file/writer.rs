@@ -1,32 +1,38 @@
-//! [`Writer`], the task that alone writes to the file: appends in groups with one write and one sync, deletes in place.
-//! Framing is [`Framing`](super::Framing)'s; what readers see is moved on only when the bytes are as durable as promised.
+//! [`Writer`], the task that alone changes a log's files: appends in groups with one write and one sync, deletes in place.
+//! Framing is the [`Records`]' business; readers are told when the bytes are as durable as promised.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use flumedb::{
     Error, ErrorKind, Result, Seq, Span,
-    env::{File, Lock, Step, Task},
+    env::{Lock, Step, Task},
     log::{Batch, Condition, ReadRequest, SlotKind},
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::shared::{Shared, not_found};
+use super::{Records, Shared, Staged};
 
 /// What a caller asks of the writer.
-pub(super) enum Command {
-    Append(Batch, oneshot::Sender<Result<Vec<Seq>>>),
+pub(super) enum Command<R> {
+    /// A batch, and whether it must lie in one block.
+    Append(Batch, bool, oneshot::Sender<Result<Vec<Seq>>>),
     Delete(Vec<Seq>, oneshot::Sender<Result<()>>),
     Sync(oneshot::Sender<Result<()>>),
+    #[allow(dead_code, reason = "for formats to come")]
+    /// Something that this kind of log can do and others cannot.
+    Call(Call<R>, oneshot::Sender<Result<()>>),
     Close(oneshot::Sender<Result<()>>),
 }
 
+pub(super) type Call<R> = Box<dyn FnOnce(&R) -> Result<()> + Send>;
+
 /// The state of writing.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
+pub(super) struct Writer<R> {
+    shared: Arc<Shared<R>>,
+    commands: mpsc::Receiver<Command<R>>,
     /// Held until the end.
     lock: Option<Box<dyn Lock>>,
-    staged: Staged,
+    group: Group,
     /// Bytes were written that no sync has covered.
     dirty: bool,
     /// Why nothing can be written any more.
@@ -35,26 +41,25 @@ pub(super) struct Writer {
 
 /// Batches that will be written together.
 #[derive(Default)]
-struct Staged {
-    bytes: Vec<u8>,
-    sizes: Vec<u32>,
+struct Group {
+    staged: Staged,
     durable: bool,
     answers: Vec<(oneshot::Sender<Result<Vec<Seq>>>, Vec<Seq>)>,
 }
 
-impl Writer {
+impl<R: Records> Writer<R> {
     /// Past this many staged bytes the group is written.
     const GROUP_BYTES: usize = 4 << 20;
 
-    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>, lock: Box<dyn Lock>) -> Self {
-        Self { shared, commands, lock: Some(lock), staged: Staged::default(), dirty: false, failed: None }
+    pub(super) fn new(shared: Arc<Shared<R>>, commands: mpsc::Receiver<Command<R>>, lock: Box<dyn Lock>) -> Self {
+        Self { shared, commands, lock: Some(lock), group: Group::default(), dirty: false, failed: None }
     }
 
-    fn obey(&mut self, command: Command) -> Step {
+    fn obey(&mut self, command: Command<R>) -> Step {
         match command {
-            Command::Append(batch, answer) => {
-                self.stage(&batch, answer);
-                if self.staged.bytes.len() >= Self::GROUP_BYTES {
+            Command::Append(batch, whole, answer) => {
+                self.stage(&batch, whole, answer);
+                if self.group.staged.bytes.len() >= Self::GROUP_BYTES {
                     self.write_group();
                 }
             }
@@ -65,6 +70,10 @@ impl Writer {
             Command::Sync(answer) => {
                 self.write_group();
                 let _ = answer.send(self.sync());
+            }
+            Command::Call(call, answer) => {
+                self.write_group();
+                let _ = answer.send(self.call(call));
             }
             Command::Close(answer) => {
                 self.write_group();
@@ -78,11 +87,15 @@ impl Writer {
     }
 
     /// Frames a batch behind what is staged already. Nobody waits for an answer who has dropped the future.
-    fn stage(&mut self, batch: &Batch, answer: oneshot::Sender<Result<Vec<Seq>>>) {
-        match self.admit(batch).and_then(|()| self.frame(batch)) {
+    fn stage(&mut self, batch: &Batch, whole: bool, answer: oneshot::Sender<Result<Vec<Seq>>>) {
+        let staged = self.admit(batch).and_then(|()| {
+            self.group.staged.whole = whole;
+            self.shared.records.stage(batch, &mut self.group.staged)
+        });
+        match staged {
             Ok(seqs) => {
-                self.staged.durable |= !batch.buffered;
-                self.staged.answers.push((answer, seqs));
+                self.group.durable |= !batch.buffered;
+                self.group.answers.push((answer, seqs));
             }
             Err(error) => drop(answer.send(Err(error))),
         }
@@ -91,7 +104,7 @@ impl Writer {
     fn admit(&mut self, batch: &Batch) -> Result<()> {
         self.refuse()?;
         if batch.note.is_some() {
-            let message = "a flumelog-offset file has no place for a note; import it into a database of flume's own";
+            let message = "this format has no place for a note; import it into a database of flume's own";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         if let Some(condition) = &batch.condition {
@@ -103,35 +116,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Frames a whole batch, or leaves everything as it was.
-    fn frame(&mut self, batch: &Batch) -> Result<Vec<Seq>> {
-        let (framing, end) = {
-            let chain = self.shared.chain();
-            (chain.framing, chain.end)
-        };
-        let staged = self.staged.bytes.len();
-        let (mut start, mut seqs) = (end + staged as u64, Vec::with_capacity(batch.len()));
-        for payload in batch.payloads() {
-            match framing.frame(start, payload, &mut self.staged.bytes) {
-                Ok(next) => {
-                    seqs.push(Seq::new(start));
-                    start = next;
-                }
-                Err(error) => {
-                    self.staged.bytes.truncate(staged);
-                    return Err(error);
-                }
-            }
-        }
-        self.staged.sizes.extend(batch.payloads().map(|payload| payload.len() as u32));
-        Ok(seqs)
-    }
-
     fn test(&self, condition: &Condition) -> Result<()> {
         let conflict = |message| Err(Error::new(ErrorKind::Conflict, message));
         match condition {
             Condition::Head(expected) => {
-                let head = self.shared.chain().last.map(Seq::new);
+                let head = self.shared.records.head();
                 if *expected == head {
                     return Ok(());
                 }
@@ -141,8 +130,9 @@ impl Writer {
             Condition::NoneAfter { after, matches, limit } => {
                 let mut from = after.map_or(0, |seq| seq.get().saturating_add(1));
                 let mut tested = 0;
-                while from < self.shared.chain().end {
-                    let chunk = self.shared.read(ReadRequest::forwards(Span { from, to: u64::MAX }))?;
+                let to = self.shared.records.head().map_or(0, |head| head.get().saturating_add(1));
+                while from < to {
+                    let chunk = self.shared.records.read(ReadRequest::forwards(Span { from, to }))?;
                     for slot in &chunk.slots {
                         tested += 1;
                         if tested > *limit {
@@ -162,70 +152,50 @@ impl Writer {
 
     /// Writes what is staged and answers for it.
     fn write_group(&mut self) {
-        let staged = std::mem::take(&mut self.staged);
-        if staged.answers.is_empty() {
+        let Group { staged, durable, answers } = std::mem::take(&mut self.group);
+        if answers.is_empty() {
             return;
         }
-        let written = self.write(&staged);
-        if written.is_ok() {
-            self.shared.advance(|chain| staged.sizes.iter().for_each(|&size| chain.push(size, false)));
-        }
-        for (answer, seqs) in staged.answers {
+        let written = self.write(&staged, durable);
+        for (answer, seqs) in answers {
             let _ = answer.send(written.clone().map(|()| seqs));
         }
     }
 
-    fn write(&mut self, staged: &Staged) -> Result<()> {
+    fn write(&mut self, staged: &Staged, durable: bool) -> Result<()> {
         self.refuse()?;
-        let end = self.shared.chain().end;
-        let file = self.shared.source.file.clone();
-        if let Err(error) = file.write_all(end, &staged.bytes) {
-            let error = Error::io("append to", &self.shared.source.path, error);
-            // What got there of the group is taken back, so that a later one can follow. If even that fails, what the
-            // file holds is unknown.
-            return Err(match (error.kind(), file.set_len(end)) {
-                (ErrorKind::StorageFull, Ok(())) => error,
-                _ => self.fail(error),
-            });
+        if !staged.records.is_empty() {
+            // A full disk takes nothing, and there may be room later.
+            let full = |error: &Error| error.kind() == ErrorKind::StorageFull;
+            self.shared.records.write(staged).map_err(|error| if full(&error) { error } else { self.fail(error) })?;
+            self.dirty = true;
         }
-        self.dirty |= !staged.bytes.is_empty();
-        if staged.durable { self.sync() } else { Ok(()) }
+        if durable {
+            self.sync()?;
+        }
+        self.shared.records.show(staged);
+        self.shared.tell();
+        Ok(())
     }
 
     fn delete(&mut self, seqs: &[Seq]) -> Result<()> {
         self.refuse()?;
-        let mut targets = Vec::new();
-        for &seq in seqs {
-            let size = self.shared.chain().size(&self.shared.source, seq.get())?.ok_or_else(|| not_found(seq))?;
-            if size == 0 {
-                let message = format!("entry {seq} has no bytes, and such an entry cannot be deleted in this format");
-                return Err(Error::new(ErrorKind::Unsupported, message));
-            }
-            if !self.shared.source.is_erased(seq.get() + 4, size)? {
-                targets.push((seq, size));
-            }
-        }
-        targets.sort_unstable();
-        targets.dedup();
-        for &(seq, size) in &targets {
-            if let Err(error) = erase(&*self.shared.source.file, seq.get() + 4, size) {
-                let error = Error::io("delete from", &self.shared.source.path, error);
-                return Err(self.fail(error));
-            }
-        }
-        self.dirty |= !targets.is_empty();
-        self.sync()?;
-        self.shared.deleted.fetch_add(targets.len() as u64, Ordering::AcqRel);
+        let refused = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::Unsupported);
+        let deleted = self.shared.records.delete(seqs);
+        deleted.map(drop).map_err(|error| if refused(error.kind()) { error } else { self.fail(error) })
+    }
+
+    fn call(&mut self, call: Call<R>) -> Result<()> {
+        self.refuse()?;
+        call(&self.shared.records)?;
+        self.shared.tell();
         Ok(())
     }
 
     fn sync(&mut self) -> Result<()> {
         self.refuse()?;
-        if std::mem::take(&mut self.dirty)
-            && let Err(error) = self.shared.source.file.sync()
-        {
-            let error = Error::io("sync", &self.shared.source.path, error);
-            return Err(self.fail(error));
+        if std::mem::take(&mut self.dirty) {
+            self.shared.records.sync().map_err(|error| self.fail(error))?;
         }
         Ok(())
     }
@@ -247,8 +217,10 @@ impl Writer {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Append(_, answer) => drop(answer.send(Err(closed()))),
-                Command::Delete(_, answer) | Command::Sync(answer) => drop(answer.send(Err(closed()))),
+                Command::Append(_, _, answer) => drop(answer.send(Err(closed()))),
+                Command::Delete(_, answer) | Command::Sync(answer) | Command::Call(_, answer) => {
+                    drop(answer.send(Err(closed())))
+                }
                 Command::Close(answer) => drop(answer.send(Ok(()))),
             }
         }
@@ -256,7 +228,7 @@ impl Writer {
     }
 }
 
-impl Task for Writer {
+impl<R: Records> Task for Writer<R> {
     fn step(&mut self) -> Step {
         loop {
             match self.commands.try_recv() {
@@ -278,17 +250,6 @@ impl Task for Writer {
         self.write_group();
         Step::Wait
     }
-}
-
-fn erase(file: &dyn File, offset: u64, size: u32) -> std::io::Result<()> {
-    const ZEROS: &[u8] = &[0; 1 << 12];
-    let (mut offset, mut left) = (offset, size as usize);
-    while let Some(zeros) = ZEROS.get(..left.min(ZEROS.len())).filter(|zeros| !zeros.is_empty()) {
-        file.write_all(offset, zeros)?;
-        offset += zeros.len() as u64;
-        left -= zeros.len();
-    }
-    Ok(())
 }
 
 pub(super) fn closed() -> Error {

@@ -1,0 +1,296 @@
+//! [`Chain`], the records that a walk from the first byte of a file proves, and a sparse index of where they start. Never
+//! trusts a payload: a record starts where the one before it ends, or at the start of a block, and nowhere else.
+
+use flumedb::{Damage, Error, Result, Seq};
+
+use super::layout::{Layout, Verdict};
+use crate::file::source::{Source, Window};
+
+/// The start of a record is remembered when it is so many bytes behind the one remembered last.
+const STRIDE: u64 = 4 << 10;
+
+/// So many damaged places are stepped over; what lies behind them is not read.
+const MOST_GAPS: usize = 1024;
+
+/// Runs of whole records.
+#[derive(Clone, Default)]
+pub struct Chain {
+    /// Where the last record ends.
+    end: u64,
+    /// Where the last record starts.
+    last: Option<u64>,
+    /// How many records there are, deleted ones among them.
+    count: u64,
+    /// How many of them were deleted when they were walked over.
+    erased: u64,
+    marks: Vec<Mark>,
+    /// Damaged places with records behind them.
+    gaps: Vec<Gap>,
+    /// Why there is no record behind the last one, where something is.
+    stop: Option<&'static str>,
+}
+
+/// Where a record starts.
+#[derive(Clone, Copy)]
+struct Mark {
+    start: u64,
+    /// Records before it.
+    #[allow(dead_code, reason = "for formats to come")]
+    count: u64,
+    /// Deleted ones among those.
+    erased: u64,
+}
+
+/// Bytes between records that are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) reason: &'static str,
+}
+
+impl Gap {
+    pub(super) fn damage(&self, source: &Source) -> Damage {
+        Damage::new(&source.path, self.from, self.to - self.from, self.reason)
+    }
+}
+
+/// Where a record lies, and whether it is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) start: u64,
+    /// Length of its payload.
+    pub(super) size: u32,
+    /// Where it ends.
+    pub(super) end: u64,
+    pub(super) erased: bool,
+}
+
+impl Record {
+    /// Where its payload starts.
+    pub(super) fn payload<L: Layout>(&self) -> u64 {
+        self.start + u64::from(L::HEAD)
+    }
+}
+
+/// A place in a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Record(Record),
+    Gap(Gap),
+}
+
+impl Chain {
+    /// Where the last record ends.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Where the last record starts.
+    pub fn last(&self) -> Option<u64> {
+        self.last
+    }
+
+    /// Where the first record starts.
+    pub fn first(&self) -> Option<u64> {
+        self.marks.first().map(|mark| mark.start)
+    }
+
+    /// How many records there are, deleted ones among them.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many records were deleted when they were walked over.
+    pub fn erased(&self) -> u64 {
+        self.erased
+    }
+
+    /// Why there is no record behind the last one, where something is.
+    pub fn stop(&self) -> Option<&'static str> {
+        self.stop
+    }
+
+    /// How many bytes lie in damaged places with records behind them.
+    pub fn gap_bytes(&self) -> u64 {
+        self.gaps.iter().map(|gap| gap.to - gap.from).sum()
+    }
+
+    pub(super) fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// The records of a file of `len` bytes, as `layout` has them.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn walk<L: Layout>(layout: &L, source: &Source, len: u64) -> Result<Self> {
+        let mut chain = Self::default();
+        chain.extend(layout, source, len)?;
+        Ok(chain)
+    }
+
+    /// Walks on through what a file of `len` bytes has behind the last record.
+    pub(super) fn extend<L: Layout>(&mut self, layout: &L, source: &Source, len: u64) -> Result<()> {
+        let mut window = Window::new(source, len);
+        let (mut at, mut broken) = (self.end, None);
+        self.stop = None;
+        while at < len {
+            match window.judge(layout, at)? {
+                Verdict::Record(size) => {
+                    if let Some((from, reason)) = broken.take() {
+                        if self.gaps.len() == MOST_GAPS {
+                            self.stop = Some("there are too many damaged places to step over");
+                            return Ok(());
+                        }
+                        self.gaps.push(Gap { from, to: at, reason });
+                    }
+                    let erased = is_erased(window.payload::<L>(at, size));
+                    self.push(layout, at, size, erased);
+                    at = self.end;
+                }
+                Verdict::Skip(to) if to > at => at = to,
+                Verdict::Broken(reason, Some(to)) if to > at && to < len => {
+                    broken.get_or_insert((at, reason));
+                    at = to;
+                }
+                Verdict::Broken(reason, _) => {
+                    broken.get_or_insert((at, reason));
+                    break;
+                }
+                Verdict::End | Verdict::Skip(_) | Verdict::More(_) => break,
+            }
+        }
+        self.stop = broken.map(|(_, reason)| reason);
+        Ok(())
+    }
+
+    /// Adds the record at `start`, which is behind the last one.
+    pub(super) fn push<L: Layout>(&mut self, layout: &L, start: u64, size: u32, erased: bool) {
+        if self.marks.last().is_none_or(|mark| start - mark.start >= STRIDE) {
+            self.marks.push(Mark { start, count: self.count, erased: self.erased });
+        }
+        self.last = Some(start);
+        self.count += 1;
+        self.erased += u64::from(erased);
+        self.end = end(layout, start, size);
+    }
+
+    /// A walk through what is proved, that begins with the record that holds byte `position` or one before it.
+    pub(super) fn walk_from<'a, L: Layout>(&self, layout: &'a L, source: &'a Source, position: u64) -> Walk<'a, L> {
+        let mark = self.mark_before(position);
+        let start = mark.map_or(self.end, |mark| mark.start);
+        Walk { layout, window: Window::new(source, self.end), at: start, end: self.end }
+    }
+
+    fn mark_before(&self, position: u64) -> Option<&Mark> {
+        let after = self.marks.partition_point(|mark| mark.start <= position);
+        // What comes before the first record begins with it.
+        self.marks.get(after.saturating_sub(1))
+    }
+
+    /// The record that starts at `start`, if one does.
+    pub(super) fn find<L: Layout>(&self, layout: &L, source: &Source, start: u64) -> Result<Option<Record>> {
+        let mut walk = self.walk_from(layout, source, start);
+        while let Some(item) = walk.next()? {
+            match item {
+                Item::Record(record) if record.start < start => {}
+                Item::Record(record) => return Ok((record.start == start).then_some(record)),
+                Item::Gap(gap) if gap.to > start => return Ok(None),
+                Item::Gap(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many records up to the one at `start` were deleted when they were walked over, and now.
+    pub(super) fn erased_up_to<L: Layout>(&self, layout: &L, source: &Source, start: u64) -> Result<u64> {
+        let mut erased = self.mark_before(start).map_or(0, |mark| mark.erased);
+        let mut walk = self.walk_from(layout, source, start);
+        while let Some(item) = walk.next()? {
+            match item {
+                Item::Record(record) if record.start > start => break,
+                Item::Record(record) => erased += u64::from(record.erased),
+                Item::Gap(_) => {}
+            }
+        }
+        Ok(erased)
+    }
+}
+
+/// A walk through records that are proved.
+pub(super) struct Walk<'a, L> {
+    layout: &'a L,
+    window: Window<'a>,
+    at: u64,
+    end: u64,
+}
+
+impl<L: Layout> Walk<'_, L> {
+    /// The next record or damaged place.
+    pub(super) fn next(&mut self) -> Result<Option<Item>> {
+        let mut broken: Option<(u64, &'static str)> = None;
+        while self.at < self.end {
+            let found = self.window.judge(self.layout, self.at)?;
+            if let (Verdict::Record(_), Some((from, reason))) = (found, broken) {
+                return Ok(Some(Item::Gap(Gap { from, to: self.at, reason })));
+            }
+            match found {
+                Verdict::Record(size) => {
+                    let start = self.at;
+                    self.at = end(self.layout, start, size);
+                    let erased = is_erased(self.window.payload::<L>(start, size));
+                    return Ok(Some(Item::Record(Record { start, size, end: self.at, erased })));
+                }
+                Verdict::Skip(to) if to > self.at => self.at = to,
+                Verdict::Broken(reason, Some(to)) if to > self.at => {
+                    broken.get_or_insert((self.at, reason));
+                    self.at = to;
+                }
+                Verdict::Broken(reason, _) => return Err(self.window.changed(self.at, reason)),
+                _ => return Err(self.window.changed(self.at, "another program changed the file while it was open")),
+            }
+        }
+        match broken {
+            Some((from, reason)) => Err(self.window.changed(from, reason)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Where the record at `start` ends.
+pub(super) fn end<L: Layout>(layout: &L, start: u64, size: u32) -> u64 {
+    start.saturating_add(u64::from(L::HEAD) + u64::from(size) + u64::from(layout.trailer()))
+}
+
+impl Window<'_> {
+    /// What `layout` says of the place `at`.
+    fn judge<L: Layout>(&mut self, layout: &L, at: u64) -> Result<Verdict> {
+        let mut need = L::HEAD as usize;
+        loop {
+            let len = self.len;
+            let bytes = self.from(at, need)?;
+            match layout.judge(at, bytes, len) {
+                Verdict::More(more) if more > need && more <= bytes.len().max(self.left(at)) => need = more,
+                verdict => return Ok(verdict),
+            }
+        }
+    }
+
+    /// The payload of the record that was judged last.
+    fn payload<L: Layout>(&mut self, start: u64, size: u32) -> &[u8] {
+        let head = L::HEAD as usize;
+        let bytes = self.from(start, head + size as usize).unwrap_or_default();
+        bytes.get(head..head + size as usize).unwrap_or_default()
+    }
+
+    fn changed(&self, at: u64, reason: &str) -> Error {
+        Error::corrupt(Damage::new(&self.source.path, at, self.len.saturating_sub(at), reason)).at(Seq::new(at))
+    }
+}
+
+/// Whether a payload is one that was deleted: some bytes, all zero. A payload of no bytes is an entry of no bytes.
+pub(crate) fn is_erased(payload: &[u8]) -> bool {
+    // The common payload does not begin with a zero, so that one byte decides.
+    payload.first() == Some(&0) && payload.iter().all(|&byte| byte == 0)
+}

@@ -1,0 +1,119 @@
+//! [`Layout`], how records lie one after another in one file. A layout judges bytes and frames payloads; it reads no file.
+
+use flumedb::{Error, ErrorKind, Result};
+
+use crate::file::{One, Staged, source::Source};
+
+/// How records lie in a file: a head, the payload and a trailer each, perhaps in blocks.
+pub trait Layout: Clone + Send + Sync + 'static {
+    /// What the bytes may not tell.
+    type Options: Clone + Default + Send + Sync;
+
+    /// Bytes in front of a payload.
+    const HEAD: u32;
+
+    /// Whether records behind a bad place are found only by looking at every byte, because no block says where one may
+    /// start.
+    const RESEEKS: bool = false;
+
+    /// The name of the format, as `flume` prints it.
+    fn name(&self) -> &'static str;
+
+    /// Bytes behind a payload.
+    fn trailer(&self) -> u32;
+
+    /// Tells the layout of the file behind `source`, of `len` bytes, from its bytes, or sees whether the one that was
+    /// named fits.
+    ///
+    /// # Errors
+    /// `Invalid` if one was named and the bytes are another's.
+    fn detect(source: &Source, len: u64, options: &Self::Options) -> Result<Detected<Self>>;
+
+    /// What stands at byte `at` of a file of `len` bytes, where a record may start. `bytes` are those from `at` on: as
+    /// many as were asked for or more, fewer only at the end of the file. `at` is below `len`.
+    fn judge(&self, at: u64, bytes: &[u8], len: u64) -> Verdict;
+
+    /// Whether the bytes from `end`, where records end, to the end of the file are what a file has that was closed in
+    /// order.
+    fn is_closed(&self, end: u64, source: &Source, len: u64) -> Result<bool> {
+        let _ = source;
+        Ok(end == len)
+    }
+
+    /// How long a file is whose records end at `end`.
+    fn closed_len(&self, end: u64) -> u64 {
+        end
+    }
+
+    /// Appends the record of `payload` to what is staged, which will stand at `base` of the file. Answers where the
+    /// record starts. If it fails, the caller takes back what was added.
+    ///
+    /// # Errors
+    /// `Invalid` if the layout cannot hold it: too long, past the last position, or something that reads back as another
+    /// thing than it is.
+    fn frame(&self, base: u64, payload: &[u8], staged: &mut Staged) -> Result<u64>;
+
+    /// Makes room for a batch of payloads of these lengths in one block.
+    ///
+    /// # Errors
+    /// `Unsupported` where there are no blocks, `Invalid` if no block is large enough.
+    fn make_room(&self, base: u64, payloads: &mut dyn Iterator<Item = usize>, staged: &mut Staged) -> Result<()> {
+        let (_, _, _) = (base, payloads, staged);
+        let message = format!("an {} log has no blocks, so no batch can be written as a whole", self.name());
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    /// A stretch of exactly `bytes` bytes at `start` that reads as deleted records, or as nothing.
+    ///
+    /// # Errors
+    /// `Unsupported` if no record is of that size.
+    fn filler(&self, start: u64, bytes: u64) -> Result<Vec<u8>>;
+
+    /// What else is kept of deletions, once `bytes` more bytes of records are deleted.
+    fn count_deleted(&self, log: &One<Self>, bytes: u64) -> Result<()> {
+        let (_, _) = (log, bytes);
+        Ok(())
+    }
+}
+
+/// What stands at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A whole record with a payload of this length.
+    Record(u32),
+    /// The end of a block: it goes on there.
+    Skip(u64),
+    /// So many bytes are needed to tell, and the file has them.
+    More(usize),
+    /// Nothing, yet.
+    End,
+    /// No record, and why; the next one may start there, where that is known without it.
+    Broken(&'static str, Option<u64>),
+}
+
+/// Why records stop.
+pub(crate) const CUT_OFF: &str = "the file ends inside the record";
+
+impl Verdict {
+    /// What a layout says that needs `bytes` bytes at `at` and has fewer in hand.
+    pub fn more(at: u64, bytes: u64, len: u64) -> Self {
+        match usize::try_from(bytes) {
+            Ok(bytes) if at.checked_add(bytes as u64).is_some_and(|end| end <= len) => Self::More(bytes),
+            _ => Self::Broken(CUT_OFF, None),
+        }
+    }
+}
+
+/// What the bytes of a file say of its layout.
+pub struct Detected<L> {
+    /// The layout.
+    pub layout: L,
+    /// The records.
+    pub chain: super::Chain,
+    /// Whether the bytes fit any layout of this kind at all.
+    pub known: bool,
+    /// Whether they can be no other, so that writing is safe; if not, what to say.
+    pub certain: Result<()>,
+    /// Why this one, in words for people.
+    pub evidence: Vec<String>,
+}

@@ -1,0 +1,164 @@
+//! [`One`], a log in one file: records one after another, as a [`Layout`] has them. What is there is what a walk from the
+//! first byte proves; no payload byte is ever taken for framing.
+
+mod chain;
+mod check;
+mod layout;
+mod open;
+mod read;
+mod survey;
+mod write;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use flumedb::{
+    Env, Result, Seq,
+    check::{Repair, Report},
+    log::{Batch, Chunk, LogIdentity, LogStat, Proof, ReadRequest},
+};
+
+pub use chain::Chain;
+pub(crate) use chain::is_erased;
+use layout::CUT_OFF;
+pub use layout::{Detected, Layout, Verdict};
+
+use super::{
+    records::{Access, Opening, Records, Staged},
+    source::Source,
+};
+
+/// A log in one file.
+pub struct One<L> {
+    #[allow(dead_code, reason = "for formats to come")]
+    pub(crate) env: Env,
+    pub(crate) source: Source,
+    layout: L,
+    chain: RwLock<Chain>,
+    /// Entries that were deleted through this handle.
+    deleted: AtomicU64,
+    known: bool,
+}
+
+impl<L: Layout> One<L> {
+    pub(crate) fn layout(&self) -> &L {
+        &self.layout
+    }
+
+    #[allow(dead_code, reason = "for formats to come")]
+    pub(crate) fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    fn chain(&self) -> RwLockReadGuard<'_, Chain> {
+        self.chain.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Chain) -> T) -> T {
+        change(&mut self.chain.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<L: Layout> Records for One<L> {
+    type Options = L::Options;
+
+    fn open(env: &Env, path: PathBuf, options: &L::Options, access: Access) -> Result<Opening<Self>> {
+        open::open(env, path, options, access)
+    }
+
+    fn check(env: &Env, path: &Path, options: &L::Options) -> Result<Report> {
+        check::check::<L>(env, path, options)
+    }
+
+    fn repair(env: &Env, path: &Path, options: &L::Options, skip_damage: bool) -> Result<Repair> {
+        check::repair::<L>(env, path, options, skip_damage)
+    }
+
+    fn unknown(&self) -> bool {
+        !self.known
+    }
+
+    fn first(&self) -> Option<Seq> {
+        self.first_start().map(Seq::new)
+    }
+
+    fn head(&self) -> Option<Seq> {
+        self.chain().last().map(Seq::new)
+    }
+
+    fn refresh(&self) -> Result<()> {
+        let len = self.source.len()?;
+        // Why it stops does not matter: a record that is being written looks like a torn one.
+        if len > self.chain().end() {
+            self.change(|chain| chain.extend(&self.layout, &self.source, len))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn read(&self, request: ReadRequest) -> Result<Chunk> {
+        if request.reverse { self.backwards(request) } else { self.forwards(request) }
+    }
+
+    fn get(&self, seq: Seq) -> Result<Bytes> {
+        self.payload(seq)
+    }
+
+    fn identity(&self) -> Result<LogIdentity> {
+        let mut identity = format!("{}/", self.layout.name()).into_bytes();
+        if let Some(first) = self.first_start() {
+            identity.extend_from_slice(&self.digest(first)?.unwrap_or_default());
+        }
+        Ok(LogIdentity(identity))
+    }
+
+    fn proof(&self, seq: Seq) -> Result<Option<Proof>> {
+        let Some(digest) = self.digest(seq.get())? else { return Ok(None) };
+        let mut proof = self.identity()?.0;
+        proof.extend_from_slice(&digest);
+        let erased = self.chain().erased_up_to(&self.layout, &self.source, seq.get())?;
+        proof.extend_from_slice(&erased.to_be_bytes());
+        Ok(Some(Proof(proof)))
+    }
+
+    fn stat(&self) -> Result<LogStat> {
+        let chain = self.chain();
+        let deleted = chain.erased() + self.deleted.load(Ordering::Acquire);
+        Ok(LogStat::new(self.layout.name(), chain.count().saturating_sub(deleted), deleted, self.source.len()?))
+    }
+
+    fn report(&self) -> Result<Report> {
+        let len = self.source.len()?;
+        // Counted anew: what was deleted since it was opened is not in the chain's counts.
+        let chain = Chain::walk(&self.layout, &self.source, len)?;
+        check::report(&self.source, self.known.then_some((&self.layout, &chain)), len)
+    }
+
+    fn stage(&self, batch: &Batch, staged: &mut Staged) -> Result<Vec<Seq>> {
+        self.frame(batch, staged)
+    }
+
+    fn write(&self, staged: &Staged) -> Result<()> {
+        self.append(staged)
+    }
+
+    fn show(&self, staged: &Staged) {
+        self.change(|chain| {
+            staged.records.iter().for_each(|&(start, size)| chain.push(&self.layout, start, size, false));
+        });
+    }
+
+    fn delete(&self, seqs: &[Seq]) -> Result<u64> {
+        self.erase(seqs)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.source.sync()
+    }
+}

@@ -1,0 +1,86 @@
+//! How a [`One`] is opened: for reading as it is, for appending under the lock, with a torn tail cut and kept.
+
+use std::{
+    path::PathBuf,
+    sync::{RwLock, atomic::AtomicU64},
+};
+
+use flumedb::{
+    Env, Error, ErrorKind, Result, Seq,
+    env::{OpenMode, PathKind},
+    log::Recovery,
+};
+
+use super::{Detected, Layout, One, check, survey, write::close};
+use crate::file::{
+    keep,
+    records::{Access, Opening},
+    source::Source,
+};
+
+pub(super) fn open<L: Layout>(
+    env: &Env,
+    path: PathBuf,
+    options: &L::Options,
+    access: Access,
+) -> Result<Opening<One<L>>> {
+    if access == Access::Read {
+        let source = Source::open(env, path, OpenMode::Read)?;
+        let detected = L::detect(&source, source.len()?, options)?;
+        return Ok(Opening { records: one(env, source, detected), recovery: None, lock: None });
+    }
+    let found = env.storage.kind(&path).map_err(|error| Error::io("look for", &path, error))?;
+    if found.is_none() && access != Access::Create {
+        return Err(Error::new(ErrorKind::NotFound, format!("there is no file {}", path.display())));
+    }
+    if found == Some(PathKind::Dir) {
+        return Err(Error::new(ErrorKind::Invalid, format!("{} is a directory, not a log file", path.display())));
+    }
+    if found.is_some() {
+        // What is no log gets no lock beside it.
+        let source = Source::open(env, path.clone(), OpenMode::Read)?;
+        if !L::detect(&source, source.len()?, options)?.known {
+            let message = format!("{} is no such log; nothing was changed", path.display());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    }
+    let lock = keep::lock(env, &path)?;
+    let source = match found {
+        Some(_) => Source::open(env, path, OpenMode::Write)?,
+        None => {
+            let source = Source::open(env, path, OpenMode::CreateNew)?;
+            keep::sync_dir(env, &source.path)?;
+            source
+        }
+    };
+    let detected = L::detect(&source, source.len()?, options)?;
+    let recovery = recover(env, &source, &detected)?;
+    Ok(Opening { records: one(env, source, detected), recovery, lock: Some(lock) })
+}
+
+fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> One<L> {
+    let Detected { layout, chain, known, .. } = detected;
+    One { env: env.clone(), source, layout, chain: RwLock::new(chain), deleted: AtomicU64::new(0), known }
+}
+
+/// Cuts what a stopped writer left behind the last record, keeping its bytes.
+fn recover<L: Layout>(env: &Env, source: &Source, detected: &Detected<L>) -> Result<Option<Recovery>> {
+    let Detected { layout, chain, .. } = detected;
+    detected.certain.clone()?;
+    let len = source.len()?;
+    let survey = survey::survey(source, layout, chain, len)?;
+    if let Some(damage) = survey.damage.into_iter().next() {
+        return Err(Error::corrupt(damage));
+    }
+    let Some(tail) = survey.torn_tail else { return Ok(None) };
+    let kept = check::cut(env, source, layout, &tail)?;
+    let mut recovery = Recovery::new(chain.last().map(Seq::new), tail.file, tail.offset, tail.bytes);
+    recovery.kept_in = Some(kept);
+    Ok(Some(recovery))
+}
+
+/// Makes what lies behind the records as it should be.
+pub(super) fn close_behind<L: Layout>(source: &Source, layout: &L, end: u64) -> Result<()> {
+    close(&*source.file, end, layout.closed_len(end)).map_err(|error| Error::io("cut", &source.path, error))?;
+    source.sync()
+}

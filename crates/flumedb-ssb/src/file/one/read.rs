@@ -1,0 +1,145 @@
+//! How a [`One`] is read: from the nearest mark on, in one piece a chunk. Payloads are copied, because a deletion (by
+//! another process, too) overwrites them in place.
+
+use bytes::Bytes;
+use flumedb::{
+    Error, ErrorKind, Result, Seq, Span,
+    log::{Chunk, ReadRequest, Slot, SlotKind},
+};
+
+use super::{
+    Layout, One,
+    chain::{Chain, Gap, Item, Record},
+    is_erased,
+};
+use crate::file::records::not_found;
+
+/// A slot says where in a chunk its payload is with 32 bits.
+const LONGEST: u64 = u32::MAX as u64;
+
+impl<L: Layout> One<L> {
+    /// Where the first record starts.
+    pub(super) fn first_start(&self) -> Option<u64> {
+        self.chain().first()
+    }
+
+    pub(super) fn payload(&self, seq: Seq) -> Result<Bytes> {
+        let chain = self.chain();
+        let record = chain.find(&self.layout, &self.source, seq.get())?.ok_or_else(|| not_found(seq))?;
+        let payload = self.source.exact(record.payload::<L>(), record.size as usize)?;
+        let payload = Bytes::copy_from_slice(&payload);
+        if is_erased(&payload) {
+            return Err(Error::new(ErrorKind::Deleted, format!("entry {seq} was deleted")));
+        }
+        Ok(payload)
+    }
+
+    /// Length and checksum of the record at `start`, if there is one.
+    pub(super) fn digest(&self, start: u64) -> Result<Option<[u8; 12]>> {
+        let Some(record) = self.chain().find(&self.layout, &self.source, start)? else { return Ok(None) };
+        let payload = self.source.exact(record.payload::<L>(), record.size as usize)?;
+        let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &payload);
+        let mut digest = [0; 12];
+        let (length, checksum) = digest.split_at_mut(4);
+        length.copy_from_slice(&record.size.to_be_bytes());
+        checksum.copy_from_slice(&sum.to_be_bytes());
+        Ok(Some(digest))
+    }
+
+    pub(super) fn forwards(&self, request: ReadRequest) -> Result<Chunk> {
+        let chain = self.chain();
+        let Span { from, to } = request.span;
+        let (mut records, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
+        let mut covered_to = to.min(chain.end());
+        let mut walk = chain.walk_from(&self.layout, &self.source, from);
+        while let Some(item) = walk.next()? {
+            let record = match item {
+                Item::Record(record) if record.start < from => continue,
+                Item::Record(record) => record,
+                Item::Gap(gap) if gap.to <= from => continue,
+                Item::Gap(gap) if gap.from < to && records.is_empty() => {
+                    return Err(self.damaged(gap, gap.to.min(to) - 1));
+                }
+                Item::Gap(gap) => {
+                    covered_to = covered_to.min(gap.from);
+                    break;
+                }
+            };
+            if record.start >= to {
+                break;
+            }
+            bytes = bytes.saturating_add(record.size as usize);
+            if let Some(first) = records.first()
+                && (bytes > request.max_bytes || record.end - first.start > LONGEST)
+            {
+                covered_to = record.start;
+                break;
+            }
+            records.push(record);
+        }
+        let covered = Span { from, to: covered_to.max(from) };
+        self.chunk(&chain, &records, covered, false)
+    }
+
+    pub(super) fn backwards(&self, request: ReadRequest) -> Result<Chunk> {
+        let chain = self.chain();
+        let Span { from, to } = request.span;
+        let upper = to.min(chain.end());
+        // Records can only be walked over forwards, so the walk begins early enough to find what is asked for.
+        let low = upper.saturating_sub((request.max_bytes as u64).max(1)).max(from);
+        let (mut records, mut gap): (Vec<Record>, Option<Gap>) = (Vec::new(), None);
+        let mut walk = chain.walk_from(&self.layout, &self.source, low);
+        while let Some(item) = walk.next()? {
+            match item {
+                Item::Record(record) if record.start >= upper => break,
+                Item::Record(record) if record.start >= from => records.push(record),
+                Item::Record(_) => {}
+                Item::Gap(found) if found.from >= upper => break,
+                Item::Gap(found) => {
+                    records.clear();
+                    gap = Some(found);
+                }
+            }
+        }
+        let Some(newest) = records.last().copied() else {
+            return match gap.filter(|gap| gap.to > from) {
+                Some(gap) => Err(self.damaged(gap, gap.from.max(from))),
+                None => Ok(Chunk::nothing(request.span, chain.end())),
+            };
+        };
+        let mut bytes = 0_usize;
+        let fits = records.iter().rev().take_while(|record| {
+            bytes = bytes.saturating_add(record.size as usize);
+            record.start == newest.start || bytes <= request.max_bytes && newest.end - record.start <= LONGEST
+        });
+        let fits = fits.count();
+        let records = records.split_off(records.len() - fits);
+        // Whether there is more is not known here; what the chunk does not cover is asked for again.
+        let lowest = records.first().map_or(from, |record| record.start);
+        self.chunk(&chain, &records, Span { from: lowest, to }, true)
+    }
+
+    /// The chunk of these records, which lie one after another.
+    fn chunk(&self, chain: &Chain, records: &[Record], covered: Span, reverse: bool) -> Result<Chunk> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(Chunk::nothing(covered, chain.end()));
+        };
+        let low = first.start;
+        let len = usize::try_from(last.end - low).unwrap_or(usize::MAX);
+        let bytes = Bytes::copy_from_slice(&self.source.exact(low, len)?);
+        let slot = |record: &Record| {
+            let start = (record.payload::<L>() - low) as usize;
+            let erased = is_erased(bytes.get(start..start + record.size as usize).unwrap_or_default());
+            let (kind, len) = if erased { (SlotKind::Deleted, 0) } else { (SlotKind::Entry, record.size) };
+            // That it fits was seen to when the records were gathered.
+            Slot { seq: Seq::new(record.start), kind, start: start as u32, len }
+        };
+        let slots = if reverse { records.iter().rev().map(slot).collect() } else { records.iter().map(slot).collect() };
+        Ok(Chunk { slots, covered, horizon: chain.end(), bytes })
+    }
+
+    /// The error of a damaged place, which readers step over by the number `at` in it.
+    fn damaged(&self, gap: Gap, at: u64) -> Error {
+        Error::corrupt(gap.damage(&self.source)).at(Seq::new(at))
+    }
+}

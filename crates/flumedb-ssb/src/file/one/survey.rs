@@ -1,0 +1,66 @@
+//! What lies between and behind the records: damage, or a torn tail. Looks for records at every byte where no block says
+//! where one may start, but only to tell the two apart; what it finds is never served as an entry.
+
+use flumedb::{Damage, Result, check::TornTail};
+
+use super::{
+    CUT_OFF, Chain, Layout,
+    chain::{self, Gap},
+    layout::Verdict,
+};
+use crate::file::source::Source;
+
+/// What a survey found.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) damage: Vec<Damage>,
+    pub(super) torn_tail: Option<TornTail>,
+}
+
+/// Surveys a file of `len` bytes.
+///
+/// A torn tail has no whole record in it. Where one follows the bad place, bytes in the middle were lost or changed (or
+/// a payload imitates a record, which cannot be told apart): that is damage, and nothing is cut without being asked.
+pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len: u64) -> Result<Survey> {
+    let mut survey = Survey::default();
+    survey.damage.extend(chain.gaps().iter().map(|gap| gap.damage(source)));
+    if layout.is_closed(chain.end(), source, len)? {
+        return Ok(survey);
+    }
+    let Some(size) = len.checked_sub(chain.end()).and_then(|size| usize::try_from(size).ok()) else {
+        return Ok(survey);
+    };
+    let bytes = source.up_to(chain.end(), size)?;
+    let base = chain.end();
+    let judge = |at: usize| layout.judge(base + at as u64, bytes.get(at..).unwrap_or_default(), len);
+    let (mut bad, mut at, mut reason) = (0, 1, chain.stop().unwrap_or(CUT_OFF));
+    while at < bytes.len() && L::RESEEKS {
+        let Verdict::Record(_) = judge(at) else {
+            at += 1;
+            continue;
+        };
+        let (found, mut records) = (at, 0_u64);
+        let stopped = loop {
+            match judge(at) {
+                Verdict::Record(size) => at = (chain::end(layout, base + at as u64, size) - base) as usize,
+                Verdict::Broken(reason, _) => break reason,
+                _ => break CUT_OFF,
+            }
+            records += 1;
+            if at >= bytes.len() {
+                break CUT_OFF;
+            }
+        };
+        let gap = Gap { from: base + bad as u64, to: base + found as u64, reason };
+        let mut damage = gap.damage(source);
+        damage.reason = format!("{reason}; {records} whole records follow at byte {}", gap.to);
+        survey.damage.push(damage);
+        (bad, reason) = (at, stopped);
+        at += 1;
+    }
+    if bad < bytes.len() {
+        let (offset, bytes) = (base + bad as u64, (bytes.len() - bad) as u64);
+        survey.torn_tail = Some(TornTail { file: source.path.clone(), offset, bytes });
+    }
+    Ok(survey)
+}

@@ -1,0 +1,87 @@
+//! [`Source`], the log's file as a reader sees it, and [`Window`], a walk through it in pieces of a good size.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use flumedb::{
+    Damage, Error, Result,
+    env::{Env, File, OpenMode},
+};
+
+/// The file and its name, for errors.
+pub struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+}
+
+impl Source {
+    /// Opens what is at `path`.
+    pub(crate) fn open(env: &Env, path: PathBuf, mode: OpenMode) -> Result<Self> {
+        let file = env.storage.open(&path, mode).map_err(|error| Error::io("open", &path, error))?;
+        Ok(Self { path, file })
+    }
+
+    /// Length of the file.
+    pub(crate) fn len(&self) -> Result<u64> {
+        self.file.len().map_err(|error| Error::io("read", &self.path, error))
+    }
+
+    /// Up to `len` bytes at `offset`: fewer only at the end of the file.
+    pub(crate) fn up_to(&self, offset: u64, len: usize) -> Result<Bytes> {
+        self.file.read(offset, len).map_err(|error| Error::io("read", &self.path, error))
+    }
+
+    /// Exactly `len` bytes at `offset`, of which the caller knows that they were there.
+    pub(crate) fn exact(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let bytes = self.up_to(offset, len)?;
+        if bytes.len() == len { Ok(bytes) } else { Err(self.shortened(offset)) }
+    }
+
+    /// Makes bytes and length durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))
+    }
+
+    fn shortened(&self, offset: u64) -> Error {
+        Error::corrupt(Damage::new(&self.path, offset, 0, "another program cut the file while it was open"))
+    }
+}
+
+/// A forward walk: bytes are read in large pieces and handed out in small ones.
+pub(super) struct Window<'a> {
+    pub(super) source: &'a Source,
+    /// Length of the file, as far as the walk goes.
+    pub(super) len: u64,
+    start: u64,
+    bytes: Bytes,
+}
+
+impl<'a> Window<'a> {
+    const PIECE: usize = 1 << 20;
+
+    /// A walk through the first `len` bytes of `source`.
+    pub(super) fn new(source: &'a Source, len: u64) -> Self {
+        Self { source, len, start: 0, bytes: Bytes::new() }
+    }
+
+    /// The bytes from `offset` on: `least` or more, fewer only at the end of the file.
+    pub(super) fn from(&mut self, offset: u64, least: usize) -> Result<&[u8]> {
+        let inside = |window: &Self| usize::try_from(offset.checked_sub(window.start)?).ok();
+        let skip = match inside(self) {
+            Some(skip) if skip.saturating_add(least) <= self.bytes.len() => skip,
+            _ => {
+                // Never more than there is, whatever a length that cannot be trusted says.
+                let piece = least.max(Self::PIECE).min(self.left(offset));
+                self.bytes = self.source.up_to(offset, piece)?;
+                self.start = offset;
+                0
+            }
+        };
+        Ok(self.bytes.get(skip..).unwrap_or_default())
+    }
+
+    /// How many bytes there are from `offset` on.
+    pub(super) fn left(&self, offset: u64) -> usize {
+        usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX)
+    }
+}
