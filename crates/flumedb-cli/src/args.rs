@@ -154,6 +154,9 @@ pub(crate) struct Tail {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) place: Place,
+    /// Look at the key and the signature of every Scuttlebutt message, too
+    #[arg(long)]
+    pub(crate) signatures: bool,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,

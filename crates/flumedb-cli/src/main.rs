@@ -10,6 +10,7 @@ mod lines;
 mod open;
 mod output;
 mod progress;
+mod signatures;
 mod source;
 mod time;
 mod views;

@@ -4,28 +4,45 @@ use std::path::Path;
 
 use flumedb::{Damage, Env, check::Report, log::SegmentedLog};
 use flumedb_ssb::OffsetLog;
+use serde::Serialize;
 
 use crate::{
     args::{Check, Place},
-    exit::{Failure, Outcome},
+    exit::{Failure, Outcome, Verdict},
     open::{Kind, warn},
     output,
+    signatures::Signatures,
 };
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<&'a Signatures>,
+}
 
 pub(crate) fn check(args: &Check) -> Outcome {
     let checked = report(&args.place);
+    // A log of no known format has no entries.
+    let readable = checked.as_ref().is_ok_and(|report| report.format.is_some());
+    let verified = (args.signatures && readable).then(|| Signatures::check(&args.place)).transpose();
+    let signatures = verified.as_ref().ok().and_then(Option::as_ref);
     if args.json {
         // Whoever reads it gets an object, whatever happens.
         let nothing = |failure: &Failure| nothing(&args.place.path, failure);
-        let report = checked.as_ref().map_or_else(nothing, Clone::clone);
-        let text = serde_json::to_string(&report).map_err(|error| Failure::system(format!("cannot print: {error}")))?;
-        output::line(text)?;
+        let report = &checked.as_ref().map_or_else(nothing, Clone::clone);
+        let text = serde_json::to_string(&Printed { report, signatures });
+        output::line(text.map_err(|error| Failure::system(format!("cannot print: {error}")))?)?;
     }
     let report = checked?;
     if !args.json {
         print(&report)?;
+        signatures.map_or(Ok(()), Signatures::print)?;
     }
-    Ok(warn(&report))
+    let verdict = warn(&report);
+    Ok(verdict.and(verified?.as_ref().map_or(Verdict::Fine, Signatures::verdict)))
 }
 
 /// The report of a log that could not be looked at.

@@ -5,9 +5,11 @@ mod canonical;
 mod fields;
 mod id;
 pub mod multi;
+mod payload;
 mod printer;
 mod verify;
 
 pub use canonical::Canonical;
 pub use fields::Message;
+pub use payload::document;
 pub use verify::{Fault, verify};
