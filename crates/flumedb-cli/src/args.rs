@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{format::Format, time::Time};
+use flumedb_ssb::Format;
+
+use crate::time::Time;
 
 /// Import, read, query, check and repair append-only logs.
 ///
-/// A PATH is a database of flume's own (a directory) or a bare log file. Exit codes: 0 fine; 1 the data is torn or
+/// A PATH is any log that is known here: a database of flume's own, or a log of FlumeDB, ssb-db2 or go-ssb, told from its
+/// bytes. Exit codes: 0 fine; 1 the data is torn or
 /// damaged, or what was asked for does not exist; 2 wrong usage; 3 the system failed.
 #[derive(Debug, Parser)]
 #[command(name = "flume", version, propagate_version = true, max_term_width = 100)]
@@ -50,9 +53,10 @@ pub(crate) enum Command {
 /// Where a log is.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// A database directory or a log file (for import also a .jsonl file, or - for standard input)
+    /// A log (for import also - for JSON lines on standard input)
     pub(crate) path: PathBuf,
-    /// What PATH is, where its bytes do not tell
+    /// What PATH is, where its bytes do not tell: flume, offset32, offset48, offset53, offset-basic, aligned, aaol, offset2,
+    /// memory, level, jsonl; blocks of another size than 65536 as in aligned:1024, aaol:8192
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 }

@@ -1,4 +1,4 @@
-//! JSON text as it is: told from other bytes, and brought on one line without touching a value.
+//! Entries as JSON text: told from other bytes, written for BIPF, and brought on one line without touching a value.
 
 use serde_json::value::RawValue;
 

@@ -4,7 +4,6 @@ mod args;
 mod careful;
 mod cmd;
 mod exit;
-mod format;
 mod json;
 mod lines;
 mod open;

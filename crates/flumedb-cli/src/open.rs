@@ -1,67 +1,32 @@
-//! What is at a PATH, opened: a database of flume's own or a bare log file, both as a [`Flume`] over raw bytes.
+//! What is at a PATH, opened: a log of any format, as a [`Flume`] over raw bytes.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use flumedb::{
     Builder, Env, Error, Flume,
     check::Report,
     codec::{Codec, Raw},
     env::PathKind,
-    log::{Log, LogSettings, Recovery, SegmentedLog},
+    log::{Recovery, SegmentedLog},
 };
-use flumedb_ssb::{Framing, OffsetLog};
+use flumedb_ssb::{
+    Format, Payloads,
+    any::{self, AnyBuilder},
+};
 
 use crate::{
     args::Place,
     exit::{Failure, Verdict},
-    format::Format,
     output::say,
 };
-
-/// What a PATH stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A database of flume's own.
-    Database,
-    /// A flumelog-offset file, of this framing if that was said.
-    File(Option<Framing>),
-}
-
-impl Kind {
-    /// What is at `place`.
-    pub(crate) fn of(place: &Place) -> Result<Self, Failure> {
-        let path = place.path.display();
-        match (kind(&place.path)?, place.format) {
-            (None, _) => Err(Failure::lacking(format!("there is nothing at {path}"))),
-            (Some(PathKind::File), None) => Ok(Self::File(None)),
-            (Some(PathKind::File), Some(Format::Offset(framing))) => Ok(Self::File(Some(framing))),
-            (Some(PathKind::File), Some(Format::Flume)) => {
-                Err(Failure::usage(format!("{path} is a file, and a flume database is a directory")))
-            }
-            (Some(PathKind::Dir), Some(Format::Offset(framing))) => {
-                Err(Failure::usage(format!("{path} is a directory, and an {framing} log is a file")))
-            }
-            (Some(PathKind::Dir), None | Some(Format::Flume)) => {
-                if SegmentedLog::is_at(&Env::os(), &place.path)? {
-                    Ok(Self::Database)
-                } else {
-                    Err(Failure::lacking(format!("{path} is a directory without a flume database in it")))
-                }
-            }
-        }
-    }
-}
-
-fn kind(path: &Path) -> Result<Option<PathKind>, Failure> {
-    Env::os().storage.kind(path).map_err(|error| Error::io("look at", path, error).into())
-}
 
 /// A log that is open, and what is wrong with it as far as opening it showed.
 pub(crate) struct Opened<C: Codec = Raw> {
     pub(crate) db: Flume<C>,
+    pub(crate) format: Format,
+    pub(crate) payloads: Payloads,
+    /// Why it was taken for this format.
+    pub(crate) evidence: Vec<String>,
     report: Option<Report>,
     /// A database that was opened for reading.
     glance: Option<PathBuf>,
@@ -70,16 +35,20 @@ pub(crate) struct Opened<C: Codec = Raw> {
 impl<C: Codec> Opened<C> {
     /// Opens the log at `place` for reading. Changes nothing.
     pub(crate) fn read_with(place: &Place, builder: Builder<C>) -> Result<Self, Failure> {
-        let (log, report, glance): (Arc<dyn Log>, _, _) = match Kind::of(place)? {
-            Kind::Database => {
-                (Arc::new(SegmentedLog::read_only(&Env::os(), &place.path)?), None, Some(place.path.clone()))
-            }
-            Kind::File(framing) => {
-                let (log, report) = file(&place.path, framing, false)?;
-                (Arc::new(log), Some(report), None)
-            }
-        };
-        Ok(Self { db: builder.with_log(log).blocking()?, report, glance })
+        let opened = at(place).open(&place.path)?;
+        let glance = (opened.format == Format::Flume).then(|| place.path.clone());
+        let report = if glance.is_some() { None } else { Some(opened.report()?) };
+        Self::over(opened, builder, report, glance)
+    }
+
+    fn over(
+        opened: any::Opened,
+        builder: Builder<C>,
+        report: Option<Report>,
+        glance: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let any::Opened { log, format, payloads, evidence, .. } = opened;
+        Ok(Self { db: builder.with_log(log).blocking()?, format, payloads, evidence, report, glance })
     }
 
     /// Says what is wrong with the log: of a file all of it, of a database that is small enough for a glance too. What is
@@ -92,6 +61,11 @@ impl<C: Codec> Opened<C> {
         }
         Ok(self.report.as_ref().map_or(Verdict::Fine, warn))
     }
+
+    /// Whether it is a database of flume's own.
+    pub(crate) fn is_own(&self) -> bool {
+        self.format == Format::Flume
+    }
 }
 
 impl Opened {
@@ -102,23 +76,21 @@ impl Opened {
 
     /// Opens the log at `place` for appending.
     pub(crate) fn write(place: &Place) -> Result<Self, Failure> {
-        match Kind::of(place)? {
-            Kind::Database => Self::create(&place.path),
-            Kind::File(framing) => {
-                let (log, report) = file(&place.path, framing, true)?;
-                Self::over(log, Some(report))
-            }
+        Self::written(at(place).append().open(&place.path)?)
+    }
+
+    /// The same; where nothing is yet, a log is made: a database, if no format is named.
+    pub(crate) fn write_or_create(place: &Place) -> Result<Self, Failure> {
+        match Self::is_new(place)? {
+            true if place.format.is_none_or(|format| format == Format::Flume) => Self::create(&place.path),
+            true => Self::written(at(place).create().open(&place.path)?),
+            false => Self::write(place),
         }
     }
 
-    /// The same; where nothing is yet, a database is made.
-    pub(crate) fn write_or_create(place: &Place) -> Result<Self, Failure> {
-        if Self::is_new(place)? { Self::create(&place.path) } else { Self::write(place) }
-    }
-
-    /// Whether nothing is at `place` yet, and a database can be made there.
+    /// Whether nothing is at `place` yet.
     pub(crate) fn is_new(place: &Place) -> Result<bool, Failure> {
-        Ok(kind(&place.path)?.is_none() && matches!(place.format, None | Some(Format::Flume)))
+        Ok(kind(&place.path)?.is_none())
     }
 
     /// Whether there is a database of flume's own at `path`.
@@ -142,34 +114,24 @@ impl Opened {
             let path = path.display();
             return Err(Failure::lacking(format!("{path} is a directory with other things in it; give a new one")));
         }
-        let log = SegmentedLog::open(&env, path, LogSettings::default())?;
-        told(log.recovery());
-        Self::over(log, None)
+        Self::written(any::builder().format(Format::Flume).create().open(path)?)
     }
 
-    fn over(log: impl Log, report: Option<Report>) -> Result<Self, Failure> {
-        let log: Arc<dyn Log> = Arc::new(log);
-        Ok(Self { db: Flume::with_log(log, Raw).blocking()?, report, glance: None })
+    fn written(opened: any::Opened) -> Result<Self, Failure> {
+        told(opened.log.recovery());
+        Self::over(opened, Flume::builder(Raw), None, None)
     }
 }
 
-fn file(path: &Path, framing: Option<Framing>, append: bool) -> Result<(OffsetLog, Report), Failure> {
-    let mut builder = OffsetLog::builder();
-    if let Some(framing) = framing {
-        builder = builder.framing(framing);
+fn at(place: &Place) -> AnyBuilder {
+    match place.format {
+        Some(format) => any::builder().format(format),
+        None => any::builder(),
     }
-    if append {
-        builder = builder.append();
-    }
-    let log = builder.open(path)?;
-    if log.framing().is_none() {
-        let path = path.display();
-        let message = format!("{path} is no log of a format known here; if it is one, name it with --format");
-        return Err(Failure::lacking(message));
-    }
-    told(log.recovery());
-    let report = log.report()?;
-    Ok((log, report))
+}
+
+fn kind(path: &Path) -> Result<Option<PathKind>, Failure> {
+    Env::os().storage.kind(path).map_err(|error| Error::io("look at", path, error).into())
 }
 
 /// Says what opening had to cut.

@@ -1,12 +1,16 @@
 //! Other people's bytes for [`flumedb`]: the file formats of FlumeDB and Scuttlebutt as logs that views can follow, and
 //! Scuttlebutt's own views.
 
+pub mod any;
 pub mod file;
 pub mod message;
 pub mod views;
 
+mod lines;
 mod offset;
 
+pub use any::{Format, Payloads, open_any};
 pub use file::{FileLog, FileLogBuilder};
+pub use lines::{LinesLog, Shape};
 pub use message::Message;
 pub use offset::{Framing, OffsetLog};

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use flumedb::{Damage, Env, check::Report, log::SegmentedLog};
-use flumedb_ssb::OffsetLog;
+use flumedb::{Damage, Env, check::Report};
+use flumedb_ssb::any;
 use serde::Serialize;
 
 use crate::{
     args::{Check, Place},
     exit::{Failure, Outcome, Verdict},
-    open::{Kind, warn},
+    open::warn,
     output,
     signatures::Signatures,
 };
@@ -51,11 +51,7 @@ fn nothing(path: &Path, failure: &Failure) -> Report {
 }
 
 fn report(place: &Place) -> Result<Report, Failure> {
-    let env = Env::os();
-    Ok(match Kind::of(place)? {
-        Kind::Database => SegmentedLog::check(&env, &place.path)?,
-        Kind::File(framing) => OffsetLog::check(&env, &place.path, &framing)?,
-    })
+    Ok(any::check(&Env::os(), &place.path, place.format)?)
 }
 
 fn print(report: &Report) -> Result<(), Failure> {

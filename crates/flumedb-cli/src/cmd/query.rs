@@ -9,7 +9,7 @@ use flumedb_ssb::{Message, views as ssb};
 use crate::{
     args::Query,
     exit::{Failure, Outcome, Verdict},
-    open::{Kind, Opened},
+    open::Opened,
     output::{self, Damaged, Printer, say},
     views::{self, BY_AUTHOR, BY_KEY, BY_TIME, BY_TYPE, Stored, caught_up},
 };
@@ -20,7 +20,7 @@ pub(crate) fn query(args: &Query) -> Outcome {
     if let Some(dir) = &args.views {
         builder = builder.views_in(dir);
     }
-    if narrows(args) && Kind::of(&args.place)? == Kind::Database {
+    if narrows(args) && Opened::is_database(&args.place.path)? {
         match &args.views {
             Some(dir) => say(format_args!("views are kept in {}, not in the database", dir.display())),
             None => match views::stored(&args.place.path) {
@@ -60,14 +60,13 @@ pub(crate) fn query(args: &Query) -> Outcome {
             Box::new(scan.blocking().map(|entry| entry.map(|entry| (entry.seq, entry.value))))
         }
     };
-    Ok(print(args, entries)?.and(verdict))
+    Ok(print(args, Printer::new(args.style), entries)?.and(verdict))
 }
 
 type Entries = Box<dyn Iterator<Item = Result<(Seq, JsonDoc)>>>;
 
 /// Prints, or counts, those of the entries that are asked for.
-fn print(args: &Query, entries: Entries) -> Outcome {
-    let mut printer = Printer::new(args.style);
+fn print(args: &Query, mut printer: Printer, entries: Entries) -> Outcome {
     let mut damaged = Damaged::default();
     let (limit, mut found) = (args.limit.unwrap_or(u64::MAX), 0);
     for entry in entries {

@@ -1,31 +1,20 @@
 //! `flume repair`.
 
-use flumedb::{
-    Env, ErrorKind,
-    log::{LogSettings, SegmentedLog},
-};
-use flumedb_ssb::OffsetLog;
+use flumedb::{Env, ErrorKind};
+use flumedb_ssb::any;
 
 use crate::{
     args::Repair,
     exit::{Failure, Outcome, Verdict},
-    open::Kind,
     output,
 };
 
 pub(crate) fn repair(args: &Repair) -> Outcome {
-    let (env, path, skip_damage) = (Env::os(), &args.place.path, args.skip_damage);
-    let done = match Kind::of(&args.place)? {
-        Kind::Database => SegmentedLog::repair(&env, path, &LogSettings::default(), skip_damage),
-        Kind::File(framing) => OffsetLog::repair(&env, path, &framing, skip_damage),
-    };
-    let done = done.map_err(|error| {
+    let (place, skip_damage) = (&args.place, args.skip_damage);
+    let done = any::repair(&Env::os(), &place.path, place.format, skip_damage).map_err(|error| {
         let refused = error.kind() == ErrorKind::Corrupt && !skip_damage;
         let failure = Failure::from(error);
-        let text = failure.to_string();
-        // Where no format fits there is nothing behind the damage to go on with.
-        let told = text.contains("--skip-damage") || text.contains("no format");
-        if refused && !told {
+        if refused && !failure.to_string().contains("--skip-damage") {
             failure.context("not repaired (--skip-damage goes on behind the damage)")
         } else {
             failure

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     args::Stat,
     exit::{Failure, Outcome},
-    open::{Kind, Opened},
+    open::Opened,
     output,
     views::{self, Stored},
 };
@@ -15,20 +15,21 @@ pub(crate) fn stat(args: &Stat) -> Outcome {
     let opened = Opened::read(&args.place)?;
     let stat = opened.db.stat()?;
     let head = opened.db.barrier().blocking()?;
-    let views = if Kind::of(&args.place)? == Kind::Database { views(args)? } else { Some(Vec::new()) };
+    let views = if opened.is_own() { views(args)? } else { Some(Vec::new()) };
     if args.json {
         let views = views.map(|views| {
             views.iter().map(|(name, since)| json!({"name": name, "since": since})).collect::<Vec<Value>>()
         });
         let object = json!({
-            "format": stat.format, "entries": stat.entries, "deleted": stat.deleted, "bytes": stat.bytes, "head": head,
-            "views": views,
+            "format": opened.format.to_string(), "codec": opened.payloads, "entries": stat.entries,
+            "deleted": stat.deleted, "bytes": stat.bytes, "head": head, "views": views, "evidence": opened.evidence,
         });
         output::line(object)?;
         return opened.verdict();
     }
     let say = |seq: Option<Seq>| seq.map_or("none".to_owned(), |seq| seq.to_string());
-    output::line(format_args!("format   {}", stat.format))?;
+    output::line(format_args!("format   {}", opened.format))?;
+    output::line(format_args!("codec    {}", opened.payloads))?;
     output::line(format_args!("entries  {}", stat.entries))?;
     output::line(format_args!("deleted  {}", stat.deleted))?;
     output::line(format_args!("bytes    {}", stat.bytes))?;
@@ -40,6 +41,9 @@ pub(crate) fn stat(args: &Stat) -> Outcome {
             }
         }
         None => output::line("views    not to be had: another program writes, or the log needs repair")?,
+    }
+    for reason in &opened.evidence {
+        output::line(format_args!("because  {reason}"))?;
     }
     opened.verdict()
 }

@@ -5,14 +5,14 @@ use flumedb::{Event, From};
 use crate::{
     args::Tail,
     exit::{Failure, Outcome},
-    open::{Kind, Opened},
+    open::Opened,
     output::{Damaged, Printer},
 };
 
 pub(crate) fn tail(args: &Tail) -> Outcome {
     let opened = Opened::read(&args.place)?;
     // A file says what is wrong with it; a database is likely being written to, and says it where it is met.
-    if Kind::of(&args.place)? != Kind::Database {
+    if !opened.is_own() {
         opened.verdict()?;
     }
     let mut damaged = Damaged::default();

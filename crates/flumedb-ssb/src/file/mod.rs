@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use builder::FileLogBuilder;
 pub(crate) use one::is_erased;
 pub use one::{Chain, Detected, Layout, One, Verdict};
+pub(crate) use records::not_found;
 pub use records::{Access, Opening, Records, Staged};
 pub use source::Source;
 

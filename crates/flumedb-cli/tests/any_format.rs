@@ -1,0 +1,198 @@
+//! Guards against a command that does not know a log that the others know, and against a format that is guessed wrong, or
+//! right without saying why.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod support;
+
+use support::{Running, files, flume, flume_with, temp};
+
+const VALUES: [&str; 3] = [r#"{"n":1,"value":{"author":"@a","sequence":1}}"#, "[2,\"two\"]", "\"three\""];
+
+/// Formats that the program writes, with what `stat` says of a log of three entries, and whether more can be appended
+/// without naming the format.
+const WRITTEN: [(&str, &str, bool); 5] = [
+    ("flume", "flume", true),
+    ("offset32", "offset32", true),
+    ("offset48", "offset48", true),
+    ("offset53", "offset53", true),
+    ("offset-basic", "offset-basic", true),
+];
+
+#[test]
+fn every_command_takes_every_format() {
+    for (format, told, plain) in WRITTEN {
+        let dir = temp();
+        let dir = dir.path();
+        let seqs = flume_with(dir, &["append", "log", "--format", format], VALUES.join("\n")).fine();
+        assert_eq!(seqs.len(), 3, "{format}");
+        // Reading never asks what it is.
+        assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), VALUES, "{format}");
+        assert_eq!(flume(dir, &["since", "log"]).fine(), [seqs[2].as_str()], "{format}");
+        let line = format!("{{\"seq\":{},\"value\":{}}}", seqs[1], VALUES[1]);
+        assert_eq!(flume(dir, &["get", "log", &seqs[1]]).fine(), [line.as_str()], "{format}");
+        let stat = flume(dir, &["stat", "log", "--json"]).json();
+        assert_eq!((&stat["format"], &stat["entries"]), (&told.into(), &3.into()), "{format}");
+        assert!(!stat["evidence"].as_array().unwrap().is_empty(), "{format}: {stat}");
+        assert_eq!(flume(dir, &["check", "log", "--json"]).json()["format"], told, "{format}");
+        assert_eq!(flume(dir, &["query", "log", "--count", "--author", "@a"]).fine(), ["1"], "{format}");
+        assert_eq!(flume(dir, &["query", "log", "--count"]).fine(), ["3"], "{format}");
+        let mut tail = Running::start(dir, &["tail", "log", "-n", "1", "--values"]);
+        assert_eq!(tail.line(), VALUES[2], "{format}");
+        drop(tail);
+        assert_eq!(flume(dir, &["repair", "log"]).fine(), ["there was nothing to repair"], "{format}");
+
+        let append: &[&str] = if plain { &["append", "log"] } else { &["append", "log", "--format", format] };
+        let more = flume_with(dir, append, "{\"n\":4}").fine();
+        flume(dir, &["delete", "log", &seqs[0]]).fine();
+        let left = [VALUES[1], VALUES[2], "{\"n\":4}"];
+        assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), left, "{format}");
+        assert_eq!(flume(dir, &["cat", "log", "--reverse", "--limit", "1", "--values"]).fine(), [left[2]], "{format}");
+        assert_eq!(flume(dir, &["cat", "log", "--gte", &more[0], "--values"]).fine(), [left[2]], "{format}");
+        flume(dir, &["get", "log", &seqs[0]]).failed(1);
+        flume(dir, &["import", "log", "db"]).fine();
+        assert_eq!(flume(dir, &["cat", "db", "--values"]).fine(), left, "{format}");
+        assert_eq!(flume(dir, &["import", "log", "db"]).fine(), ["imported 0 entries; db has 3 now"], "{format}");
+    }
+}
+
+#[test]
+fn lines_are_read_and_never_written() {
+    let dir = temp();
+    let dir = dir.path();
+    std::fs::write(dir.join("lines"), "{\"n\": 1}\n\n  [2]\r\n\"three\"").unwrap();
+    std::fs::write(
+        dir.join("memory"),
+        "{\"seq\":0,\"value\":{\"n\": 1}}\n{\"value\":[2],\"seq\":1}\n{\"seq\":2,\"value\":\"three\"}\n",
+    )
+    .unwrap();
+    let before = files(dir);
+    for (name, format) in [("lines", "jsonl"), ("memory", "memory")] {
+        let values = ["{\"n\": 1}", "[2]", "\"three\""];
+        assert_eq!(flume(dir, &["cat", name, "--values"]).fine(), values);
+        assert_eq!(flume(dir, &["cat", name, "--values", "--reverse"]).fine(), [values[2], values[1], values[0]]);
+        assert_eq!(flume(dir, &["get", name, "1"]).fine(), ["{\"seq\":1,\"value\":[2]}"]);
+        assert_eq!(flume(dir, &["since", name]).fine(), ["2"]);
+        let stat = flume(dir, &["stat", name, "--json"]).json();
+        assert_eq!((&stat["format"], &stat["codec"], &stat["entries"]), (&format.into(), &"json".into(), &3.into()));
+        assert_eq!(flume(dir, &["check", name, "--json"]).json()["format"], format);
+        for write in ["append", "delete", "repair"] {
+            let args = if write == "delete" { vec![write, name, "0"] } else { vec![write, name] };
+            let ran = flume_with(dir, &args, "1");
+            assert!(ran.err.contains("never written"), "{ran:?}");
+            ran.failed(1);
+        }
+        assert_eq!(files(dir), before);
+        flume(dir, &["import", name, &format!("{name}.db")]).fine();
+        assert_eq!(flume(dir, &["cat", &format!("{name}.db"), "--values"]).fine(), values);
+        std::fs::remove_dir_all(dir.join(format!("{name}.db"))).unwrap();
+    }
+    // Told otherwise, the numbered lines are what they are.
+    let lines = flume(dir, &["cat", "memory", "--format", "jsonl", "--values", "--limit", "1"]).fine();
+    assert_eq!(lines, ["{\"seq\":0,\"value\":{\"n\": 1}}"]);
+}
+
+#[test]
+fn bare_lines_are_not_taken_for_numbered_ones() {
+    let dir = temp();
+    for lines in [
+        "{\"seq\":1,\"value\":1}\n{\"seq\":2,\"value\":1}\n",
+        "{\"seq\":0,\"value\":1}\n{\"seq\":2,\"value\":1}\n",
+        "{\"seq\":0,\"value\":1,\"key\":2}\n",
+        "{\"seq\":0,\"value\":1}\n{\"seq\":1}\n",
+        "{\"seq\":0,\"value\":1}\n[]\n",
+    ] {
+        std::fs::write(dir.path().join("lines"), lines).unwrap();
+        assert_eq!(flume(dir.path(), &["cat", "lines", "--values"]).fine(), lines.lines().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_damaged_line_is_told_with_its_place() {
+    let dir = temp();
+    let dir = dir.path();
+    let mut lines = String::new();
+    for seq in 0..1500 {
+        lines.push_str(&format!("{{\"seq\":{seq},\"value\":{seq}}}\n"));
+    }
+    let at = lines.find("{\"seq\":1200").unwrap();
+    lines.replace_range(at..=at, "x");
+    std::fs::write(dir.join("memory"), lines).unwrap();
+    let report = flume(dir, &["check", "memory", "--json"]).json();
+    assert_eq!((&report["entries"], &report["damage"][0]["offset"]), (&1499.into(), &at.into()), "{report}");
+    for args in [&["cat", "memory"][..], &["cat", "memory", "--reverse"]] {
+        let ran = flume(dir, args);
+        assert_eq!((ran.code, ran.lines.len()), (1, 1499), "{ran:?}");
+        assert!(ran.err.contains("entry 1200"), "{ran:?}");
+    }
+}
+
+#[test]
+fn stat_says_why() {
+    let dir = temp();
+    let dir = dir.path();
+    flume_with(dir, &["append", "log", "--format", "offset48"], "1\n2\n").fine();
+    let lines = flume(dir, &["stat", "log"]).fine();
+    let because: Vec<&String> = lines.iter().filter(|line| line.starts_with("because  ")).collect();
+    let says = |words: &str| because.iter().any(|line| line.contains(words));
+    assert!(says("offset48: 2 records") && says("offset32:") && says("jsonl:") && says("JSON text"), "{lines:#?}");
+    std::fs::write(dir.join("empty"), "").unwrap();
+    assert!(flume(dir, &["stat", "empty"]).fine().iter().any(|line| line.contains("no bytes that could tell")));
+    flume(dir, &["stat", "log", "--format", "offset48"]).fine();
+}
+
+#[test]
+fn a_directory_of_a_program_leads_to_its_logs() {
+    let dir = temp();
+    let dir = dir.path();
+    std::fs::create_dir_all(dir.join(".ssb/flume")).unwrap();
+    std::fs::create_dir_all(dir.join(".ssb/db2")).unwrap();
+    std::fs::write(dir.join(".ssb/flume/log.offset"), "").unwrap();
+    std::fs::write(dir.join(".ssb/db2/log.bipf"), "").unwrap();
+    for command in ["cat", "append", "stat", "check", "repair", "import"] {
+        let args = if command == "import" { vec![command, ".ssb", "db"] } else { vec![command, ".ssb"] };
+        let ran = flume(dir, &args);
+        assert!(ran.err.contains(".ssb/flume/log.offset or .ssb/db2/log.bipf"), "{ran:?}");
+        ran.failed(1);
+    }
+    flume(dir, &["cat", ".ssb/flume"]).failed(1);
+}
+
+#[test]
+fn a_name_that_cannot_be_is_wrong_usage() {
+    let dir = temp();
+    for (name, told) in [
+        ("aligned:70000", "11 to 65536"),
+        ("aaol:3", "5 to"),
+        ("offset32:1024", "no blocks"),
+        ("offset64", "offset32, offset48"),
+    ] {
+        let ran = flume_with(dir.path(), &["append", "log", "--format", name], "1");
+        assert!(ran.code == 2 && ran.err.contains(told), "{ran:?}");
+    }
+    assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn a_position_that_the_width_cannot_hold_is_refused_and_nothing_is_lost() {
+    let dir = temp();
+    let path = dir.path().join("log");
+    // Four records of a GiB each, all but their ends a hole in the file.
+    const SIZE: u64 = (1 << 30) - 100;
+    let file = std::fs::File::create(&path).unwrap();
+    let write = |bytes: &[u8], at: u64| std::os::unix::fs::FileExt::write_all_at(&file, bytes, at).unwrap();
+    write(b"\0\0\0\x01.\0\0\0\x01\0\0\0\x0d", 0);
+    let mut at = 13;
+    for _ in 0..4 {
+        let len = (SIZE as u32).to_be_bytes();
+        let end = at + SIZE + 12;
+        write(&[&len[..], b"."].concat(), at);
+        write(&[&len[..], &(end as u32).to_be_bytes()].concat(), end - 8);
+        at = end;
+    }
+    let before = std::fs::metadata(&path).unwrap().len();
+    let ran = flume_with(dir.path(), &["append", "log"], format!("\"{}\"", "x".repeat(400)));
+    assert!(ran.err.contains("offset32") && ran.err.contains("4294967295"), "{ran:?}");
+    ran.failed(2);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), before);
+    assert_eq!(flume_with(dir.path(), &["append", "log"], "1").fine(), [before.to_string()], "what fits still goes in");
+}

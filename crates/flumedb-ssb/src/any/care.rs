@@ -1,0 +1,72 @@
+//! [`check`] and [`repair`] of a log of any format, for people who look after one.
+
+use std::path::Path;
+
+use flumedb::{
+    Env, Result,
+    check::{Repair, Report},
+    log::{LogSettings, SegmentedLog},
+};
+
+use super::{
+    Format,
+    kind::{Kind, Work, work},
+    tell::find,
+};
+use crate::file::{Access, FileLog};
+
+/// Looks at every byte of framing at `path` and says what is there. `named`: its format, if that is known better than the
+/// bytes tell. Changes nothing.
+///
+/// # Errors
+/// `NotFound`, `Io`; `Unsupported` if no format fits; `Invalid` if the one that was named does not.
+pub fn check(env: &Env, path: impl AsRef<Path>, named: Option<Format>) -> Result<Report> {
+    let path = path.as_ref();
+    match find(env, path, named, Access::Read)?.format {
+        Format::Flume => SegmentedLog::check(env, path),
+        format => work(format, Check { env, path, named }),
+    }
+}
+
+/// Cuts a torn tail off the log at `path`, and finishes what a stopped writer left half done. With `skip_damage`, takes
+/// damaged stretches out of the way of the entries behind them. What is cut or overwritten is kept beside it.
+///
+/// # Errors
+/// As [`check`]; `Corrupt` if there is damage and `skip_damage` is not set: nothing was changed then. `Locked` while a
+/// writer has the log, `Invalid` if its format cannot be told for certain.
+pub fn repair(env: &Env, path: impl AsRef<Path>, named: Option<Format>, skip_damage: bool) -> Result<Repair> {
+    let path = path.as_ref();
+    match find(env, path, named, Access::Append)?.format {
+        Format::Flume => SegmentedLog::repair(env, path, &LogSettings::default(), skip_damage),
+        format => work(format, Mend { env, path, named, skip_damage }),
+    }
+}
+
+struct Check<'a> {
+    env: &'a Env,
+    path: &'a Path,
+    named: Option<Format>,
+}
+
+impl Work for Check<'_> {
+    type Done = Report;
+
+    fn on<K: Kind>(self) -> Result<Report> {
+        FileLog::<K>::check(self.env, self.path, &K::options(self.named))
+    }
+}
+
+struct Mend<'a> {
+    env: &'a Env,
+    path: &'a Path,
+    named: Option<Format>,
+    skip_damage: bool,
+}
+
+impl Work for Mend<'_> {
+    type Done = Repair;
+
+    fn on<K: Kind>(self) -> Result<Repair> {
+        FileLog::<K>::repair(self.env, self.path, &K::options(self.named), self.skip_damage)
+    }
+}

@@ -1,0 +1,150 @@
+//! [`tell`], which format the bytes at a path are: every layout is asked how far it explains them, and the one that gets
+//! furthest is taken. What spoke for it, and where the others stopped, is kept in words.
+
+use std::path::Path;
+
+use flumedb::{
+    Env, Error, ErrorKind, Result,
+    env::{OpenMode, PathKind},
+};
+
+use super::{
+    Format,
+    place::{self, Place},
+};
+use crate::{
+    Framing, Shape,
+    file::{Access, Detected, Layout, Source},
+    lines,
+};
+
+/// What is at a path, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Told {
+    /// Its format.
+    pub format: Format,
+    /// Other formats that explain the bytes as well. With one of these nothing is appended unless the format is named.
+    pub rivals: Vec<Format>,
+    /// Why this format, in words for people: what speaks for it, and where the others stopped.
+    pub evidence: Vec<String>,
+}
+
+/// Tells the format of what is at `path`. Changes nothing.
+///
+/// A file's length does not matter much: a layout that is not the file's stops within a few records.
+///
+/// # Errors
+/// `NotFound` if there is nothing; `Unsupported` if no format fits, which for a directory names the logs in it; `Io`.
+pub fn tell(env: &Env, path: impl AsRef<Path>) -> Result<Told> {
+    let path = path.as_ref();
+    match place::look(env, path)? {
+        Place::Directory(format, evidence) => Ok(Told { format, rivals: Vec::new(), evidence: vec![evidence] }),
+        Place::File => {
+            let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
+            let len = source.len()?;
+            if len == 0 { Ok(empty(path)) } else { choose(path, findings(&source, len)?) }
+        }
+    }
+}
+
+/// What to open.
+pub(super) struct Found {
+    pub(super) format: Format,
+    pub(super) evidence: Vec<String>,
+}
+
+/// The format of what is at `path`, named or told; what is not there yet may be created.
+pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access) -> Result<Found> {
+    let there = place::kind(env, path)?;
+    if there.is_none() && access == Access::Create {
+        return Ok(Found { format: named.unwrap_or(Format::Flume), evidence: vec!["it is new".to_owned()] });
+    }
+    if let (Some(format), Some(there)) = (named, there) {
+        if format.is_directory() != (there == PathKind::Dir) {
+            return Err(Error::new(ErrorKind::Invalid, misplaced(path, format)));
+        }
+        // What a creation that was interrupted has left is no log yet.
+        let whole = access != Access::Create && format.is_directory();
+        if whole && !matches!(place::look(env, path)?, Place::Directory(found, _) if found == format) {
+            let message = format!("{} is a directory, but no {format} log", path.display());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        return Ok(Found { format, evidence: vec![format!("it was said to be {format}")] });
+    }
+    let Told { format, rivals, evidence } = tell(env, path)?;
+    if access != Access::Read && !rivals.is_empty() {
+        let rivals: Vec<String> = rivals.iter().map(|rival| format!(" or {rival}")).collect();
+        let (path, rivals) = (path.display(), rivals.concat());
+        let message =
+            format!("{path} may be {format}{rivals}; nothing is written on a guess: say which, with --format");
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    Ok(Found { format, evidence })
+}
+
+fn misplaced(path: &Path, format: Format) -> String {
+    let path = path.display();
+    match format {
+        Format::Flume => format!("{path} is a file, and a flume database is a directory"),
+        _ if format.is_directory() => format!("{path} is a file, and a log of the format {format} is a directory"),
+        _ => format!("{path} is a directory, and a log of the format {format} is a file"),
+    }
+}
+
+/// How far a format explains a file.
+struct Finding {
+    format: Format,
+    known: bool,
+    /// Bytes in records that are proved.
+    proved: u64,
+    evidence: Vec<String>,
+}
+
+/// What every format says of a file of `len` bytes.
+fn findings(source: &Source, len: u64) -> Result<Vec<Finding>> {
+    Ok(vec![ask(source, len, |framing: &Framing| Format::Offset(*framing))?, ask_lines(source)?])
+}
+
+fn ask<L: Layout>(source: &Source, len: u64, format: impl FnOnce(&L) -> Format) -> Result<Finding> {
+    let Detected { layout, chain, known, evidence, .. } = L::detect(source, len, &L::Options::default())?;
+    let proved = chain.end().saturating_sub(chain.gap_bytes());
+    Ok(Finding { format: format(&layout), known, proved, evidence })
+}
+
+/// What text says.
+fn ask_lines(source: &Source) -> Result<Finding> {
+    let lines::Told { shape, bytes, evidence } = lines::tell(source)?;
+    let format = if shape == Some(Shape::Numbered) { Format::Memory } else { Format::JsonLines };
+    Ok(Finding { format, known: shape.is_some(), proved: bytes, evidence: vec![evidence] })
+}
+
+/// The finding that proves most.
+fn choose(path: &Path, mut findings: Vec<Finding>) -> Result<Told> {
+    let most = findings.iter().filter(|finding| finding.known).map(|finding| finding.proved).max();
+    let Some(at) = findings.iter().position(|finding| finding.known && Some(finding.proved) == most) else {
+        return Err(Error::new(ErrorKind::Unsupported, no_format(path)));
+    };
+    let best = findings.remove(at);
+    let as_good = |finding: &&Finding| finding.known && finding.proved == best.proved;
+    let rivals = findings.iter().filter(as_good).map(|finding| finding.format).collect();
+    let mut evidence = best.evidence;
+    evidence.extend(findings.into_iter().flat_map(|finding| finding.evidence));
+    Ok(Told { format: best.format, rivals, evidence })
+}
+
+fn no_format(path: &Path) -> String {
+    let path = path.display();
+    format!("{path} is no log of a format known here; if it is one, name it with --format: {}", Format::names())
+}
+
+/// What is said of a file without bytes.
+fn empty(path: &Path) -> Told {
+    let bipf = path.extension().is_some_and(|ending| ending == "bipf");
+    let (format, name) = match bipf {
+        true => (Format::Aaol(Some(Format::BLOCK_BYTES)), "its name, as ssb-db2 names its log"),
+        false => (Format::Offset(Framing::Bits32), "being what FlumeDB makes"),
+    };
+    let evidence = vec![format!("it has no bytes that could tell; {format} is taken for {name}")];
+    Told { format, rivals: Vec::new(), evidence }
+}
