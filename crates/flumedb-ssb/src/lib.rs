@@ -2,14 +2,17 @@
 //! Scuttlebutt's own views.
 
 pub mod any;
+pub mod bipf;
 pub mod file;
 pub mod message;
 pub mod views;
 
+mod doc;
 mod lines;
 mod offset;
 
 pub use any::{Format, Payloads, open_any};
+pub use doc::{Doc, Docs};
 pub use file::{FileLog, FileLogBuilder};
 pub use lines::{LinesLog, Shape};
 pub use message::Message;
