@@ -8,12 +8,14 @@ pub mod message;
 pub mod views;
 
 mod doc;
+mod level;
 mod lines;
 mod offset;
 
 pub use any::{Format, Payloads, open_any};
 pub use doc::{Doc, Docs};
 pub use file::{FileLog, FileLogBuilder};
+pub use level::LevelEntries;
 pub use lines::{LinesLog, Shape};
 pub use message::Message;
 pub use offset::{Framing, OffsetLog};

@@ -12,7 +12,7 @@ use flumedb::{
 };
 use flumedb_ssb::{
     Message, OffsetLog,
-    message::{Canonical, Fault, verify},
+    message::{Canonical, Fault, document, multi::Multi, verify},
 };
 use serde_json::{Value, json};
 
@@ -40,6 +40,18 @@ fn the_sample_verifies() {
     let messages = sample();
     assert_eq!(messages.len(), 1000);
     assert!(expect_verified(&messages) > 50);
+}
+
+#[test]
+fn it_verifies_as_bipf_and_out_of_a_go_ssb_log_too() {
+    for message in sample() {
+        let mut bipf = Vec::new();
+        flumedb_ssb::bipf::from_json(message.as_bytes(), &mut bipf).unwrap();
+        let multi = Multi::from_document(&message).unwrap().encode().unwrap();
+        for payload in [message.as_bytes().clone(), bipf.into(), multi.into()] {
+            assert_eq!(verify(&document(&payload).unwrap()), Ok(()), "{message}");
+        }
+    }
 }
 
 #[test]

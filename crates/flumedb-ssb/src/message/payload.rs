@@ -3,8 +3,10 @@
 use flumedb::{Bytes, Result, codec::JsonDoc};
 
 use super::multi::Multi;
+use crate::Doc;
 
-/// The message in a payload as a document: JSON text as it is, a payload of go-ssb as ssb-db would store it.
+/// The message in a payload as a document: JSON text as it is, BIPF as JSON text, a payload of go-ssb as ssb-db would store
+/// it.
 ///
 /// # Errors
 /// `Unsupported` for a message of go-ssb in the feed format Gabby Grove, `Invalid` for bytes of no known form.
@@ -18,8 +20,11 @@ use super::multi::Multi;
 /// ```
 pub fn document(payload: &Bytes) -> Result<JsonDoc> {
     match payload.first() {
-        // No JSON text begins like this.
+        // No JSON text begins like this, and no BIPF of more than a byte.
         Some(1 | 2) => Multi::decode(payload)?.to_document(),
-        _ => JsonDoc::parse(payload.clone()),
+        _ => match Doc::parse(payload.clone())? {
+            Doc::Json(doc) => Ok(doc),
+            Doc::Bipf(doc) => JsonDoc::parse(doc.to_string()),
+        },
     }
 }

@@ -1,0 +1,122 @@
+//! Reads which files belong to a LevelDB directory, out of the changes that its manifest lists.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use flumedb::{Env, Error, ErrorKind, Result, check::TornTail};
+
+use super::{Place, cursor::Cursor, journal};
+
+/// The only order that flumelog-level's keys are in.
+const COMPARATOR: &[u8] = b"leveldb.BytewiseComparator";
+
+/// How many levels of tables there are at most.
+const LEVELS: u64 = 7;
+
+/// What belongs to a directory.
+#[derive(Default)]
+pub(super) struct Manifest {
+    /// Tables by level and number.
+    tables: BTreeMap<(u64, u64), TableFile>,
+    /// Logs from this number on have not become tables yet.
+    log: u64,
+    /// Neither has this one.
+    earlier_log: u64,
+    /// The order of the keys has been named, as the first change does.
+    ordered: bool,
+    pub(super) torn_tail: Option<TornTail>,
+}
+
+/// A table and its first key, with what stands behind keys inside of LevelDB.
+pub(super) struct TableFile {
+    pub(super) number: u64,
+    pub(super) smallest: Bytes,
+}
+
+impl Manifest {
+    /// Reads the manifest that `CURRENT` names.
+    pub(super) fn read(env: &Env, dir: &std::path::Path) -> Result<Self> {
+        let current = Place::file(dir, "CURRENT");
+        let file = current.open(env)?;
+        let name = file.read(0, 64).map_err(|error| Error::io("read", &current.path, error))?;
+        let name = str::from_utf8(&name).ok().and_then(|name| name.strip_suffix('\n'));
+        let digits = name.and_then(|name| name.strip_prefix("MANIFEST-"));
+        let (Some(name), Some(true)) = (name, digits.map(|digits| digits.bytes().all(|byte| byte.is_ascii_digit())))
+        else {
+            return Err(current.corrupt(0, 0, "it names no manifest"));
+        };
+        let place = Place::file(dir, name);
+        let journal = journal::read(&*place.open(env)?, &place)?;
+        if let Some(stretch) = journal.damage.first() {
+            return Err(place.damaged(stretch));
+        }
+        let mut manifest = Self { torn_tail: journal.torn_tail(&place), ..Self::default() };
+        for record in &journal.records {
+            if manifest.take(record)?.is_none() {
+                return Err(place.corrupt(0, journal.len, "a change that is none"));
+            }
+        }
+        if !manifest.ordered {
+            return Err(place.corrupt(0, journal.len, "its first change is missing"));
+        }
+        Ok(manifest)
+    }
+
+    /// Makes one list of changes.
+    fn take(&mut self, record: &Bytes) -> Result<Option<()>> {
+        let mut rest = Cursor(record);
+        while !rest.0.is_empty() {
+            match rest.varint() {
+                Some(1) => match rest.slice() {
+                    None => return Ok(None),
+                    Some(COMPARATOR) => self.ordered = true,
+                    Some(other) => {
+                        let message = format!("its keys are ordered by {}, which is not known here", lossy(other));
+                        return Err(Error::new(ErrorKind::Unsupported, message));
+                    }
+                },
+                Some(tag) => {
+                    if self.change(tag, record, &mut rest).is_none() {
+                        return Ok(None);
+                    }
+                }
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(()))
+    }
+
+    fn change(&mut self, tag: u64, record: &Bytes, rest: &mut Cursor<'_>) -> Option<()> {
+        match tag {
+            2 => self.log = rest.varint()?,
+            // The next number of a file; the newest change.
+            3 | 4 => drop(rest.varint()?),
+            // Where the next compaction of a level goes on.
+            5 => drop((rest.varint()?, rest.slice()?)),
+            6 => drop(self.tables.remove(&(rest.varint()?, rest.varint()?))),
+            7 => {
+                let place = (rest.varint().filter(|level| *level < LEVELS)?, rest.varint()?);
+                let _size = rest.varint()?;
+                let smallest = record.slice_ref(rest.slice()?);
+                let _largest = rest.slice()?;
+                self.tables.insert(place, TableFile { number: place.1, smallest });
+            }
+            9 => self.earlier_log = rest.varint()?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    pub(super) fn tables(self) -> impl Iterator<Item = TableFile> {
+        self.tables.into_values()
+    }
+
+    /// Whether the log of this number is not in tables yet.
+    pub(super) fn has_log(&self, number: u64) -> bool {
+        number >= self.log || number == self.earlier_log
+    }
+}
+
+fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..80).unwrap_or(bytes))
+}
