@@ -298,7 +298,7 @@ impl Log for SegmentedLog {
             let file = self.shared.env.storage.open(&path, crate::env::OpenMode::Read);
             bytes += file.and_then(|file| file.len()).map_err(|error| Error::io("read", &path, error))?;
         }
-        let entries = self.shared.visible().saturating_sub(deleted + tombstones);
+        let entries = self.shared.visible().saturating_sub(deleted.saturating_add(tombstones));
         Ok(LogStat::new("flume", entries, deleted, bytes))
     }
 

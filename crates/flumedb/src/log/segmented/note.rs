@@ -35,7 +35,7 @@ pub(crate) struct Deletions {
 
 impl Deletions {
     pub(crate) fn insert(&mut self, tombstone: u64, targets: impl Iterator<Item = Seq>) {
-        self.tombstones += 1;
+        self.tombstones = self.tombstones.saturating_add(1);
         for target in targets {
             self.by_target.entry(target.get()).or_insert(tombstone);
         }

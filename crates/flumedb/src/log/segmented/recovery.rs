@@ -84,15 +84,21 @@ fn is_unborn(
     page: Option<HeadPage>,
     file: &dyn File,
 ) -> bool {
-    let id = page.map(|page| page.id).or_else(|| {
-        let before = names.len().checked_sub(2).and_then(|index| names.get(index))?;
-        let path = dir.join(before.file_name());
+    let told_by = |name: Option<&SegmentName>| {
+        let path = dir.join(name?.file_name());
         let file = storage.open(&path, OpenMode::Read).ok()?;
-        Some(check_header(&*file, &path, *before, None).ok()?.id)
-    });
+        Some(check_header(&*file, &path, *name?, None).ok()?.id)
+    };
+    let id = page.map(|page| page.id);
+    let id = id.or_else(|| told_by(names.len().checked_sub(2).and_then(|index| names.get(index))));
+    let id = id.or_else(|| told_by(names.last()));
     let Ok(bytes) = file.len().and_then(|len| file.read(0, len as usize)) else { return false };
     match id {
-        Some(id) => find_commit(&bytes, id, 0, |commit| commit.synced > 0).is_none(),
+        // What a payload holds of an older part of this very log is no witness.
+        Some(id) => {
+            let first = names.last().map_or(0, |name| name.first);
+            find_commit(&bytes, id, 0, |commit| commit.synced > 0 && commit.first >= first).is_none()
+        }
         None => bytes.iter().skip(HEADER_LEN).all(|&byte| byte == 0),
     }
 }
@@ -211,7 +217,7 @@ impl Last<'_> {
         let path = self.dir.join(before.file_name());
         let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
         let trailer = read_trailer(&*file, &path)?;
-        if trailer.chain != self.header.chain || trailer.first + trailer.count != self.name.first {
+        if trailer.chain != self.header.chain || trailer.first.checked_add(trailer.count) != Some(self.name.first) {
             let reason = format!("it does not lead to segment {}", self.name.ordinal);
             return Err(Error::corrupt(Damage::new(&path, trailer.index_offset, TRAILER_LEN as u64, reason)));
         }

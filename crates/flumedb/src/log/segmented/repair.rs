@@ -46,9 +46,13 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
         let reason = "no segment can be read, so nothing says which log this was";
         return Err(Error::corrupt(Damage::new(dir, 0, 0, reason)));
     };
-    let mut first = 0;
+    /// More segments than this are not made up for.
+    const MAX_MISSING: u64 = 1000;
+    let (mut first, mut ordinal) = (0, 0);
     for segment in &examination.segments {
-        if segment.name.first.saturating_sub(first) > MAX_LOST {
+        let missing = segment.name.ordinal.saturating_sub(ordinal);
+        ordinal = segment.name.ordinal.saturating_add(1);
+        if missing > MAX_MISSING || segment.name.first.saturating_sub(first) > MAX_LOST {
             let reason = format!("{} does not fit behind the segments before it", segment.name.file_name());
             return Err(Error::corrupt(Damage::new(dir, 0, 0, reason)));
         }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    format::{Fault, LogId, TRAILER_LEN, Trailer, kind},
+    format::{Fault, LogId, TRAILER_LEN, Trailer, kind, record_size},
     note::{Deletions, decode_note},
     walk::{Item, Next, Position, Stop, find_commit, next_commit, walk},
 };
 use crate::log::{Note, chunk::decode_targets};
 
-/// More entries than this are not taken to be lost in one place.
-pub(crate) const MAX_LOST: u64 = 1 << 28;
+/// More entries than this are not taken to be lost in one place: as many as a segment of 64 MiB can hold at most.
+pub(crate) const MAX_LOST: u64 = (64 << 20) / record_size(0) as u64;
 
 /// What a segment says.
 pub(crate) struct Replay {
@@ -20,6 +20,8 @@ pub(crate) struct Replay {
     pub(crate) stop: Stop,
     /// Where each entry begins.
     pub(crate) offsets: Vec<u64>,
+    /// So many more are known to have been there, and the file ends before them.
+    pub(crate) lost: u64,
     pub(crate) deletions: Deletions,
     pub(crate) notes: BTreeMap<String, Note>,
     /// Bytes below this are vouched for by a later commit.
@@ -52,6 +54,7 @@ impl Replay {
             position,
             stop: Stop::End,
             offsets: Vec::new(),
+            lost: 0,
             deletions: Deletions::default(),
             notes: BTreeMap::new(),
             synced: 0,
@@ -96,22 +99,32 @@ impl Replay {
                 None if next < known => (known, bytes.len() as u64),
                 None => return,
             };
-            if to.saturating_sub(next) > MAX_LOST {
-                // No segment holds so many: whatever says so is wrong itself.
+            // A record takes some bytes: more were not between here and the commit that follows.
+            let room = if later.is_some() { end.saturating_sub(offset) / record_size(0) as u64 + 1 } else { MAX_LOST };
+            if to.saturating_sub(next) > room {
+                // Whatever says that there were so many is wrong itself.
                 return;
             }
             self.take(&items);
             let before = self.position;
             self.damage.push(Hole { offset, end, fault, before, lost: (next, to), after: later });
-            self.offsets.extend((next..to).map(|_| offset));
             match later {
-                Some(position) => self.position = position,
+                Some(position) => {
+                    self.offsets.extend((next..to).map(|_| offset));
+                    self.position = position;
+                }
                 None => {
+                    self.lost = to - next;
                     self.position.next = to;
                     return;
                 }
             }
         }
+    }
+
+    /// Where the damage is by which entries at the end were lost.
+    pub(crate) fn lost_at(&self) -> u64 {
+        self.damage.last().map_or(0, |hole| hole.offset)
     }
 
     fn take(&mut self, items: &[Item<'_>]) {

@@ -38,7 +38,22 @@ enum Index {
     /// As the file itself says, in its index record.
     Sealed { offsets: Bytes, end: u64 },
     /// As it was written, or found by walking.
-    Active { offsets: RwLock<Vec<u32>>, end: AtomicU64 },
+    Active { offsets: RwLock<Offsets>, end: AtomicU64 },
+}
+
+#[derive(Default)]
+struct Offsets {
+    found: Vec<u32>,
+    /// So many more are known to have been there, and the file ends before them.
+    lost: u64,
+    /// Where that damage is.
+    lost_at: u64,
+}
+
+impl Offsets {
+    fn count(&self) -> u64 {
+        self.found.len() as u64 + self.lost
+    }
 }
 
 /// Some entries of a segment, in order.
@@ -71,7 +86,7 @@ impl Segment {
         let body =
             body.ok_or_else(|| damaged(len - TRAILER_LEN as u64, TRAILER_LEN as u64, "its end points past it"))?;
         let bytes = read_exactly(&*file, &path, trailer.index_offset, body as usize)?;
-        let record = Record::parse(&bytes, id.place(name.first + count))
+        let record = Record::parse(&bytes, id.place(name.first.wrapping_add(count)))
             .map_err(|fault| fault_error(&path, trailer.index_offset, fault))?;
         if record.kind != kind::INDEX || record.prev != trailer.chain || record.payload.len() as u64 != count * 4 {
             return Err(damaged(trailer.index_offset, body, "its index belongs to another segment"));
@@ -89,12 +104,14 @@ impl Segment {
         let bytes = file.len().and_then(|len| file.read(0, len as usize)).map_err(io)?;
         let chain = check_header(&*file, &path, name, Some(id)).map_or(0, |header| header.chain);
         let mut replay = Replay::new(Position { offset: HEADER_LEN as u64, chain, next: name.first });
-        replay.run_around(&bytes, id, name.first + count, name.first + count);
+        let behind = name.first.saturating_add(count);
+        replay.run_around(&bytes, id, behind, behind);
         let end = match replay.stop {
             Stop::Bad { .. } => bytes.len() as u64,
             _ => replay.position.offset,
         };
         let segment = Self::active(name, path, file, id, end);
+        segment.lose(replay.lost, replay.lost_at());
         segment.extend(replay.offsets, end);
         if segment.count() < count { Err(segment.misplaced(end)) } else { Ok(segment) }
     }
@@ -107,7 +124,7 @@ impl Segment {
     pub(crate) fn count(&self) -> u64 {
         match &self.index {
             Index::Sealed { offsets, .. } => offsets.len() as u64 / 4,
-            Index::Active { offsets, .. } => offsets.read().unwrap_or_else(PoisonError::into_inner).len() as u64,
+            Index::Active { offsets, .. } => offsets.read().unwrap_or_else(PoisonError::into_inner).count(),
         }
     }
 
@@ -117,7 +134,15 @@ impl Segment {
             let mut offsets = offsets.write().unwrap_or_else(PoisonError::into_inner);
             // The end first: whoever sees an offset must see an end behind it.
             end.store(new_end, Ordering::Release);
-            offsets.extend(new.into_iter().map(|offset| (offset / ALIGN as u64) as u32));
+            offsets.found.extend(new.into_iter().map(|offset| (offset / ALIGN as u64) as u32));
+        }
+    }
+
+    /// So many entries behind those that were found are lost, by the damage at `at`.
+    pub(crate) fn lose(&self, lost: u64, at: u64) {
+        if let Index::Active { offsets, .. } = &self.index {
+            let mut offsets = offsets.write().unwrap_or_else(PoisonError::into_inner);
+            (offsets.lost, offsets.lost_at) = (lost, at);
         }
     }
 
@@ -127,23 +152,25 @@ impl Segment {
             Index::Sealed { offsets, .. } => offsets.to_vec(),
             Index::Active { offsets, .. } => {
                 let offsets = offsets.read().unwrap_or_else(PoisonError::into_inner);
-                offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect()
+                offsets.found.iter().flat_map(|offset| offset.to_le_bytes()).collect()
             }
         }
     }
 
     /// Calls `with` with a function that tells where the entry at an index begins (the end, past the last).
-    fn with_offsets<T>(&self, with: impl FnOnce(&dyn Fn(usize) -> u64, usize) -> T) -> T {
+    fn with_offsets<T>(&self, with: impl FnOnce(&dyn Fn(usize) -> u64, u64) -> T) -> T {
         let bytes = |unit: u32| u64::from(unit) * ALIGN as u64;
         match &self.index {
             Index::Sealed { offsets, end } => {
                 let at = |index: usize| offsets.get(index * 4..index * 4 + 4).map_or(*end, |raw| bytes(u32_at(raw, 0)));
-                with(&at, offsets.len() / 4)
+                with(&at, offsets.len() as u64 / 4)
             }
             Index::Active { offsets, end } => {
                 let offsets = offsets.read().unwrap_or_else(PoisonError::into_inner);
                 let end = end.load(Ordering::Acquire);
-                with(&|index| offsets.get(index).map_or(end, |&unit| bytes(unit)), offsets.len())
+                let behind = |index: usize| if (index as u64) < offsets.count() { offsets.lost_at } else { end };
+                let at = |index: usize| offsets.found.get(index).map_or_else(|| behind(index), |&unit| bytes(unit));
+                with(&at, offsets.count())
             }
         }
     }
@@ -169,7 +196,7 @@ impl Segment {
         loop {
             let (low, high) = ((from - self.name.first) as usize, (to - self.name.first) as usize);
             let (low, high, start, end) = self.with_offsets(|at, count| {
-                let high = high.min(count);
+                let high = high.min(count as usize);
                 let fits = |a: usize, b: usize| at(b).saturating_sub(at(a)) <= max_bytes as u64;
                 let (mut low, mut high) = (low, high);
                 if !fits(low, high) {
@@ -189,10 +216,10 @@ impl Segment {
             match &part.fault {
                 // Backwards the entries behind the damage come first.
                 Some((bad, error)) if reverse => {
-                    from = bad + 1;
-                    if from >= to {
+                    if bad + 1 >= to {
                         return Err(error.clone());
                     }
+                    from = self.behind_hole(*bad).clamp(bad + 1, to - 1);
                 }
                 Some((bad, error)) if *bad == number => return Err(error.clone()),
                 _ => return Ok(part),
@@ -200,10 +227,24 @@ impl Segment {
         }
     }
 
+    /// The first seq behind `seq` whose record begins elsewhere: those that were lost together share a place.
+    fn behind_hole(&self, seq: u64) -> u64 {
+        self.with_offsets(|at, count| {
+            let place = at((seq - self.name.first) as usize);
+            let (mut inside, mut behind) = (seq - self.name.first, count);
+            while behind.saturating_sub(inside) > 1 {
+                let middle = inside.midpoint(behind);
+                if at(middle as usize) == place { inside = middle } else { behind = middle }
+            }
+            self.name.first + behind
+        })
+    }
+
     fn parse(&self, from: u64, to: u64, start: u64, end: u64) -> Result<Part> {
         let len = end.checked_sub(start).ok_or_else(|| self.misplaced(start))?;
         let bytes = self.file.read(start, len as usize).map_err(|error| Error::io("read", &self.path, error))?;
-        let mut slots = Vec::with_capacity((to - from) as usize);
+        // No more than there can be: of those that are lost there are no bytes.
+        let mut slots = Vec::with_capacity((bytes.len() / record_size(0)).min((to - from) as usize));
         let (mut number, mut done, mut chain) = (from, 0, None);
         let mut place = self.id.place(number);
         let mut fault = None;

@@ -182,6 +182,7 @@ impl State {
         };
         self.segment.extend(self.replay.offsets.get(self.extended..).unwrap_or_default().iter().copied(), end);
         self.extended = self.replay.offsets.len();
+        self.segment.lose(self.replay.lost, self.replay.lost_at());
         shared.set_durable(page.map_or(next, |page| page.watermark));
         shared.replace(next, &self.replay.deletions, &self.replay.notes);
         self.seen = page;
