@@ -1,0 +1,26 @@
+//! One function per format, and the list of them.
+
+mod offset;
+mod segmented;
+
+pub use offset::offset;
+#[cfg(test)]
+pub(crate) use segmented::files as segmented_files;
+pub use segmented::{segmented, segmented_sealed};
+
+/// A function that arbitrary bytes are put through.
+pub struct Target {
+    /// What its corpus and its `cargo fuzz` target are called.
+    pub name: &'static str,
+    /// The function. Panics if a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+macro_rules! list {
+    ($($name:ident),+ $(,)?) => {
+        /// All of them.
+        pub const TARGETS: &[Target] = &[$(Target { name: stringify!($name), run: $name }),+];
+    };
+}
+
+list!(offset, segmented, segmented_sealed);

@@ -1,0 +1,145 @@
+//! Every decoder takes arbitrary bytes. The failure it guards against: a file from elsewhere, or from a bad disk, that makes
+//! the program panic, hang, or ask for memory by a number that it found there.
+//!
+//! Each target replays its corpus (`fuzz/corpus/NAME`) and then runs changed inputs for ten seconds, under `cargo xtask
+//! soak` for as many minutes as that is told. The input that is being run is always in `target/tmp/fuzz-NAME`, and each
+//! follows from a number: `FLUME_FUZZ_SEED` begins with it.
+#![allow(clippy::disallowed_methods, reason = "the corpus lies on the real disk, and so much real time is spent")]
+
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use flumedb_fuzz::{Mutator, TARGETS, Target};
+use support::{
+    meter::{self, Meter, Usage},
+    watchdog::Watchdog,
+};
+
+#[global_allocator]
+static METER: Meter = Meter;
+
+/// What one allocation may be larger than the input by.
+const MORE: usize = 1 << 20;
+
+/// What all that is held at one time may come to: the machine under the log holds the input a few times over.
+fn held(input: usize) -> usize {
+    64 * input + (8 << 20)
+}
+
+macro_rules! targets {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                hold(stringify!($name));
+            }
+        )+
+
+        const TESTED: &[&str] = &[$(stringify!($name)),+];
+    };
+}
+
+targets!(offset, segmented, segmented_sealed);
+
+fn hold(name: &'static str) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("it is in the list");
+    let corpus = corpus(name);
+    let input = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}"));
+    let runner = Runner { target, watchdog: Watchdog::new(name, input.display().to_string()), input };
+    for (path, bytes) in &corpus {
+        runner.run(bytes, &path.display());
+    }
+    let inputs: Vec<Vec<u8>> = corpus.into_iter().map(|(_, bytes)| bytes).collect();
+    let mutator = Mutator::new(&inputs);
+    let (first, start) = (seed(), Instant::now());
+    let mut seed = first;
+    while start.elapsed() < time() {
+        runner.run(&mutator.mutate(seed), &format_args!("FLUME_FUZZ_SEED={seed}"));
+        seed = seed.wrapping_add(1);
+    }
+    println!("{name}: {} of the corpus and {} changed, from {first} on", inputs.len(), seed.wrapping_sub(first));
+}
+
+/// Runs inputs of one target and holds them to what is promised.
+struct Runner<'a> {
+    target: &'a Target,
+    watchdog: Watchdog,
+    input: PathBuf,
+}
+
+impl Runner<'_> {
+    fn run(&self, bytes: &[u8], origin: &dyn std::fmt::Display) {
+        // Before, so that it is there even if the process does not come back.
+        fs::write(&self.input, bytes).unwrap();
+        let told = Told { name: self.target.name, origin, input: &self.input };
+        let Usage { largest, peak, .. } = meter::measure(|| (self.target.run)(bytes));
+        let len = bytes.len();
+        assert!(largest <= len + MORE, "{len} bytes of input, and {largest} bytes of memory asked for at once");
+        assert!(peak <= held(len), "{len} bytes of input, and {peak} bytes of memory held at one time");
+        self.watchdog.pat();
+        drop(told);
+    }
+}
+
+/// Says which input it was when a run fails.
+struct Told<'a> {
+    name: &'a str,
+    origin: &'a dyn std::fmt::Display,
+    input: &'a Path,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let kept = self.input.with_added_extension("failed");
+            let copied = fs::copy(self.input, &kept);
+            eprintln!("{} failed on {}, kept in {} ({copied:?})", self.name, self.origin, kept.display());
+        }
+    }
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
+
+/// The kept inputs of a target, by name.
+fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let dir = fuzz().join("corpus").join(name);
+    let files = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{} is empty", dir.display());
+    paths.into_iter().map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
+}
+
+fn seed() -> u64 {
+    let named = std::env::var("FLUME_FUZZ_SEED").ok();
+    named.map_or_else(
+        || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
+        |seed| seed.parse().expect("FLUME_FUZZ_SEED is a number"),
+    )
+}
+
+fn time() -> Duration {
+    let minutes = std::env::var("FLUME_SOAK").ok();
+    minutes.map_or(Duration::from_secs(10), |minutes| Duration::from_secs(60 * minutes.parse().unwrap_or(10)))
+}
+
+/// The failure: a target that is in one list and not in another, and is never run.
+#[test]
+fn every_target_is_run_here_and_by_cargo_fuzz() {
+    let listed: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(TESTED, listed);
+    let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
+    for name in listed {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml has no {name}");
+        let program = fs::read_to_string(fuzz().join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        assert!(program.contains(&format!("flumedb_fuzz::{name}(")), "{program}");
+    }
+}
