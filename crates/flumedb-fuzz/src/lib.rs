@@ -18,4 +18,4 @@ mod targets;
 mod torture;
 
 pub use mutate::Mutator;
-pub use targets::{TARGETS, Target, offset, segmented, segmented_sealed};
+pub use targets::{TARGETS, Target, lines, message, multimsg, offset, open_any, segmented, segmented_sealed};

@@ -1,5 +1,7 @@
 //! [`torture`], what every kind of log is put through, whatever its bytes are.
 
+use std::sync::Arc;
+
 use flumedb::{
     Bytes, Env, ErrorKind, Result, Seq, Span,
     check::{Repair, Report},
@@ -11,7 +13,7 @@ use crate::machine::Machine;
 /// After so many errors a walk is given up: a number that a forged witness speaks for can be large.
 const MANY: usize = 10_000;
 
-type Opened = Result<Box<dyn Log>>;
+type Opened = Result<Arc<dyn Log>>;
 
 /// The calls of one kind of log.
 pub(crate) struct Subject<'a> {

@@ -45,7 +45,7 @@ macro_rules! targets {
     };
 }
 
-targets!(offset, segmented, segmented_sealed);
+targets!(lines, message, multimsg, offset, open_any, segmented, segmented_sealed);
 
 fn hold(name: &'static str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("it is in the list");

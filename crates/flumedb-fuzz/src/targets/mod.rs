@@ -1,9 +1,13 @@
 //! One function per format, and the list of them.
 
-mod offset;
+mod door;
+mod files;
+mod messages;
 mod segmented;
 
-pub use offset::offset;
+pub use door::open_any;
+pub use files::{lines, offset};
+pub use messages::{message, multimsg};
 #[cfg(test)]
 pub(crate) use segmented::files as segmented_files;
 pub use segmented::{segmented, segmented_sealed};
@@ -23,4 +27,4 @@ macro_rules! list {
     };
 }
 
-list!(offset, segmented, segmented_sealed);
+list!(lines, message, multimsg, offset, open_any, segmented, segmented_sealed);

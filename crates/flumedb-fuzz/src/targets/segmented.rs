@@ -1,6 +1,6 @@
 //! Our own log: a directory of segments.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use flumedb::log::{LogSettings, SegmentedLog};
 
@@ -53,8 +53,8 @@ fn run(machine: &Machine, forged: bool) {
     torture(
         machine,
         &Subject {
-            read: &|env| Ok(Box::new(SegmentedLog::read_only(env, dir)?)),
-            write: &|env| Ok(Box::new(SegmentedLog::open(env, dir, settings.clone())?)),
+            read: &|env| Ok(Arc::new(SegmentedLog::read_only(env, dir)?)),
+            write: &|env| Ok(Arc::new(SegmentedLog::open(env, dir, settings.clone())?)),
             check: &|env| SegmentedLog::check(env, dir),
             repair: &|env, skip_damage| SegmentedLog::repair(env, dir, &settings, skip_damage),
             forged,
