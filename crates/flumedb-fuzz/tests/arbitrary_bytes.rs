@@ -4,6 +4,7 @@
 //! Each target replays its corpus (`fuzz/corpus/NAME`) and then runs changed inputs for ten seconds, under `cargo xtask
 //! soak` for as many minutes as that is told. The input that is being run is always in `target/tmp/fuzz-NAME`, and each
 //! follows from a number: `FLUME_FUZZ_SEED` begins with it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be read ends the test")]
 #![allow(clippy::disallowed_methods, reason = "the corpus lies on the real disk, and so much real time is spent")]
 
 mod support;
