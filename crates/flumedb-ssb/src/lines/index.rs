@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use flumedb::{Damage, Error, Result};
 
+use super::Shape;
 use crate::file::Source;
 
 /// The start of every so many lines is remembered.
@@ -22,11 +23,11 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Takes in what the file has behind the last line.
+    /// Takes in what the file has behind the last line, but not the beginning of a line of that shape.
     ///
     /// # Errors
     /// `Corrupt` if the last line has changed since it was taken in; `Io`.
-    pub(super) fn extend(&mut self, source: &Source) -> Result<()> {
+    pub(super) fn extend(&mut self, source: &Source, shape: Shape) -> Result<()> {
         if std::mem::take(&mut self.open)
             && let Some(next) = source.up_to(self.end, 1)?.first()
             && !b"\r\n".contains(next)
@@ -41,6 +42,10 @@ impl Index {
         }
         let mut walk = Walk::new(source, self.end, self.count);
         while let Some(line) = walk.next()? {
+            if walk.open && shape.value(&line.text).is_none() {
+                self.end = line.start;
+                return Ok(());
+            }
             if line.number.is_multiple_of(STRIDE) {
                 self.marks.push(line.start);
             }
@@ -76,7 +81,7 @@ pub(super) struct Walk<'a> {
     /// Lines that do not end before this byte are not given.
     limit: u64,
     /// What was passed last has no line feed.
-    open: bool,
+    pub(super) open: bool,
     piece: Bytes,
     /// Where the piece starts.
     piece_at: u64,

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use flumedb::{
     Damage, Env, Error, ErrorKind, Result, Seq,
-    check::{Repair, Report},
+    check::{Repair, Report, TornTail},
     env::OpenMode,
     log::{Batch, Chunk, LogIdentity, LogStat, Proof, ReadRequest},
 };
@@ -76,8 +76,8 @@ impl Lines {
         let told = shape::tell(&source)?.shape;
         let shape = named.or(told);
         let mut index = Index::default();
-        if shape.is_some() {
-            index.extend(&source)?;
+        if let Some(shape) = shape {
+            index.extend(&source, shape)?;
         }
         Ok(Self { source, shape, index: RwLock::new(index) })
     }
@@ -119,10 +119,12 @@ impl Records for Lines {
     }
 
     fn refresh(&self) -> Result<()> {
-        if self.source.len()? == self.index().end {
-            return Ok(());
+        match self.shape {
+            Some(shape) if self.source.len()? > self.index().end => {
+                self.index.write().unwrap_or_else(PoisonError::into_inner).extend(&self.source, shape)
+            }
+            _ => Ok(()),
         }
-        self.index.write().unwrap_or_else(PoisonError::into_inner).extend(&self.source)
     }
 
     fn read(&self, request: ReadRequest) -> Result<Chunk> {
@@ -160,10 +162,16 @@ impl Records for Lines {
         report.format = Some(shape.format().to_owned());
         let mut walk = Walk::new(&self.source, 0, 0);
         while let Some(line) = walk.next()? {
+            let whole = shape.value(&line.text).is_some();
+            if !whole && walk.open {
+                let bytes = line.text.len() as u64;
+                report.torn_tail = Some(TornTail { file: self.source.path.clone(), offset: line.start, bytes });
+                break;
+            }
             report.head = Some(Seq::new(line.number));
-            match shape.value(&line.text) {
-                Some(_) => report.entries += 1,
-                None => {
+            match whole {
+                true => report.entries += 1,
+                false => {
                     let reason = format!("entry {} is no {}", line.number, shape.article());
                     report.damage.push(Damage::new(&self.source.path, line.start, line.text.len() as u64, reason));
                 }
