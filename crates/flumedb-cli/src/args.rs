@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use flumedb_ssb::Format;
 
 use crate::time::Time;
@@ -31,7 +30,7 @@ pub(crate) enum Command {
     /// Print the number of the newest entry.
     Since(Place),
     /// Append JSON lines from standard input; print the number of each once it is on the disk.
-    Append(Place),
+    Append(Append),
     /// Delete entries.
     Delete(Delete),
     /// Print the newest entries and go on with those that come.
@@ -132,6 +131,24 @@ pub(crate) struct Get {
     pub(crate) seq: i128,
     #[command(flatten)]
     pub(crate) style: Style,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Append {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// What the lines become [default: what the log's entries are; in an empty log json, but bipf in an aaol log]
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) codec: Option<Codec>,
+}
+
+/// What values are stored as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Codec {
+    /// JSON text
+    Json,
+    /// BIPF, as ssb-db2 stores messages
+    Bipf,
 }
 
 #[derive(Debug, Args)]

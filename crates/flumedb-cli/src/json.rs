@@ -1,6 +1,26 @@
 //! Entries as JSON text: told from other bytes, written for BIPF, and brought on one line without touching a value.
 
+use std::borrow::Cow;
+
+use flumedb_ssb::{Payloads, bipf};
 use serde_json::value::RawValue;
+
+/// The JSON text that an entry is, or that its BIPF stands for. What the other entries are settles the few cases that
+/// are both.
+pub(crate) fn value(payload: &[u8], payloads: Payloads) -> Option<Cow<'_, str>> {
+    let json = || text(payload).map(Cow::Borrowed);
+    match payloads {
+        Payloads::Bipf => from_bipf(payload).map(Cow::Owned).or_else(json),
+        Payloads::Raw => json(),
+        _ => json().or_else(|| from_bipf(payload).filter(|text| text.starts_with(['{', '['])).map(Cow::Owned)),
+    }
+}
+
+fn from_bipf(payload: &[u8]) -> Option<String> {
+    let mut text = Vec::new();
+    bipf::to_json(payload, &mut text).ok()?;
+    String::from_utf8(text).ok()
+}
 
 /// The JSON text that these bytes are, if they are, without what surrounds it.
 pub(crate) fn text(bytes: &[u8]) -> Option<&str> {

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Command::Cat(args) => cmd::cat(&args),
         Command::Get(args) => cmd::get(&args),
         Command::Since(place) => cmd::since(&place),
-        Command::Append(place) => cmd::append(&place),
+        Command::Append(args) => cmd::append(&args),
         Command::Delete(args) => cmd::delete(&args),
         Command::Tail(args) => cmd::tail(&args),
         Command::Check(args) => cmd::check(&args),

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flumedb::{Damage, Error, ErrorKind, Seq};
+use flumedb_ssb::Payloads;
 
 use crate::{
     args::Style,
@@ -50,6 +51,8 @@ impl Damaged {
 /// Prints entries.
 pub(crate) struct Printer {
     style: Style,
+    /// What the log's entries are.
+    payloads: Payloads,
     out: BufWriter<StdoutLock<'static>>,
     line: String,
     /// Entries that have no bare value.
@@ -57,21 +60,21 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style, payloads: Payloads) -> Self {
         let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        Self { style, out, line: String::new(), passed_over: 0 }
+        Self { style, payloads, out, line: String::new(), passed_over: 0 }
     }
 
     /// Prints the line of an entry.
     pub(crate) fn entry(&mut self, seq: Seq, payload: &[u8]) -> Result<(), Failure> {
         let Style { raw, values } = self.style;
-        let text = if raw { None } else { json::text(payload) };
+        let text = if raw { None } else { json::value(payload, self.payloads) };
         self.line.clear();
         match text {
-            Some(text) if values => json::push_line(text, &mut self.line),
+            Some(text) if values => json::push_line(&text, &mut self.line),
             Some(text) => {
                 self.line.push_str(&format!("{{\"seq\":{seq},\"value\":"));
-                json::push_line(text, &mut self.line);
+                json::push_line(&text, &mut self.line);
                 self.line.push('}');
             }
             // Read back, it would be another entry.

@@ -5,11 +5,10 @@ use std::{path::Path, time::Duration};
 
 use flumedb::{
     Env, Error, ErrorKind, Flume, Seq,
-    codec::{JsonDoc, JsonDocs},
     view::{Live, Phase, View},
     views::{Index, Key},
 };
-use flumedb_ssb::views;
+use flumedb_ssb::{Doc, Docs, views};
 
 use crate::{
     careful::Careful,
@@ -39,7 +38,7 @@ pub(crate) trait Running {
     fn build(&self) -> Result<(), Failure>;
 }
 
-impl<K: Key> Running for Live<Index<JsonDoc, K>> {
+impl<K: Key> Running for Live<Index<Doc, K>> {
     fn name(&self) -> &str {
         Live::name(self)
     }
@@ -65,11 +64,11 @@ impl<K: Key> Running for Live<Index<JsonDoc, K>> {
 }
 
 /// Opens the default view of this name. `accept_loss`: also where it holds entries that the log has lost.
-pub(crate) fn open(db: &Flume<JsonDocs>, name: &str, accept_loss: bool) -> Result<Box<dyn Running>, Failure> {
+pub(crate) fn open(db: &Flume<Docs>, name: &str, accept_loss: bool) -> Result<Box<dyn Running>, Failure> {
     fn add<K: Key>(
-        db: &Flume<JsonDocs>,
+        db: &Flume<Docs>,
         name: &str,
-        view: Index<JsonDoc, K>,
+        view: Index<Doc, K>,
         accept_loss: bool,
     ) -> Result<Box<dyn Running>, Failure> {
         let view = db.view(name, view);
@@ -98,19 +97,19 @@ pub(crate) fn unusable(error: Error) -> Failure {
 
 /// Opens the database at `path` with its own views, for writing: it must not be open for that elsewhere, and what a
 /// stopped writer left is cut.
-pub(crate) fn database(path: &Path) -> Result<Flume<JsonDocs>, Failure> {
+pub(crate) fn database(path: &Path) -> Result<Flume<Docs>, Failure> {
     is_database(path)?;
-    let db = Flume::open(path, JsonDocs).blocking()?;
+    let db = Flume::open(path, Docs::json()).blocking()?;
     told(db.recovery());
     Ok(db)
 }
 
 /// Opens the database at `path` with its own views, for reading. They want the writer's place; a torn log is not cut.
-pub(crate) fn stored(path: &Path) -> Result<Flume<JsonDocs>, Stored> {
+pub(crate) fn stored(path: &Path) -> Result<Flume<Docs>, Stored> {
     is_database(path).map_err(Stored::Failed)?;
     let storage = Careful::new(path);
     let env = Env { storage: storage.clone(), ..Env::os() };
-    Flume::builder(JsonDocs).env(env).open(path).blocking().map_err(|error| match error.kind() {
+    Flume::builder(Docs::json()).env(env).open(path).blocking().map_err(|error| match error.kind() {
         _ if storage.refused() => Stored::Torn,
         ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt => Stored::NotToBeHad(error),
         _ => Stored::Failed(error.into()),

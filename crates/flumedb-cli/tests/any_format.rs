@@ -56,6 +56,34 @@ fn every_command_takes_every_format() {
 }
 
 #[test]
+fn bipf_is_appended_where_bipf_is_and_read_as_what_it_stands_for() {
+    let dir = temp();
+    let dir = dir.path();
+    for (log, format) in [("db", "flume"), ("log", "offset32")] {
+        let append = |args: &[&str], line: &str| {
+            flume_with(dir, &[&["append", log, "--format", format], args].concat(), line).fine();
+        };
+        append(&["--codec", "bipf"], VALUES[0]);
+        append(&[], "[1.5, null]");
+        append(&["--codec", "json"], "[1.50]");
+        append(&[], "\"x\"");
+        assert_eq!(flume(dir, &["stat", log, "--json"]).json()["codec"], "bipf");
+        assert_eq!(flume(dir, &["cat", log, "--values"]).fine(), [VALUES[0], "[1.5,null]", "[1.50]", "\"x\""], "{log}");
+        assert!(flume(dir, &["cat", log, "--raw", "--limit", "1"]).fine()[0].contains("\"base64\":\""));
+        assert_eq!(flume(dir, &["query", log, "--author", "@a", "--values"]).fine(), [VALUES[0]]);
+        let line = &flume(dir, &["get", log, "0"]).fine()[0];
+        assert_eq!(*line, format!("{{\"seq\":0,\"value\":{}}}", VALUES[0]));
+    }
+    flume(dir, &["import", "log", "copy"]).fine();
+    assert_eq!(flume(dir, &["cat", "copy", "--raw"]).fine(), flume(dir, &["cat", "db", "--raw"]).fine());
+    assert_eq!(flume(dir, &["query", "copy", "--author", "@a", "--count"]).fine(), ["1"]);
+    // What has no BIPF changes nothing.
+    let deep = "[".repeat(2000) + &"]".repeat(2000);
+    flume_with(dir, &["append", "log", "--codec", "bipf"], format!("1\n{deep}\n")).failed(2);
+    assert_eq!(flume(dir, &["cat", "log"]).fine().len(), 4);
+}
+
+#[test]
 fn lines_are_read_and_never_written() {
     let dir = temp();
     let dir = dir.path();

@@ -13,7 +13,7 @@ pub(crate) fn cat(args: &Cat) -> Outcome {
     let opened = Opened::read(&args.place)?;
     let span = span(&args.bounds);
     let mut run = Run {
-        printer: Printer::new(args.style),
+        printer: Printer::new(args.style, opened.payloads),
         deleted: args.deleted,
         left: args.limit.unwrap_or(u64::MAX),
         damaged: Damaged::default(),

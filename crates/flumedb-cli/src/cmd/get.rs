@@ -13,7 +13,7 @@ pub(crate) fn get(args: &Get) -> Outcome {
     let opened = Opened::read(&args.place)?;
     let missing = || Failure::lacking(format!("there is no entry {} in {}", args.seq, args.place.path.display()));
     let seq = Seq::new(u64::try_from(args.seq).map_err(|_| missing())?);
-    let mut printer = Printer::new(args.style);
+    let mut printer = Printer::new(args.style, opened.payloads);
     match opened.db.get(seq).blocking() {
         Ok(payload) => printer.entry(seq, &payload)?,
         Err(error) if error.kind() == ErrorKind::Deleted => {

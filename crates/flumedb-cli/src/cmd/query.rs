@@ -1,10 +1,7 @@
 //! `flume query`: the index that narrows most gives candidates, and each is held against all that was asked for.
 
-use flumedb::{
-    ErrorKind, Flume, Result, Seq,
-    codec::{JsonDoc, JsonDocs},
-};
-use flumedb_ssb::{Message, views as ssb};
+use flumedb::{ErrorKind, Flume, Result, Seq};
+use flumedb_ssb::{Doc, Docs, Message, views as ssb};
 
 use crate::{
     args::Query,
@@ -16,7 +13,7 @@ use crate::{
 
 pub(crate) fn query(args: &Query) -> Outcome {
     let (mut seqs, mut verdict) = (None, Verdict::Fine);
-    let mut builder = Flume::builder(JsonDocs);
+    let mut builder = Flume::builder(Docs::json());
     if let Some(dir) = &args.views {
         builder = builder.views_in(dir);
     }
@@ -60,10 +57,10 @@ pub(crate) fn query(args: &Query) -> Outcome {
             Box::new(scan.blocking().map(|entry| entry.map(|entry| (entry.seq, entry.value))))
         }
     };
-    Ok(print(args, Printer::new(args.style), entries)?.and(verdict))
+    Ok(print(args, Printer::new(args.style, opened.payloads), entries)?.and(verdict))
 }
 
-type Entries = Box<dyn Iterator<Item = Result<(Seq, JsonDoc)>>>;
+type Entries = Box<dyn Iterator<Item = Result<(Seq, Doc)>>>;
 
 /// Prints, or counts, those of the entries that are asked for.
 fn print(args: &Query, mut printer: Printer, entries: Entries) -> Outcome {
@@ -104,7 +101,7 @@ fn narrows(args: &Query) -> bool {
 }
 
 /// What the index says; nothing where damage keeps it from being built: then every entry is looked at.
-fn found(args: &Query, db: &Flume<JsonDocs>, verdict: &mut Verdict) -> Result<Option<Vec<Seq>>, Failure> {
+fn found(args: &Query, db: &Flume<Docs>, verdict: &mut Verdict) -> Result<Option<Vec<Seq>>, Failure> {
     match candidates(args, db) {
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Faulted) => {
             *verdict = Verdict::Lacking;
@@ -116,7 +113,7 @@ fn found(args: &Query, db: &Flume<JsonDocs>, verdict: &mut Verdict) -> Result<Op
 }
 
 /// Entries that may be what is asked for, in the order of the log, and among them all that are.
-fn candidates(args: &Query, db: &Flume<JsonDocs>) -> Result<Vec<Seq>> {
+fn candidates(args: &Query, db: &Flume<Docs>) -> Result<Vec<Seq>> {
     let mut seqs: Vec<Seq> = if let Some(key) = &args.key {
         let reader = caught_up(&db.view(BY_KEY, ssb::by_key()).blocking()?)?;
         reader.get(key.as_str()).seqs().collect::<Result<_>>()?
@@ -136,7 +133,7 @@ fn candidates(args: &Query, db: &Flume<JsonDocs>) -> Result<Vec<Seq>> {
     Ok(seqs)
 }
 
-fn asked_for(args: &Query, doc: &JsonDoc) -> bool {
+fn asked_for(args: &Query, doc: &Doc) -> bool {
     let message = Message::new(doc);
     let is = |asked: &Option<String>, said: Option<std::borrow::Cow<'_, str>>| {
         asked.as_deref().is_none_or(|asked| said.as_deref() == Some(asked))

@@ -16,7 +16,7 @@ pub(crate) fn tail(args: &Tail) -> Outcome {
         opened.verdict()?;
     }
     let mut damaged = Damaged::default();
-    let mut printer = Printer::new(args.style);
+    let mut printer = Printer::new(args.style, opened.payloads);
     let head = opened.db.barrier().blocking()?;
     let bounds = ..=head.unwrap_or(flumedb::Seq::new(0));
     let mut newest = Vec::new();

@@ -13,13 +13,15 @@ use flumedb::{
 };
 use serde::{Serialize, de::IgnoredAny};
 
-/// What the entries of a log are.
+/// What the entries of a log are, nearly all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Payloads {
     /// JSON text.
     Json,
+    /// BIPF, the binary encoding of ssb-db2.
+    Bipf,
     /// Other bytes.
     Raw,
     /// There is no entry to tell from.
@@ -54,15 +56,17 @@ impl Payloads {
 
     fn told(sample: &[(Seq, &[u8])], which: &str) -> (Self, String) {
         let count = |is: fn(&[u8]) -> bool| sample.iter().filter(|(_, payload)| is(payload)).count();
-        let (all, json) = (sample.len(), count(is_json));
-        let of = match all {
-            1 => format!("the {which} entry is"),
-            all => format!("the {which} {all} entries are"),
+        let (all, json, bipf) = (sample.len(), count(is_json), count(is_bipf));
+        let entries = if all == 1 { "entry".to_owned() } else { format!("{all} entries") };
+        let evidence = format!("of the {which} {entries} {json} are JSON text and {bipf} are BIPF");
+        // A few scalars are both: a log of nothing else is taken for text. What is damaged or strange among many does not
+        // change what the others are.
+        let payloads = match (json, bipf) {
+            (json, bipf) if json * 2 >= all && json >= bipf => Self::Json,
+            (_, bipf) if bipf * 2 >= all => Self::Bipf,
+            _ => Self::Raw,
         };
-        match json {
-            json if json == all => (Self::Json, format!("{of} JSON text")),
-            json => (Self::Raw, format!("{of} not all JSON text: {json} of them")),
-        }
+        (payloads, evidence)
     }
 }
 
@@ -70,6 +74,7 @@ impl fmt::Display for Payloads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Json => "json",
+            Self::Bipf => "bipf",
             Self::Raw => "raw",
             Self::Unknown => "unknown",
         })
@@ -78,6 +83,10 @@ impl fmt::Display for Payloads {
 
 fn is_json(payload: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(payload).is_ok()
+}
+
+fn is_bipf(payload: &[u8]) -> bool {
+    crate::bipf::check(payload).is_ok()
 }
 
 /// What a future of a log at hand answers at its first poll.
