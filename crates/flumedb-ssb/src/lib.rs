@@ -4,6 +4,7 @@
 pub mod any;
 pub mod bipf;
 pub mod file;
+pub mod indexes;
 pub mod message;
 pub mod views;
 

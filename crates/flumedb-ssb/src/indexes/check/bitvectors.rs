@@ -1,9 +1,9 @@
 //! What to say of a bitvector, given what the log has for each [`Candidate`].
 
 use super::{
-    Judged,
-    finding::{Fault, Finding, Verdict},
+    finding::{Fault, Finding},
     gap::{Gap, merge},
+    judged::Judged,
     paths::Paths,
     records::Records,
     scalar::Scalar,

@@ -59,7 +59,8 @@ impl Paths {
         paths
     }
 
-    fn intern(&mut self, names: &[&str]) -> usize {
+    /// The number of the path with these names.
+    pub(super) fn intern(&mut self, names: &[&str]) -> usize {
         let mut parent = None;
         for end in 1..=names.len() {
             let names = names.get(..end).unwrap_or_default();

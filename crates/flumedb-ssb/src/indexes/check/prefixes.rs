@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use flumedb::codec::Field;
 
 use super::{
-    Judged,
     finding::{Fault, Finding},
+    judged::Judged,
     paths::Paths,
     records::{Records, Tally},
 };

@@ -66,6 +66,12 @@ impl Records {
     pub(super) fn push(&mut self, position: Seq, state: State) -> bool {
         let Ok(record) = u32::try_from(self.positions.len()) else { return false };
         self.positions.push(position.get());
+        self.mark(record, state);
+        true
+    }
+
+    /// Notes what a record turned out to be.
+    pub(super) fn mark(&mut self, record: u32, state: State) {
         match state {
             State::Open => {}
             State::Encrypted => self.encrypted.set(record),
@@ -75,7 +81,6 @@ impl Records {
                 self.deleted.set(record);
             }
         }
-        true
     }
 
     pub(super) fn len(&self) -> u32 {
