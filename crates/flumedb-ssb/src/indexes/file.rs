@@ -1,6 +1,9 @@
 //! [`IndexFile`], one index file as far as it can be told without its log, and [`read_dir`], all that are in a directory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use flumedb::{
@@ -81,7 +84,7 @@ pub enum Content {
 }
 
 /// An index file, as far as it can be told without its log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct IndexFile {
     /// Where it is.
@@ -187,6 +190,15 @@ impl IndexFile {
             IndexKind::PrefixMap => Content::PrefixMap(PrefixMap::new(body)?),
             _ => Content::Words(Words::new(&body, header.count)?),
         })
+    }
+}
+
+impl fmt::Debug for IndexFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, kind, version, offset, count, checksum, damage, .. } = self;
+        let mut file = f.debug_struct("IndexFile");
+        file.field("path", path).field("kind", kind).field("version", version).field("offset", offset);
+        file.field("count", count).field("checksum", checksum).field("damage", damage).finish_non_exhaustive()
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Table {
 
 impl Hashtable {
     pub(super) fn parse(file: &Bytes) -> Result<Self, String> {
-        if file.len() % 4 != 0 {
+        if !file.len().is_multiple_of(4) {
             return Err("its length is no multiple of 4".to_owned());
         }
         let word = |at: usize| Some(u32::from_be_bytes(*file.get(at..)?.first_chunk()?));

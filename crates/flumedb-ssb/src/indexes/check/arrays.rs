@@ -15,7 +15,7 @@ use crate::indexes::{Content, IndexKind, Words};
 pub(super) fn positions(judged: Judged, words: &Words, records: &Records) -> Finding {
     let judged = match judged.counted(records) {
         Ok(judged) => judged,
-        Err(finding) => return finding,
+        Err(finding) => return *finding,
     };
     let mut gap = Gap::default();
     let mut shift = None;
@@ -28,7 +28,7 @@ pub(super) fn positions(judged: Judged, words: &Words, records: &Records) -> Fin
         }
     }
     if gap.is_none() {
-        return judged.covers();
+        return judged.covers(0);
     }
     let mut finding = judged.wrong(&gap, records).because("the positions of some records are not theirs");
     if let Some(shift) = shift {
@@ -86,14 +86,12 @@ impl Fields {
     pub(super) fn judge(&self, judged: Judged, records: &Records) -> Finding {
         let judged = match judged.counted(records) {
             Ok(judged) => judged,
-            Err(finding) => return finding,
+            Err(finding) => return *finding,
         };
-        let mut finding = if self.gap.is_none() {
-            judged.covers()
-        } else {
-            judged.wrong(&self.gap, records).because("the numbers of some records are not theirs")
-        };
-        finding.untold = self.untold + records.untold(self.covered, false);
-        finding
+        let untold = self.untold + records.untold(self.covered, false);
+        if self.gap.is_none() {
+            return judged.covers(untold);
+        }
+        Finding { untold, ..judged.wrong(&self.gap, records).because("the numbers of some records are not theirs") }
     }
 }

@@ -6,14 +6,12 @@ use super::{
     judged::Judged,
     paths::Paths,
     records::Records,
-    scalar::Scalar,
     values::{Asks, Bitvector, Candidate},
 };
 use crate::indexes::Bits;
 
 /// One way to read the file, held against its bits.
-struct Reading<'a> {
-    candidate: &'a Candidate,
+struct Reading {
     text: String,
     gap: Gap,
     /// jitdb passes over the last item of a list, if it is short; without that, this would be right.
@@ -32,21 +30,24 @@ pub(super) fn judge(judged: Judged, bits: &Bits, about: &Bitvector, paths: &Path
         let gap = Gap::between(std::iter::empty(), bits.iter(), |record| record >= covered);
         return judged.wrong(&gap, records).because(reason);
     }
-    let readings: Vec<Reading<'_>> = about
+    let readings: Vec<Reading> = about
         .candidates
         .iter()
-        .filter(|candidate| paths.is_seen(candidate.path) || !candidate.joined && candidate.is_negative())
+        .filter(|candidate| paths.is_seen(candidate.path) || !candidate.joined)
         .flat_map(|candidate| candidate.readings(bits, covered, paths, records))
         .collect();
-    let fits: Vec<&Reading<'_>> = readings.iter().filter(|reading| reading.gap.is_none()).collect();
+    let fits: Vec<&Reading> = readings.iter().filter(|reading| reading.gap.is_none()).collect();
     // A reading that names nothing fits by chance if nothing could be judged.
     let Some(fit) = fits.iter().find(|reading| reading.has_answers).or(fits.first()).copied() else {
         return differs(judged, about, &readings, records);
     };
-    let mut finding = judged.covers();
+    let mut finding = judged.covers(fit.untold);
     finding.holds = Some(fit.text.clone());
-    finding.untold = fit.untold;
-    finding.serves = readings.iter().filter(|other| !other.gap.is_none() && other.has_answers).map(|other| other.text.clone()).collect();
+    finding.serves = readings
+        .iter()
+        .filter(|other| !other.gap.is_none() && other.has_answers)
+        .map(|other| other.text.clone())
+        .collect();
     if !finding.serves.is_empty() {
         finding.faults.push(Fault::SharedName);
     }
@@ -54,28 +55,32 @@ pub(super) fn judge(judged: Judged, bits: &Bits, about: &Bitvector, paths: &Path
 }
 
 /// No reading fits.
-fn differs(judged: Judged, about: &Bitvector, readings: &[Reading<'_>], records: &Records) -> Finding {
+fn differs(judged: Judged, about: &Bitvector, readings: &[Reading], records: &Records) -> Finding {
     if let Some(name) = &about.function {
         return judged.unknown(format!("the function {name:?} is not known here"));
     }
     if about.overflow {
         return judged.unknown("too many values have this name");
     }
-    let Some(best) = readings.iter().min_by_key(|reading| reading.gap.size()) else {
-        return judged.unknown("no entry has a value of this name: the index is over something else, or over what was deleted");
+    let only_last = readings.iter().find(|reading| reading.only_last);
+    let Some(best) = only_last.or(readings.iter().min_by_key(|reading| reading.gap.size())) else {
+        return judged
+            .unknown("no entry has a value of this name: the index is over something else, or over what was deleted");
     };
     let raised = judged.finding.file.version.is_some_and(|version| version > 1);
     let mut finding = judged.wrong(&best.gap, records);
     finding.holds = Some(best.text.clone());
     finding.untold = best.untold;
-    if readings.iter().any(|reading| reading.only_last) {
+    if best.only_last {
         finding.faults.push(Fault::LastItem);
     } else if let Some((one, two)) = mixture(readings) {
         finding.faults.push(Fault::MixedQueries);
         finding.serves = vec![one.text.clone(), two.text.clone()];
-        finding.reason = two.gap.last().and_then(|last| last.checked_add(1)).map(|from| {
-            format!("up to some record before {from} it holds {}, behind it {}", one.text, two.text)
-        });
+        finding.reason = two
+            .gap
+            .last()
+            .and_then(|last| last.checked_add(1))
+            .map(|from| format!("up to some record before {from} it holds {}, behind it {}", one.text, two.text));
     } else if raised && best.gap.missing.is_empty() {
         finding.faults.push(Fault::OldVersion);
     }
@@ -83,7 +88,7 @@ fn differs(judged: Judged, about: &Bitvector, readings: &[Reading<'_>], records:
 }
 
 /// Two readings of which one holds up to a record and the other behind it.
-fn mixture<'r, 'a>(readings: &'r [Reading<'a>]) -> Option<(&'r Reading<'a>, &'r Reading<'a>)> {
+fn mixture(readings: &[Reading]) -> Option<(&Reading, &Reading)> {
     let answered = || readings.iter().filter(|reading| reading.has_answers);
     let pairs = answered().flat_map(|one| answered().map(move |two| (one, two)));
     let mut mixed = pairs.filter(|(one, two)| two.gap.last() < one.gap.first());
@@ -91,13 +96,8 @@ fn mixture<'r, 'a>(readings: &'r [Reading<'a>]) -> Option<(&'r Reading<'a>, &'r 
 }
 
 impl Candidate {
-    /// Whether it asks for what is not there.
-    fn is_negative(&self) -> bool {
-        matches!(self.asks, Asks::Absent | Asks::Value(Scalar::Missing) | Asks::Function(_))
-    }
-
     /// The queries that it stands for: an equal field, and a list with the value in it.
-    fn readings<'a>(&'a self, bits: &'a Bits, covered: u32, paths: &Paths, records: &Records) -> Vec<Reading<'a>> {
+    fn readings(&self, bits: &Bits, covered: u32, paths: &Paths, records: &Records) -> Vec<Reading> {
         let path = paths.text(self.path);
         let content = paths.is_content(self.path);
         let judged = |record: u32| record < covered && !records.is_closed(record, content);
@@ -105,9 +105,9 @@ impl Candidate {
         let reading = |text: String, within: &[u32]| {
             let expected = || merge(&self.equal, within);
             let gap = Gap::between(expected(), bits.iter(), judged);
-            let left_out = self.last.iter().filter(|record| judged(**record) && !bits.contains(**record)).count() as u64;
+            let left_out =
+                self.last.iter().filter(|record| judged(**record) && !bits.contains(**record)).count() as u64;
             Reading {
-                candidate: self,
                 text,
                 only_last: !within.is_empty() && gap.extra.is_empty() && gap.missing.count == left_out && left_out > 0,
                 has_answers: expected().any(judged),

@@ -16,9 +16,9 @@ pub(super) struct Judged {
 
 impl Judged {
     /// What of the log a file covers; the finding itself if that already decides.
-    pub(super) fn new(file: IndexFile, records: &Records) -> Result<Self, Finding> {
+    pub(super) fn new(file: IndexFile, records: &Records) -> Result<Self, Box<Finding>> {
         if let Some(damage) = file.damage.clone() {
-            return Err(Finding::new(file, Verdict::Damaged).because(damage));
+            return Err(Box::new(Finding::new(file, Verdict::Damaged).because(damage)));
         }
         let mut finding = Finding::new(file, Verdict::Unknown);
         let small = !matches!(finding.file.kind, IndexKind::Snapshot);
@@ -29,22 +29,27 @@ impl Judged {
             Coverage::First(covered) => covered,
             Coverage::Ahead => {
                 finding.verdict = Verdict::Ahead;
-                return Err(finding.because("the log ends before the position that it covers"));
+                return Err(Box::new(finding.because("the log ends before the position that it covers")));
             }
             Coverage::Nowhere => {
                 finding.verdict = Verdict::Wrong;
                 finding.faults.push(Fault::Shifted);
-                return Err(finding.because("no record lies at its position; jitdb goes on from it as record 0"));
+                return Err(Box::new(
+                    finding.because("no record lies at its position; jitdb goes on from it as record 0"),
+                ));
             }
         };
         finding.covered = Some(covered.into());
         Ok(Self { finding, covered, all: records.len() })
     }
 
-    /// It holds what it should of the records that it covers.
-    pub(super) fn covers(self) -> Finding {
+    /// It holds what it should of the records that it covers, of which `untold` cannot be judged.
+    pub(super) fn covers(self, untold: u64) -> Finding {
         let verdict = if self.covered < self.all { Verdict::Behind } else { Verdict::Right };
-        Finding { verdict, ..self.finding }
+        if untold > 0 && untold == u64::from(self.covered) {
+            return Finding { untold, ..self.unknown("no record that it covers can be judged") };
+        }
+        Finding { verdict, untold, ..self.finding }
     }
 
     /// It names other records than it should.
@@ -63,7 +68,7 @@ impl Judged {
     }
 
     /// Checks the count of an index that has a number for each record, deleted ones among them.
-    pub(super) fn counted(mut self, records: &Records) -> Result<Self, Finding> {
+    pub(super) fn counted(mut self, records: &Records) -> Result<Self, Box<Finding>> {
         let count = self.finding.file.count.unwrap_or_default();
         let covered = u64::from(self.covered);
         if count == covered {
@@ -78,6 +83,6 @@ impl Judged {
             self.finding.faults.push(Fault::CountTooSmall);
         }
         let reason = format!("it counts {count} records, and {covered} end at its position");
-        Err(Finding { verdict: Verdict::Wrong, ..self.finding }.because(reason))
+        Err(Box::new(Finding { verdict: Verdict::Wrong, ..self.finding }.because(reason)))
     }
 }

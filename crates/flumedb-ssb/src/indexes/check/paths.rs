@@ -74,17 +74,12 @@ impl Paths {
         parent.unwrap_or_default()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// What stands at each path of an entry.
     pub(super) fn fields<'d>(&mut self, entry: &'d dyn Document) -> Vec<Option<Field<'d>>> {
         let mut fields: Vec<Option<Field<'d>>> = Vec::with_capacity(self.0.len());
         for path in &mut self.0 {
-            let open = path.parent.is_none_or(|parent| {
-                matches!(fields.get(parent), Some(Some(Field::Object | Field::Array)))
-            });
+            let open =
+                path.parent.is_none_or(|parent| matches!(fields.get(parent), Some(Some(Field::Object | Field::Array))));
             let names: Vec<&str> = path.names.iter().map(String::as_str).collect();
             let field = if open { entry.field(&names) } else { None };
             path.seen |= field.is_some();

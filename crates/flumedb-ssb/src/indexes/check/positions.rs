@@ -24,7 +24,9 @@ pub(super) fn numbers(judged: Judged, numbers: &Numbers, records: &Records) -> F
         return judged.wrong(&gap, records).because(reason);
     }
     if !gap.is_none() {
-        return judged.wrong(&gap, records).because("it lists records whose content is not encrypted, or that it does not cover");
+        return judged
+            .wrong(&gap, records)
+            .because("it lists records whose content is not encrypted, or that it does not cover");
     }
     judged.unknown("each record that it lists is encrypted; whether it lists all that it should, only the keys tell")
 }

@@ -44,7 +44,14 @@ impl Prefixes {
     }
 
     /// Takes in a record that can be looked into; `encrypted`: but for its content. `held`: what the index has for it.
-    pub(super) fn take(&mut self, record: u32, held: u32, encrypted: bool, fields: &[Option<Field<'_>>], paths: &Paths) {
+    pub(super) fn take(
+        &mut self,
+        record: u32,
+        held: u32,
+        encrypted: bool,
+        fields: &[Option<Field<'_>>],
+        paths: &Paths,
+    ) {
         for reading in &mut self.readings {
             let field = fields.get(reading.path).and_then(Option::as_ref);
             let Some(body) = body(field) else { continue };
@@ -77,7 +84,7 @@ impl Prefixes {
         };
         let untold = records.untold(self.covered, paths.is_content(reading.path));
         let mut finding = if best.missing.is_empty() && best.extra.is_empty() {
-            judged.covers()
+            judged.covers(untold)
         } else {
             let mut finding = judged.wrong_in(&best.missing, &best.extra, records);
             finding.reason = Some("the four bytes of some records are not those of their field".to_owned());

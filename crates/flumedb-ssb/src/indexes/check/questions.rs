@@ -15,8 +15,10 @@ use super::{
     tables::{self, Hashes, Keys},
     values::{Entry, Values},
 };
-use crate::indexes::{Content, IndexFile, IndexKind};
-use flumedb::codec::JsonDoc as Doc;
+use crate::{
+    Doc,
+    indexes::{Content, IndexFile, IndexKind},
+};
 
 const NOTHING: &str = "there is nothing in it to judge";
 
@@ -45,22 +47,23 @@ impl<'q> Questions<'q> {
     pub(super) fn new(files: Vec<IndexFile>, records: &Records, predicates: &'q Predicates, hashes: &Hashes) -> Self {
         let has_tables = files.iter().any(|file| file.kind == IndexKind::Hashtable);
         let keys = has_tables.then(|| Keys::new(hashes, records));
-        let mut questions = Self { predicates, paths: Paths::default(), values: Values::default(), keys, files: Vec::new() };
+        let mut questions =
+            Self { predicates, paths: Paths::default(), values: Values::default(), keys, files: Vec::new() };
         for file in files {
-            let question = questions.question(file, records).unwrap_or_else(Question::Answered);
+            let question = questions.question(file, records).unwrap_or_else(|finding| Question::Answered(*finding));
             questions.files.push(question);
         }
         questions
     }
 
-    fn question(&mut self, file: IndexFile, records: &Records) -> Result<Question, Finding> {
+    fn question(&mut self, file: IndexFile, records: &Records) -> Result<Question, Box<Finding>> {
         if file.kind == IndexKind::Marker {
             let reason = "a compaction has not ended; indexes are to be cut back, or built anew, when it has";
-            return Err(Finding::new(file, Verdict::Unknown).because(reason));
+            return Err(Box::new(Finding::new(file, Verdict::Unknown).because(reason)));
         }
         if file.kind == IndexKind::Snapshot && file.damage.is_none() && matches!(file.content(), Content::Nothing) {
             let reason = "it holds no position: the view was destroyed, or this is no snapshot of one";
-            return Err(Finding::new(file, Verdict::Unknown).because(reason));
+            return Err(Box::new(Finding::new(file, Verdict::Unknown).because(reason)));
         }
         let judged = Judged::new(file, records)?;
         let file = &judged.finding.file;
@@ -88,7 +91,7 @@ impl<'q> Questions<'q> {
     }
 
     /// Spreads a prefix map over the records.
-    fn prefix_map(judged: Judged, prefixes: Prefixes, records: &Records) -> Result<Question, Finding> {
+    fn prefix_map(judged: Judged, prefixes: Prefixes, records: &Records) -> Result<Question, Box<Finding>> {
         let mut held = vec![0; judged.covered as usize];
         let mut strangers = 0_u64;
         if let Content::PrefixMap(map) = judged.finding.file.content() {
@@ -101,7 +104,7 @@ impl<'q> Questions<'q> {
         }
         if strangers > 0 {
             let reason = format!("it names {strangers} records twice, or that it does not cover");
-            return Err(Finding { verdict: Verdict::Wrong, ..judged.finding }.because(reason));
+            return Err(Box::new(Finding { verdict: Verdict::Wrong, ..judged.finding }.because(reason)));
         }
         Ok(Question::PrefixMap(judged, prefixes, held))
     }

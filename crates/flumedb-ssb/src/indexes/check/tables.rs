@@ -19,7 +19,8 @@ pub(super) type Hashes = Vec<(String, Arc<dyn Fn(&str) -> u32 + Send + Sync>)>;
 
 /// The hashes that are known without being told.
 pub(super) fn known() -> Hashes {
-    let fnv = |key: &str| key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let fnv =
+        |key: &str| key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let start = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
     // ssb-db: the six characters behind the sigil are base64.
     let ssb = move |key: &str| start(&STANDARD_NO_PAD.decode(key.get(1..7).unwrap_or_default()).unwrap_or_default());
@@ -91,7 +92,8 @@ pub(super) fn judge(judged: Judged, hashtable: &Hashtable, keys: &Keys, records:
         for table in &hashtable.tables {
             walk(table, row, records, &mut fate);
         }
-        let found = (0..covered).filter(judge).filter(|record| fate.found.get(*record) || fate.hidden.get(*record)).count();
+        let found =
+            (0..covered).filter(judge).filter(|record| fate.found.get(*record) || fate.hidden.get(*record)).count();
         if best.as_ref().is_none_or(|(_, _, most)| found as u64 > *most) {
             best = Some((name, fate, found as u64));
         }
@@ -112,7 +114,7 @@ pub(super) fn judge(judged: Judged, hashtable: &Hashtable, keys: &Keys, records:
         gap.missing.add(record);
     }
     let mut finding = if gap.is_none() {
-        judged.covers()
+        judged.covers(0)
     } else {
         judged.wrong(&gap, records).because("some entries cannot be found by their key")
     };

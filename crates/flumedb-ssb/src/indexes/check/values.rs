@@ -37,6 +37,7 @@ pub(super) struct Bitvector {
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) path: usize,
+    /// It asks for what is not there, at a path with an underscore in a name, which may be no path at all.
     pub(super) joined: bool,
     pub(super) asks: Asks,
     /// Records that have the value.
