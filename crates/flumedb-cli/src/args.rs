@@ -47,6 +47,11 @@ pub(crate) enum Command {
     Views(Views),
     /// Build views of a database anew.
     Rebuild(Rebuild),
+    /// Turn JSON lines into BIPF and back.
+    Bipf {
+        #[command(subcommand)]
+        direction: Bipf,
+    },
 }
 
 /// Where a log is.
@@ -255,4 +260,12 @@ pub(crate) struct Rebuild {
     /// Which views [default: all]
     #[arg(value_name = "VIEW")]
     pub(crate) views: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Bipf {
+    /// JSON lines from standard input become lines of BIPF in hex.
+    Encode,
+    /// Lines of BIPF in hex from standard input become JSON lines.
+    Decode,
 }

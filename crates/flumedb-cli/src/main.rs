@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Views(args) => cmd::views(&args),
         Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),
+        Command::Bipf { direction } => cmd::bipf(&direction),
     };
     match outcome {
         Ok(verdict) => verdict.code(),

@@ -285,3 +285,19 @@ fn text_is_spelled_as_javascript_spells_it() {
     }
     assert!(bipf::from_json(b"\"\xff\"", &mut Vec::new()).is_err());
 }
+
+#[test]
+fn the_document_of_the_format_is_true() {
+    let document = include_str!("../../../docs/format-bipf.md");
+    let lines = document.split("```").nth(1).unwrap().trim().lines();
+    let known: Vec<(&str, &str)> = lines.map(|line| line.rsplit_once(' ').unwrap()).collect();
+    assert!(known.len() > 10);
+    for (json, hex) in known {
+        let bytes = encoded(json);
+        assert_eq!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), hex, "{json}");
+        assert_eq!(decoded(&bytes), json.trim());
+    }
+    for (len, tag) in [(15, 1), (16, 2), (2_047, 2), (2_048, 3), (262_143, 3), (262_144, 4), (33_554_431, 4)] {
+        assert_eq!(bipf::to_vec(&"x".repeat(len)).unwrap().len(), tag + len);
+    }
+}

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod append;
+mod bipf;
 mod cat;
 mod check;
 mod delete;
@@ -15,6 +16,7 @@ mod tail;
 mod views;
 
 pub(crate) use append::append;
+pub(crate) use bipf::bipf;
 pub(crate) use cat::cat;
 pub(crate) use check::check;
 pub(crate) use delete::delete;
