@@ -100,6 +100,15 @@ impl Format {
         }
     }
 
+    /// The same format with blocks of a size that is not known.
+    pub(super) fn without_block(self) -> Self {
+        match self {
+            Self::Aligned(_) => Self::Aligned(None),
+            Self::Aaol(_) => Self::Aaol(None),
+            format => format,
+        }
+    }
+
     /// The sizes that its blocks may have.
     fn block_sizes(self) -> RangeInclusive<u32> {
         match self {

@@ -153,7 +153,11 @@ impl Work for Open {
         };
         let log = Arc::new(open.open(path)?);
         let reported = log.clone();
-        let format = log.records().format();
+        let format = match (access, named) {
+            // What it is, as far as the bytes tell.
+            (Access::Read, None) => found.format,
+            _ => log.records().format(),
+        };
         opened(log, format, found.evidence, Box::new(move || reported.report()))
     }
 }

@@ -98,6 +98,8 @@ struct Finding {
     known: bool,
     /// Bytes in records that are proved.
     proved: u64,
+    /// Whether nothing is left over.
+    whole: bool,
     evidence: Vec<String>,
 }
 
@@ -107,26 +109,37 @@ fn findings(source: &Source, len: u64) -> Result<Vec<Finding>> {
 }
 
 fn ask<L: Layout>(source: &Source, len: u64, format: impl FnOnce(&L) -> Format) -> Result<Finding> {
-    let Detected { layout, chain, known, evidence, .. } = L::detect(source, len, &L::Options::default())?;
-    let proved = chain.end().saturating_sub(chain.gap_bytes());
-    Ok(Finding { format: format(&layout), known, proved, evidence })
+    let Detected { layout, chain, known, certain, evidence } = L::detect(source, len, &L::Options::default())?;
+    let format = format(&layout);
+    Ok(Finding {
+        format: if certain.is_ok() { format } else { format.without_block() },
+        known,
+        proved: chain.end().saturating_sub(chain.gap_bytes()),
+        whole: chain.count() > 0 && chain.gap_bytes() == 0 && layout.is_closed(chain.end(), source, len)?,
+        evidence,
+    })
 }
 
 /// What text says.
 fn ask_lines(source: &Source) -> Result<Finding> {
     let lines::Told { shape, bytes, evidence } = lines::tell(source)?;
     let format = if shape == Some(Shape::Numbered) { Format::Memory } else { Format::JsonLines };
-    Ok(Finding { format, known: shape.is_some(), proved: bytes, evidence: vec![evidence] })
+    Ok(Finding { format, known: shape.is_some(), proved: bytes, whole: false, evidence: vec![evidence] })
 }
 
-/// The finding that proves most.
+/// The finding that leaves nothing over, or else the one that proves most. Those that are as good are its rivals.
 fn choose(path: &Path, mut findings: Vec<Finding>) -> Result<Told> {
-    let most = findings.iter().filter(|finding| finding.known).map(|finding| finding.proved).max();
-    let Some(at) = findings.iter().position(|finding| finding.known && Some(finding.proved) == most) else {
+    let known = findings.iter().enumerate().filter(|(_, finding)| finding.known);
+    // Of equals the first.
+    let best = known.rev().max_by_key(|(_, finding)| (finding.whole, finding.proved)).map(|(at, _)| at);
+    let Some(at) = best else {
         return Err(Error::new(ErrorKind::Unsupported, no_format(path)));
     };
     let best = findings.remove(at);
-    let as_good = |finding: &&Finding| finding.known && finding.proved == best.proved;
+    let as_good = |finding: &&Finding| match best.whole {
+        true => finding.known && finding.whole,
+        false => finding.known && finding.proved == best.proved,
+    };
     let rivals = findings.iter().filter(as_good).map(|finding| finding.format).collect();
     let mut evidence = best.evidence;
     evidence.extend(findings.into_iter().flat_map(|finding| finding.evidence));
