@@ -12,6 +12,7 @@ mod doc;
 mod level;
 mod lines;
 mod offset;
+mod offset2;
 
 pub use any::{Format, Payloads, open_any};
 pub use doc::{Doc, Docs};
@@ -20,3 +21,4 @@ pub use level::LevelEntries;
 pub use lines::{LinesLog, Shape};
 pub use message::Message;
 pub use offset::{Framing, OffsetLog};
+pub use offset2::{Offset2, Offset2Log};

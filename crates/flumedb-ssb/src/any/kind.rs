@@ -4,7 +4,7 @@ use flumedb::{Error, ErrorKind, Result};
 
 use super::Format;
 use crate::{
-    Framing, Shape,
+    Framing, Offset2, Shape,
     file::{One, Records},
     lines::Lines,
 };
@@ -28,6 +28,14 @@ impl Kind for One<Framing> {
 
     fn format(&self) -> Format {
         Format::Offset(*self.layout())
+    }
+}
+
+impl Kind for Offset2 {
+    fn options(_: Option<Format>) {}
+
+    fn format(&self) -> Format {
+        Format::Offset2
     }
 }
 
@@ -59,6 +67,7 @@ pub(super) trait Work {
 pub(super) fn work<W: Work>(format: Format, work: W) -> Result<W::Done> {
     match format {
         Format::Offset(_) => work.on::<One<Framing>>(),
+        Format::Offset2 => work.on::<Offset2>(),
         Format::Memory | Format::JsonLines => work.on::<Lines>(),
         _ => Err(Error::new(ErrorKind::Unsupported, format!("{format} logs cannot be opened here"))),
     }

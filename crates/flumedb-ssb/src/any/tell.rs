@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Framing, Shape,
     file::{Access, Detected, Layout, Source},
-    lines,
+    lines, offset2,
 };
 
 /// What is at a path, and why.
@@ -39,7 +39,13 @@ pub struct Told {
 pub fn tell(env: &Env, path: impl AsRef<Path>) -> Result<Told> {
     let path = path.as_ref();
     match place::look(env, path)? {
-        Place::Directory(format, evidence) => Ok(Told { format, rivals: Vec::new(), evidence: vec![evidence] }),
+        Place::Directory(format, evidence) => {
+            let mut evidence = vec![evidence];
+            if format == Format::Offset2 {
+                evidence.push(offset2::evidence(env, path)?);
+            }
+            Ok(Told { format, rivals: Vec::new(), evidence })
+        }
         Place::File => {
             let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
             let len = source.len()?;

@@ -28,11 +28,13 @@ use flumedb::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use builder::FileLogBuilder;
-pub(crate) use one::is_erased;
+pub(crate) use keep::{keep, lock, sync_dir};
 pub use one::{Chain, Detected, Layout, One, Verdict};
+pub(crate) use one::{is_erased, zero};
 pub(crate) use records::not_found;
 pub use records::{Access, Opening, Records, Staged};
 pub use source::Source;
+pub(crate) use source::Window;
 
 use writer::{Command, closed};
 
@@ -159,7 +161,6 @@ impl<R: Records> FileLog<R> {
     }
 
     /// Lets the writer do something in its turn.
-    #[allow(dead_code, reason = "for formats to come")]
     pub(crate) async fn in_turn(&self, call: impl FnOnce(&R) -> Result<()> + Send + 'static) -> Result<()> {
         self.ask(|answer| Command::Call(Box::new(call), answer)).await
     }

@@ -118,6 +118,8 @@ pub struct Staged {
     pub records: Vec<(u64, u32)>,
     /// The next batch must lie in one block, so that it is written as a whole.
     pub whole: bool,
+    /// Readers will be shown it only once it is on the disk.
+    pub durable: bool,
 }
 
 impl Staged {

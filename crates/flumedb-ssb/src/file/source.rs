@@ -48,7 +48,7 @@ impl Source {
 }
 
 /// A forward walk: bytes are read in large pieces and handed out in small ones.
-pub(super) struct Window<'a> {
+pub(crate) struct Window<'a> {
     pub(super) source: &'a Source,
     /// Length of the file, as far as the walk goes.
     pub(super) len: u64,
@@ -61,12 +61,12 @@ impl<'a> Window<'a> {
     const PIECE: usize = 256 << 10;
 
     /// A walk through the first `len` bytes of `source`.
-    pub(super) fn new(source: &'a Source, len: u64) -> Self {
+    pub(crate) fn new(source: &'a Source, len: u64) -> Self {
         Self { source, len, start: 0, bytes: Bytes::new() }
     }
 
     /// The bytes from `offset` on: `least` or more, fewer only at the end of the file.
-    pub(super) fn from(&mut self, offset: u64, least: usize) -> Result<&[u8]> {
+    pub(crate) fn from(&mut self, offset: u64, least: usize) -> Result<&[u8]> {
         let inside = |window: &Self| usize::try_from(offset.checked_sub(window.start)?).ok();
         let skip = match inside(self) {
             Some(skip) if skip.saturating_add(least) <= self.bytes.len() => skip,

@@ -18,7 +18,6 @@ pub(super) enum Command<R> {
     Append(Batch, bool, oneshot::Sender<Result<Vec<Seq>>>),
     Delete(Vec<Seq>, oneshot::Sender<Result<()>>),
     Sync(oneshot::Sender<Result<()>>),
-    #[allow(dead_code, reason = "for formats to come")]
     /// Something that this kind of log can do and others cannot.
     Call(Call<R>, oneshot::Sender<Result<()>>),
     Close(oneshot::Sender<Result<()>>),
@@ -43,7 +42,6 @@ pub(super) struct Writer<R> {
 #[derive(Default)]
 struct Group {
     staged: Staged,
-    durable: bool,
     answers: Vec<(oneshot::Sender<Result<Vec<Seq>>>, Vec<Seq>)>,
 }
 
@@ -94,7 +92,7 @@ impl<R: Records> Writer<R> {
         });
         match staged {
             Ok(seqs) => {
-                self.group.durable |= !batch.buffered;
+                self.group.staged.durable |= !batch.buffered;
                 self.group.answers.push((answer, seqs));
             }
             Err(error) => drop(answer.send(Err(error))),
@@ -152,17 +150,17 @@ impl<R: Records> Writer<R> {
 
     /// Writes what is staged and answers for it.
     fn write_group(&mut self) {
-        let Group { staged, durable, answers } = std::mem::take(&mut self.group);
+        let Group { staged, answers } = std::mem::take(&mut self.group);
         if answers.is_empty() {
             return;
         }
-        let written = self.write(&staged, durable);
+        let written = self.write(&staged);
         for (answer, seqs) in answers {
             let _ = answer.send(written.clone().map(|()| seqs));
         }
     }
 
-    fn write(&mut self, staged: &Staged, durable: bool) -> Result<()> {
+    fn write(&mut self, staged: &Staged) -> Result<()> {
         self.refuse()?;
         if !staged.records.is_empty() {
             // A full disk takes nothing, and there may be room later.
@@ -170,7 +168,7 @@ impl<R: Records> Writer<R> {
             self.shared.records.write(staged).map_err(|error| if full(&error) { error } else { self.fail(error) })?;
             self.dirty = true;
         }
-        if durable {
+        if staged.durable {
             self.sync()?;
         }
         self.shared.records.show(staged);
@@ -180,16 +178,23 @@ impl<R: Records> Writer<R> {
 
     fn delete(&mut self, seqs: &[Seq]) -> Result<()> {
         self.refuse()?;
-        let refused = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::Unsupported);
         let deleted = self.shared.records.delete(seqs);
-        deleted.map(drop).map_err(|error| if refused(error.kind()) { error } else { self.fail(error) })
+        deleted.map(drop).map_err(|error| self.refused_or_failed(error))
     }
 
     fn call(&mut self, call: Call<R>) -> Result<()> {
         self.refuse()?;
-        call(&self.shared.records)?;
+        call(&self.shared.records).map_err(|error| self.refused_or_failed(error))?;
         self.shared.tell();
         Ok(())
+    }
+
+    /// What was refused was not begun; what failed may be half done.
+    fn refused_or_failed(&mut self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Deleted | ErrorKind::Invalid | ErrorKind::Unsupported => error,
+            _ => self.fail(error),
+        }
     }
 
     fn sync(&mut self) -> Result<()> {

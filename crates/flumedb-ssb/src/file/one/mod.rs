@@ -28,6 +28,7 @@ pub use chain::Chain;
 pub(crate) use chain::is_erased;
 use layout::CUT_OFF;
 pub use layout::{Detected, Layout, Verdict};
+pub(crate) use write::zero;
 
 use super::{
     records::{Access, Opening, Records, Staged},

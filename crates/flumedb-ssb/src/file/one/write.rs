@@ -87,7 +87,8 @@ pub(super) fn close(file: &dyn File, end: u64, len: u64) -> std::io::Result<()> 
     if now == len { Ok(()) } else { file.set_len(len) }
 }
 
-fn zero(file: &dyn File, mut offset: u64, mut left: u64) -> std::io::Result<()> {
+/// Writes `left` zeros at `offset`.
+pub(crate) fn zero(file: &dyn File, mut offset: u64, mut left: u64) -> std::io::Result<()> {
     const ZEROS: &[u8] = &[0; 1 << 12];
     while left > 0 {
         let piece = left.min(ZEROS.len() as u64);
