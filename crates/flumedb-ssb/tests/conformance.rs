@@ -1,5 +1,6 @@
-//! A flumelog-offset file keeps the promises that views and subscriptions rely on, as far as its format can. The failure it
-//! guards against: names with gaps between them, or deletion in place, that a reader made for our own log gets wrong.
+//! Logs in other people's files keep the promises that views and subscriptions rely on, as far as their formats can. The
+//! failure it guards against: names with gaps between them, or deletion in place, that a reader made for our own log gets
+//! wrong.
 
 use std::sync::Arc;
 
@@ -36,4 +37,19 @@ mod bits48 {
 
 mod bits53 {
     flumedb_sim::conformance!(super::subject(super::Framing::Bits53, true));
+}
+
+mod offset2 {
+    use super::{Arc, Env, Features, Place, Subject};
+    use flumedb_ssb::Offset2Log;
+
+    fn subject() -> Subject {
+        let place = || {
+            let builder = Offset2Log::builder().env(Env::memory()).create();
+            Place::new(move || Arc::new(builder.clone().open("log").expect("the directory opens")))
+        };
+        Subject { features: Features { tombstones: false, notes: false, ..Features::ALL }, place: Box::new(place) }
+    }
+
+    flumedb_sim::conformance!(subject());
 }

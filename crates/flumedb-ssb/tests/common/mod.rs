@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "the vectors lie on the real disk")]
 
+pub(crate) mod offset2;
+
 use std::path::PathBuf;
 
 use flumedb::{
