@@ -162,7 +162,7 @@ async fn what_is_encrypted_cannot_be_judged() {
         r#"{"value":{"content":{"type":"post"}}}"#,
         "no document",
     ]);
-    log.delete(&[3]);
+    log.erase(&[3]);
     let env = folder(&[("value_content_type_post.index", bitvector(1, 40, &[0, 1, 4]))]);
     let report = check(&env, "dir", &log).await.unwrap();
     assert_eq!((report.indexes[0].verdict, report.indexes[0].untold), (Verdict::Right, 3), "{report:#?}");
@@ -232,7 +232,7 @@ proptest! {
         };
         let mut log = Listed::of(records.iter().map(|(kind, _)| text(kind)));
         let deleted: Vec<usize> = (0..records.len()).filter(|at| records[*at].1).collect();
-        log.delete(&deleted);
+        log.erase(&deleted);
         let covered = covered.index(records.len()) + 1;
         let wrong = wrong.index(covered);
         let offset = (covered as u32 - 1) * 10;

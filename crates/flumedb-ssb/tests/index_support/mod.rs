@@ -43,7 +43,7 @@ impl Listed {
         Self(records)
     }
 
-    pub(crate) fn delete(&mut self, records: &[usize]) {
+    pub(crate) fn erase(&mut self, records: &[usize]) {
         records.iter().for_each(|record| self.0[*record].1 = None);
     }
 }

@@ -63,6 +63,8 @@ struct Fate {
     found: Flags,
     /// Lies where its hash leads, and a deleted record lies on the way.
     hidden: Flags,
+    /// A deleted record lies on the way in a newer table.
+    barred: Flags,
 }
 
 /// Judges a hashtable.
@@ -89,7 +91,8 @@ pub(super) fn judge(judged: Judged, hashtable: &Hashtable, keys: &Keys, records:
     let mut best: Option<(&str, Fate, u64)> = None;
     for ((name, _), row) in keys.hashes.iter().zip(&keys.rows) {
         let mut fate = Fate::default();
-        for table in &hashtable.tables {
+        // A key is looked for in the newest table first.
+        for table in hashtable.tables.iter().rev() {
             walk(table, row, records, &mut fate);
         }
         let found =
@@ -126,32 +129,60 @@ pub(super) fn judge(judged: Judged, hashtable: &Hashtable, keys: &Keys, records:
     finding
 }
 
-/// Follows each entry of a table from where its hash leads: it is found if no slot before it is empty.
+/// Follows each key through a table, from where its hash leads to the next empty slot. A deleted record ends the search.
 fn walk(table: &Table, row: &[u32], records: &Records, fate: &mut Fate) {
-    let slots = table.slots();
-    // How many slots before each are empty, and how many hold deleted records.
-    let (mut empty, mut deleted) = (Vec::with_capacity(slots + 1), Vec::with_capacity(slots + 1));
-    let (mut empties, mut deletions) = (0_u32, 0_u32);
-    for slot in table.iter() {
-        empty.push(empties);
-        deleted.push(deletions);
-        let record = slot.and_then(|position| records.record(position.into()));
-        empties += u32::from(slot.is_none());
-        deletions += u32::from(record.is_some_and(|record| records.is_deleted(record)));
-    }
-    empty.push(empties);
-    deleted.push(deletions);
-    let none_between = |sums: &[u32], from: usize, to: usize| {
-        let sum = |at: usize| sums.get(at).copied().unwrap_or_default();
-        let count = if from <= to { sum(to) - sum(from) } else { sum(slots) - sum(from) + sum(to) };
-        count == 0
-    };
-    for (slot, position) in table.iter().enumerate() {
-        let Some(record) = position.and_then(|position| records.record(position.into())) else { continue };
-        let Some(hash) = row.get(record as usize) else { continue };
-        let home = usize::try_from(*hash).unwrap_or_default().checked_rem(slots).unwrap_or_default();
-        if none_between(&empty, home, slot) {
-            if none_between(&deleted, home, slot) { fate.found.set(record) } else { fate.hidden.set(record) }
+    let slots: Vec<Option<u32>> = table.iter().map(|slot| slot.and_then(|at| records.record(at.into()))).collect();
+    let ends: Vec<bool> = table.iter().map(|slot| slot.is_none()).collect();
+    let deleted: Vec<bool> = slots.iter().map(|slot| slot.is_some_and(|record| records.is_deleted(record))).collect();
+    let (empty, gone) = (Sums::of(&ends), Sums::of(&deleted));
+    let home = |hash: u32| usize::try_from(hash).unwrap_or_default().checked_rem(slots.len()).unwrap_or_default();
+    for (slot, record) in slots.iter().enumerate() {
+        let Some((record, hash)) = record.and_then(|record| Some((record, *row.get(record as usize)?))) else {
+            continue;
+        };
+        if empty.none_between(home(hash), slot) {
+            let hidden = fate.barred.get(record) || !gone.none_between(home(hash), slot);
+            if hidden { fate.hidden.set(record) } else { fate.found.set(record) }
         }
+    }
+    let bars = bars(&ends, &deleted);
+    for (record, hash) in (0..records.len()).zip(row) {
+        if bars.get(home(*hash)).is_some_and(|bars| *bars) {
+            fate.barred.set(record);
+        }
+    }
+}
+
+/// For each slot, whether a deleted record lies between it and the next empty one.
+fn bars(ends: &[bool], deleted: &[bool]) -> Vec<bool> {
+    let mut bars = vec![false; ends.len()];
+    let mut bar = false;
+    // Twice around, as the last slot is followed by the first.
+    for _ in 0..2 {
+        for ((slot, end), deleted) in bars.iter_mut().zip(ends).zip(deleted).rev() {
+            bar = !end && (bar || *deleted);
+            *slot = bar;
+        }
+    }
+    bars
+}
+
+/// How many of the slots before each are marked.
+struct Sums(Vec<u32>);
+
+impl Sums {
+    fn of(marks: &[bool]) -> Self {
+        let mut sum = 0;
+        let sums = marks.iter().map(|mark| {
+            sum += u32::from(*mark);
+            sum
+        });
+        Self([0].into_iter().chain(sums).collect())
+    }
+
+    /// Whether none is marked from slot `from` up to `to`, around the end if need be.
+    fn none_between(&self, from: usize, to: usize) -> bool {
+        let sum = |at: usize| self.0.get(at).copied().unwrap_or_default();
+        if from <= to { sum(from) == sum(to) } else { sum(from) == sum(self.0.len() - 1) && sum(to) == 0 }
     }
 }
