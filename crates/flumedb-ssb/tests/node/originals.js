@@ -77,12 +77,12 @@ async function log(job) {
   return { seqs, rows }
 }
 
-// Values of JSON, encoded and decoded.
+// Texts of JSON, encoded; and bytes, decoded and printed.
 async function bipf(job) {
   const bipf = require('bipf')
   return {
-    encoded: job.values.map((value) => text(bipf.allocAndEncode(value))),
-    decoded: job.encoded.map((encoded) => bipf.decode(bytes(encoded), 0)),
+    encoded: job.texts.map((json) => text(bipf.allocAndEncode(JSON.parse(json)))),
+    decoded: job.encoded.map((encoded) => JSON.stringify(bipf.decode(bytes(encoded), 0))),
   }
 }
 
