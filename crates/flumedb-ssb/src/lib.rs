@@ -17,7 +17,7 @@ mod offset2;
 pub use any::{Format, Payloads, open_any};
 pub use doc::{Doc, Docs};
 pub use file::{FileLog, FileLogBuilder};
-pub use level::LevelEntries;
+pub use level::LevelLog;
 pub use lines::{LinesLog, Shape};
 pub use message::Message;
 pub use offset::{Framing, OffsetLog};

@@ -6,6 +6,7 @@ use super::Format;
 use crate::{
     Framing, Offset2, Shape,
     file::{One, Records},
+    level::Level,
     lines::Lines,
 };
 
@@ -56,6 +57,14 @@ impl Kind for Lines {
     }
 }
 
+impl Kind for Level {
+    fn options(_: Option<Format>) -> Self::Options {}
+
+    fn format(&self) -> Format {
+        Format::Level
+    }
+}
+
 /// What is done to a log, whatever its kind.
 pub(super) trait Work {
     type Done;
@@ -69,6 +78,7 @@ pub(super) fn work<W: Work>(format: Format, work: W) -> Result<W::Done> {
         Format::Offset(_) => work.on::<One<Framing>>(),
         Format::Offset2 => work.on::<Offset2>(),
         Format::Memory | Format::JsonLines => work.on::<Lines>(),
+        Format::Level => work.on::<Level>(),
         _ => Err(Error::new(ErrorKind::Unsupported, format!("{format} logs cannot be opened here"))),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use flumedb::{Env, Error, ErrorKind, Result, check::TornTail};
 
-use super::{Place, cursor::Cursor, journal};
+use super::{Place, cursor::Cursor, journal, row};
 
 /// The only order that flumelog-level's keys are in.
 const COMPARATOR: &[u8] = b"leveldb.BytewiseComparator";
@@ -24,13 +23,16 @@ pub(super) struct Manifest {
     earlier_log: u64,
     /// The order of the keys has been named, as the first change does.
     ordered: bool,
+    /// There are keys that are no times.
+    foreign: bool,
     pub(super) torn_tail: Option<TornTail>,
 }
 
-/// A table and its first key, with what stands behind keys inside of LevelDB.
+/// A table with its first key and its last.
 pub(super) struct TableFile {
     pub(super) number: u64,
-    pub(super) smallest: Bytes,
+    pub(super) smallest: u64,
+    pub(super) largest: u64,
 }
 
 impl Manifest {
@@ -48,7 +50,7 @@ impl Manifest {
         let place = Place::file(dir, name);
         let journal = journal::read(&*place.open(env)?, &place)?;
         if let Some(stretch) = journal.damage.first() {
-            return Err(place.damaged(stretch));
+            return Err(Error::corrupt(place.damage(stretch)));
         }
         let mut manifest = Self { torn_tail: journal.torn_tail(&place), ..Self::default() };
         for record in &journal.records {
@@ -59,11 +61,18 @@ impl Manifest {
         if !manifest.ordered {
             return Err(place.corrupt(0, journal.len, "its first change is missing"));
         }
+        if manifest.foreign {
+            let message = format!(
+                "{} is a LevelDB directory, but not one of flumelog-level: its keys are no times",
+                dir.display()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         Ok(manifest)
     }
 
     /// Makes one list of changes.
-    fn take(&mut self, record: &Bytes) -> Result<Option<()>> {
+    fn take(&mut self, record: &[u8]) -> Result<Option<()>> {
         let mut rest = Cursor(record);
         while !rest.0.is_empty() {
             match rest.varint() {
@@ -76,7 +85,7 @@ impl Manifest {
                     }
                 },
                 Some(tag) => {
-                    if self.change(tag, record, &mut rest).is_none() {
+                    if self.change(tag, &mut rest).is_none() {
                         return Ok(None);
                     }
                 }
@@ -86,7 +95,7 @@ impl Manifest {
         Ok(Some(()))
     }
 
-    fn change(&mut self, tag: u64, record: &Bytes, rest: &mut Cursor<'_>) -> Option<()> {
+    fn change(&mut self, tag: u64, rest: &mut Cursor<'_>) -> Option<()> {
         match tag {
             2 => self.log = rest.varint()?,
             // The next number of a file; the newest change.
@@ -97,9 +106,13 @@ impl Manifest {
             7 => {
                 let place = (rest.varint().filter(|level| *level < LEVELS)?, rest.varint()?);
                 let _size = rest.varint()?;
-                let smallest = record.slice_ref(rest.slice()?);
-                let _largest = rest.slice()?;
-                self.tables.insert(place, TableFile { number: place.1, smallest });
+                let (smallest, largest) = (bound(rest.slice()?), bound(rest.slice()?));
+                match smallest.zip(largest) {
+                    Some((smallest, largest)) => {
+                        self.tables.insert(place, TableFile { number: place.1, smallest, largest });
+                    }
+                    None => self.foreign = true,
+                }
             }
             9 => self.earlier_log = rest.varint()?,
             _ => return None,
@@ -107,14 +120,19 @@ impl Manifest {
         Some(())
     }
 
-    pub(super) fn tables(self) -> impl Iterator<Item = TableFile> {
-        self.tables.into_values()
+    pub(super) fn tables(&self) -> impl Iterator<Item = &TableFile> {
+        self.tables.values()
     }
 
     /// Whether the log of this number is not in tables yet.
     pub(super) fn has_log(&self, number: u64) -> bool {
         number >= self.log || number == self.earlier_log
     }
+}
+
+/// The key in the bound of a table.
+fn bound(bytes: &[u8]) -> Option<u64> {
+    row::key(row::split(bytes)?.0)
 }
 
 fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {

@@ -12,7 +12,8 @@ mod block;
 mod cursor;
 mod journal;
 mod manifest;
-mod merge;
+mod read;
+mod records;
 mod row;
 mod table;
 
@@ -21,153 +22,143 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use flumedb::{
-    Damage, Env, Error, ErrorKind, Result, Seq,
-    check::{Report, TornTail},
-    env::{File, OpenMode, PathKind},
+    Damage, Error, ErrorKind, Result, Seq, Span,
+    check::TornTail,
+    env::{Env, File, OpenMode},
+    log::ReadRequest,
 };
 
+use crate::file::FileLog;
 use journal::Stretch;
 use manifest::Manifest;
-use merge::{Merge, Run};
+use row::Row;
+use table::Piece;
 
-/// The entries of a flumelog-level directory in the order of their numbers, read from its files as they are.
+/// A directory of flumelog-level as a log, as it was when it was opened: read-only.
 ///
-/// The number of an entry is the eight bytes of its key: the time of its appending in milliseconds since 1970 as a
-/// big-endian `f64`, which orders as they do. Its payload is JSON text. A directory that another program has open is read as
-/// far as that has written it.
-///
-/// An error of the kind `Corrupt` stands for entries that cannot be read; the iterator goes on behind them. All others end
-/// it.
+/// The [`Seq`] of an entry is its key, the time of its appending in milliseconds since 1970, as the eight bytes of an `f64`:
+/// they are in the same order as the times. Its payload is JSON text. If another program has the directory open, what that
+/// has written so far is there.
 ///
 /// ```no_run
-/// use flumedb::Env;
-/// use flumedb_ssb::LevelEntries;
-/// for entry in LevelEntries::open(&Env::os(), "flume.level".as_ref())? {
-///     let (seq, json) = entry?;
-///     println!("{seq} {}", String::from_utf8_lossy(&json));
+/// use flumedb::{Flume, codec::JsonDocs};
+/// use flumedb_ssb::LevelLog;
+/// # fn main() -> flumedb::Result<()> {
+/// let log = std::sync::Arc::new(LevelLog::open("flume.level")?);
+/// let db = Flume::with_log(log, JsonDocs).blocking()?;
+/// for entry in db.scan(..).blocking() {
+///     let entry = entry?;
+///     println!("{}: {}", f64::from_bits(entry.seq.get()), entry.value);
 /// }
-/// # Ok::<(), flumedb::Error>(())
+/// # Ok(())
+/// # }
 /// ```
-pub struct LevelEntries {
-    rows: Merge,
-    /// What is wrong with the logs, which were read already.
-    damage: std::vec::IntoIter<Error>,
+pub type LevelLog = FileLog<Level>;
+
+/// The rows of a LevelDB directory.
+pub struct Level {
+    env: Env,
+    path: PathBuf,
+    /// The blocks of all tables in the order of their first keys.
+    pieces: Vec<Piece>,
+    /// How far each block and those before it reach.
+    reach: Vec<u64>,
+    /// What the logs hold, in order.
+    rows: Vec<Row>,
+    /// What is wrong with the logs.
+    damage: Vec<Damage>,
     torn_tail: Option<TornTail>,
-    ended: bool,
+    first: Option<Seq>,
+    head: Option<Seq>,
 }
 
-impl LevelEntries {
-    /// Whether there is a LevelDB directory at `path`.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn is_at(env: &Env, path: &Path) -> Result<bool> {
-        let current = path.join("CURRENT");
-        let kind = |path: &Path| env.storage.kind(path).map_err(|error| Error::io("look at", path, error));
-        Ok(kind(path)? == Some(PathKind::Dir) && kind(&current)? == Some(PathKind::File))
-    }
-
-    /// Opens the directory at `path`. Changes nothing, and takes no lock.
-    ///
-    /// # Errors
-    /// `NotFound`, `Io`; `Corrupt` if what lists its files is damaged; `Unsupported` if its keys are not in the order of
-    /// their bytes.
-    pub fn open(env: &Env, path: &Path) -> Result<Self> {
-        let manifest = Manifest::read(env, path)?;
-        let names = env.storage.list(path).map_err(|error| Error::io("list", path, error))?;
-        let mut logs: Vec<(u64, &String)> =
-            names.iter().filter_map(|name| Some((number(name, &["log"])?, name))).collect();
-        logs.retain(|&(number, _)| manifest.has_log(number));
-        logs.sort_unstable();
-
-        let (mut rows, mut damage, mut torn_tail) = (Vec::new(), Vec::new(), manifest.torn_tail.clone());
-        for (_, name) in logs {
-            let place = Place::file(path, name);
-            let journal = journal::read(&*place.open(env)?, &place)?;
-            for batch in &journal.records {
-                if row::add_batch(batch, &mut rows).is_none() {
-                    damage.push(place.corrupt(0, journal.len, "a batch that is none"));
-                }
-            }
-            damage.extend(journal.damage.iter().map(|stretch| place.damaged(stretch)));
-            torn_tail = torn_tail.or_else(|| journal.torn_tail(&place));
-        }
-        rows.sort_by(|one, two| one.order().cmp(&two.order()));
-
-        let mut runs = vec![Run::Rows(rows.into_iter())];
+impl Level {
+    fn at(env: &Env, path: PathBuf) -> Result<Self> {
+        let manifest = Manifest::read(env, &path)?;
+        let names = list(env, &path)?;
+        let mut level = Self {
+            env: env.clone(),
+            pieces: Vec::new(),
+            reach: Vec::new(),
+            rows: Vec::new(),
+            damage: Vec::new(),
+            torn_tail: manifest.torn_tail.clone(),
+            first: None,
+            head: None,
+            path,
+        };
         for table in manifest.tables() {
             let name = names.iter().find(|name| number(name, &["ldb", "sst"]) == Some(table.number));
             let name = name.map_or_else(|| format!("{:06}.ldb", table.number), Clone::clone);
-            runs.push(Run::Closed(table, path.join(name)));
+            table::pieces(env, level.path.join(name), table, &mut level.pieces)?;
         }
-        Ok(Self { rows: Merge::new(env.clone(), runs), damage: damage.into_iter(), torn_tail, ended: false })
+        level.pieces.sort_by_key(|piece| piece.from);
+        let reach = |reach: &mut u64, piece: &Piece| {
+            *reach = piece.upto.max(*reach);
+            Some(*reach)
+        };
+        level.reach = level.pieces.iter().scan(0, reach).collect();
+        level.read_logs(&manifest, &names)?;
+        level.first = level.outermost(false)?;
+        level.head = level.outermost(true)?;
+        Ok(level)
     }
 
-    /// What a writer left that was stopped. LevelDB passes over it, too.
-    pub fn torn_tail(&self) -> Option<&TornTail> {
-        self.torn_tail.as_ref()
-    }
-
-    /// Looks at every byte of the directory at `path`, and says what is there.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open); `Invalid` if it is not one of flumelog-level.
-    pub fn check(env: &Env, path: &Path) -> Result<Report> {
-        let entries = Self::open(env, path)?;
-        let mut report =
-            Report { format: Some("level".to_owned()), torn_tail: entries.torn_tail.clone(), ..Report::default() };
-        for entry in entries {
-            match entry {
-                Ok((seq, _)) => {
-                    report.entries += 1;
-                    report.head = Some(seq);
+    fn read_logs(&mut self, manifest: &Manifest, names: &[String]) -> Result<()> {
+        let logs = names.iter().filter_map(|name| Some((number(name, &["log"])?, name)));
+        let mut logs: Vec<_> = logs.filter(|&(number, _)| manifest.has_log(number)).collect();
+        logs.sort_unstable();
+        for (_, name) in logs {
+            let place = Place::file(&self.path, name);
+            let journal = journal::read(&*place.open(&self.env)?, &place)?;
+            for batch in &journal.records {
+                if let Err(reason) = row::add_batch(batch, &mut self.rows) {
+                    self.damage.push(place.damage(&Stretch { offset: 0, bytes: journal.len, reason }));
                 }
-                Err(error) => match error.damage() {
-                    Some(damage) => report.damage.push(damage.clone()),
-                    None => return Err(error),
-                },
+            }
+            self.damage.extend(journal.damage.iter().map(|stretch| place.damage(stretch)));
+            self.torn_tail = self.torn_tail.take().or_else(|| journal.torn_tail(&place));
+        }
+        self.rows.sort_by_key(Row::order);
+        Ok(())
+    }
+
+    /// The oldest entry, or the newest. One that cannot be read counts as far as its block reaches.
+    fn outermost(&self, newest: bool) -> Result<Option<Seq>> {
+        let mut span = Span { from: 0, to: self.end() };
+        while !span.is_empty() {
+            let chunk = match self.chunk(ReadRequest { span, reverse: newest, max_bytes: 1 }) {
+                Ok(chunk) => chunk,
+                Err(error) if newest => {
+                    let upto = self.reach.last().copied().map(Seq::new);
+                    return if error.kind() == ErrorKind::Corrupt { Ok(upto) } else { Err(error) };
+                }
+                Err(error) => return if error.kind() == ErrorKind::Corrupt { Ok(error.seq()) } else { Err(error) },
+            };
+            if let Some(slot) = chunk.slots.first() {
+                return Ok(Some(slot.seq));
+            }
+            if newest {
+                span.to = chunk.covered.from;
+            } else {
+                span.from = chunk.covered.to;
             }
         }
-        for name in env.storage.list(path).map_err(|error| Error::io("list", path, error))? {
-            let place = Place::file(path, &name);
-            let len = place.open(env)?.len().map_err(|error| Error::io("read", &place.path, error))?;
-            report.bytes = report.bytes.saturating_add(len);
-        }
-        Ok(report)
+        Ok(None)
+    }
+
+    /// Behind the newest entry; before that is known, behind all that can be.
+    fn end(&self) -> u64 {
+        let end = |seq: Seq| seq.get().saturating_add(1);
+        // No time is as late as the largest number.
+        self.head.map_or(u64::MAX, end)
     }
 }
 
-impl Iterator for LevelEntries {
-    type Item = Result<(Seq, Bytes)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let next = match self.damage.next() {
-            Some(error) => Some(Err(error)),
-            None => self.rows.next_pair().map(|pair| entry(pair?)),
-        };
-        self.ended = match &next {
-            None => true,
-            Some(Err(error)) => error.kind() != ErrorKind::Corrupt,
-            Some(Ok(_)) => false,
-        };
-        next
-    }
-}
-
-fn entry((key, value): (Bytes, Bytes)) -> Result<(Seq, Bytes)> {
-    let time = key.as_ref().try_into().map(f64::from_be_bytes);
-    match time {
-        Ok(time) if time.is_finite() && time.is_sign_positive() => Ok((Seq::new(time.to_bits()), value)),
-        _ => Err(Error::new(
-            ErrorKind::Invalid,
-            "a LevelDB directory, but not one of flumelog-level: its keys are no times",
-        )),
-    }
+/// The names in a directory.
+fn list(env: &Env, path: &Path) -> Result<Vec<String>> {
+    env.storage.list(path).map_err(|error| Error::io("list", path, error))
 }
 
 /// The number of a file with one of these endings.
@@ -195,7 +186,7 @@ impl Place {
         Error::corrupt(Damage::new(&self.path, offset, bytes as u64, reason))
     }
 
-    fn damaged(&self, Stretch { offset, bytes, reason }: &Stretch) -> Error {
-        self.corrupt(*offset as u64, *bytes, reason)
+    fn damage(&self, Stretch { offset, bytes, reason }: &Stretch) -> Damage {
+        Damage::new(&self.path, *offset as u64, *bytes as u64, *reason)
     }
 }

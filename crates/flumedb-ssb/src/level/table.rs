@@ -1,7 +1,7 @@
-//! [`Table`], a file of sorted rows in compressed blocks, read from its start to its end. A block that is damaged is told of
-//! and passed over.
+//! Tables: files of sorted rows in compressed blocks. [`pieces`] lists the blocks of one with the keys that they reach over,
+//! and a [`Piece`] is read by itself, so that damage to it is no damage to the others.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use flumedb::{Env, Error, ErrorKind, Result, env::File};
@@ -10,29 +10,30 @@ use super::{
     Place,
     block::Block,
     cursor::{self, Cursor},
-    row::{Row, split_key},
+    manifest::TableFile,
+    row::{self, Row},
 };
 
-const FOOTER: u64 = 48;
+const FOOTER: usize = 48;
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 /// How a block is compressed, and its checksum.
 const TRAILER: usize = 5;
 /// No three bytes of Snappy stand for more than 64.
 const SNAPPY_RATIO: usize = 32;
 
+/// A block of a table, or what cannot be read of one.
+pub(super) struct Piece {
+    /// The first key that can be in it, and the last.
+    pub(super) from: u64,
+    pub(super) upto: u64,
+    content: Result<(Arc<Table>, Handle)>,
+}
+
 /// An open table.
-pub(super) struct Table {
+struct Table {
     file: Arc<dyn File>,
     place: Place,
-    /// Where the blocks are, one behind the other.
-    index: Block,
-    /// Where the next one begins at the earliest.
-    free: u64,
-    block: Option<(Block, Handle)>,
-    /// Where it begins, as the manifest has it.
-    smallest: Bytes,
-    /// The row that was given last.
-    last: Option<Row>,
+    len: u64,
 }
 
 /// Where a block is.
@@ -48,106 +49,137 @@ impl Handle {
     }
 }
 
+impl Piece {
+    /// How many bytes it has in its file.
+    pub(super) fn len(&self) -> usize {
+        self.content.as_ref().map_or(0, |(_, handle)| handle.len)
+    }
+
+    /// Its rows, in order.
+    pub(super) fn rows(&self) -> Result<Vec<Row>> {
+        let (table, handle) = self.content.as_ref().map_err(Clone::clone)?;
+        let mut block = table.block(*handle)?;
+        let mut rows: Vec<Row> = Vec::new();
+        while !block.is_done() {
+            let row = block.step().and_then(|(key, value)| {
+                let (key, change, set) = row::split(key)?;
+                Some(Row { key: row::key(key)?, change, value: set.then_some(value) })
+            });
+            let follows = |row: &Row| rows.last().is_none_or(|last| last.order() < row.order());
+            match row.filter(|row| (self.from..=self.upto).contains(&row.key) && follows(row)) {
+                Some(row) => rows.push(row),
+                None => return Err(table.corrupt(*handle, "rows that are none, or not in order")),
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Adds the pieces of a table, in order.
+///
+/// # Errors
+/// `Io`, `Unsupported`. Damage makes pieces that cannot be read.
+pub(super) fn pieces(env: &Env, path: PathBuf, table: &TableFile, pieces: &mut Vec<Piece>) -> Result<()> {
+    let mut from = table.smallest;
+    let lost = |from, error: Error| match error.kind() {
+        ErrorKind::Corrupt => Ok(Piece { from, upto: table.largest.max(from), content: Err(error) }),
+        _ => Err(error),
+    };
+    let (table_at, mut index) = match Table::open(env, Place { path }) {
+        Ok(opened) => opened,
+        Err(error) => {
+            pieces.push(lost(from, error)?);
+            return Ok(());
+        }
+    };
+    // Where the next block begins at the earliest.
+    let mut free = 0;
+    while !index.is_done() {
+        let entry = index.step().and_then(|(key, handle)| {
+            let upto = last_before(row::split(key)?.0)?.min(table.largest);
+            let handle = Handle::read(&mut Cursor(&handle)).filter(|handle| handle.offset >= free)?;
+            let end = handle.offset.checked_add(u64::try_from(handle.len).ok()?)?;
+            (upto >= from).then_some((upto, handle, end))
+        });
+        let Some((upto, handle, end)) = entry else {
+            // What is behind it cannot be found.
+            let error = table_at.place.corrupt(free, 0, "a list of blocks that is none");
+            pieces.push(lost(from, error)?);
+            return Ok(());
+        };
+        pieces.push(Piece { from, upto, content: Ok((table_at.clone(), handle)) });
+        free = end;
+        from = upto.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// The last key that is not behind a bound, which may be shorter than a key, or longer.
+fn last_before(bound: &[u8]) -> Option<u64> {
+    let mut padded = [0; 8];
+    let len = bound.len().min(8);
+    padded.get_mut(..len)?.copy_from_slice(bound.get(..len)?);
+    // A key that begins with a shorter bound is behind it.
+    u64::from_be_bytes(padded).checked_sub(u64::from(len < 8))
+}
+
 impl Table {
-    pub(super) fn open(env: &Env, place: Place, smallest: &Bytes) -> Result<Self> {
+    /// Opens it; with the list of its blocks.
+    fn open(env: &Env, place: Place) -> Result<(Arc<Self>, Block)> {
         let file = place.open(env).map_err(|error| match error.kind() {
             ErrorKind::NotFound => place.corrupt(0, 0, "the manifest lists it, and it is not there"),
             _ => error,
         })?;
         let io = |error| Error::io("read", &place.path, error);
         let len = file.len().map_err(io)?;
-        let start = len.saturating_sub(FOOTER);
-        let footer = file.read(start, 48).map_err(io)?;
+        let footer = file.read(len.saturating_sub(FOOTER as u64), FOOTER).map_err(io)?;
         let handle = || {
             let mut magic = Cursor(footer.get(40..)?);
             let mut handles = Cursor(footer.get(..40)?);
             let _properties = Handle::read(&mut handles)?;
             Handle::read(&mut handles).filter(|_| magic.u64() == Some(MAGIC))
         };
-        let handle = handle().ok_or_else(|| place.corrupt(0, clamp(len), "it does not end as a table does"))?;
-        let index = block(&*file, &place, handle)?;
-        let smallest = split_key(smallest).map_or(Bytes::new(), |(key, ..)| smallest.slice_ref(key));
-        Ok(Self { file, place, index, free: 0, block: None, smallest, last: None })
+        let whole = usize::try_from(len).unwrap_or(usize::MAX);
+        let handle = handle().ok_or_else(|| place.corrupt(0, whole, "it does not end as a table does"))?;
+        let table = Self { file, place, len };
+        let index = table.block(handle)?;
+        Ok((Arc::new(table), index))
     }
 
-    /// The next row. After an error it goes on with what can be read.
-    pub(super) fn next_row(&mut self) -> Option<Result<Row>> {
-        loop {
-            let (block, handle) = match &mut self.block {
-                Some((block, handle)) if !block.is_done() => (block, *handle),
-                _ => match self.next_block()? {
-                    Ok(()) => continue,
-                    Err(error) => return Some(Err(error)),
-                },
-            };
-            let row = block.step().and_then(|(key, value)| {
-                let (key, change, set) = split_key(key)?;
-                Some(Row { key: Bytes::copy_from_slice(key), change, value: set.then_some(value) })
-            });
-            let in_order =
-                |row: &Row| self.last.as_ref().map_or(self.smallest <= row.key, |last| last.order() < row.order());
-            if let Some(row) = row.filter(in_order) {
-                self.last = Some(row.clone());
-                return Some(Ok(row));
-            }
-            self.block = None;
-            let reason = "rows that are none, or not in order";
-            return Some(Err(self.place.corrupt(handle.offset, handle.len, reason)));
+    fn block(&self, handle: Handle) -> Result<Block> {
+        let Handle { offset, len } = handle;
+        let corrupt = |reason| self.corrupt(handle, reason);
+        let end = u64::try_from(len).ok().and_then(|len| offset.checked_add(len)?.checked_add(TRAILER as u64));
+        if end.is_none_or(|end| end > self.len) {
+            return Err(corrupt("a block that lies outside of the file"));
         }
-    }
-
-    fn next_block(&mut self) -> Option<Result<()>> {
-        self.block = None;
-        if self.index.is_done() {
-            return None;
-        }
-        let handle = self.index.step().and_then(|(_, handle)| Handle::read(&mut Cursor(&handle)));
-        let end = |handle: Handle| handle.offset.checked_add(u64::try_from(handle.len).ok()?);
-        let Some((handle, end)) =
-            handle.filter(|handle| handle.offset >= self.free).and_then(|it| Some((it, end(it)?)))
-        else {
-            // What is behind it cannot be found.
-            self.index = Block::new(Bytes::from_static(&[0; 4]))?;
-            return Some(Err(self.place.corrupt(0, 0, "a list of blocks that is none")));
+        let bytes = self.file.read(offset, len + TRAILER);
+        let bytes = bytes.map_err(|error| Error::io("read", &self.place.path, error))?;
+        let mut trailer = Cursor(bytes.get(len..).unwrap_or_default());
+        let (Some(kind), Some(sum)) = (trailer.byte(), trailer.u32()) else {
+            return Err(corrupt("a block that the file ends in"));
         };
-        self.free = end;
-        let block = block(&*self.file, &self.place, handle);
-        Some(block.map(|block| self.block = Some((block, handle))))
-    }
-}
-
-/// Reads one block.
-fn block(file: &dyn File, place: &Place, Handle { offset, len }: Handle) -> Result<Block> {
-    let io = |error| Error::io("read", &place.path, error);
-    let corrupt = |reason| place.corrupt(offset, len, reason);
-    let whole = u64::try_from(len).ok().and_then(|len| offset.checked_add(len)?.checked_add(5));
-    if whole.is_none_or(|end| file.len().is_ok_and(|len| end > len)) {
-        return Err(corrupt("a block that lies outside of the file"));
-    }
-    let bytes = file.read(offset, len + TRAILER).map_err(io)?;
-    let mut trailer = Cursor(bytes.get(len..).unwrap_or_default());
-    let (Some(kind), Some(sum)) = (trailer.byte(), trailer.u32()) else {
-        return Err(corrupt("a block that the file ends in"));
-    };
-    if !bytes.get(..=len).is_some_and(|summed| cursor::checksum(summed, sum)) {
-        return Err(corrupt("a block whose checksum does not fit"));
-    }
-    let stored = bytes.slice(..len);
-    let content = match kind {
-        0 => stored,
-        1 => {
-            let room = snap::raw::decompress_len(&stored).ok().filter(|&room| room / SNAPPY_RATIO <= len);
-            let content = room.and_then(|_| snap::raw::Decoder::new().decompress_vec(&stored).ok());
-            content.map(Bytes::from).ok_or_else(|| corrupt("a block that is not compressed as it says"))?
+        if !bytes.get(..=len).is_some_and(|summed| cursor::checksum(summed, sum)) {
+            return Err(corrupt("a block whose checksum does not fit"));
         }
-        other => {
-            let message = format!("{} is compressed in a way that is not known here ({other})", place.path.display());
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-    };
-    Block::new(content).ok_or_else(|| corrupt("a block that is none"))
-}
+        let stored = bytes.slice(..len);
+        let content = match kind {
+            0 => stored,
+            1 => {
+                let room = snap::raw::decompress_len(&stored).ok().filter(|&room| room / SNAPPY_RATIO <= len);
+                let content = room.and_then(|_| snap::raw::Decoder::new().decompress_vec(&stored).ok());
+                content.map(Bytes::from).ok_or_else(|| corrupt("a block that is not compressed as it says"))?
+            }
+            other => {
+                let path = self.place.path.display();
+                let message = format!("{path} is compressed in a way that is not known here ({other})");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        };
+        Block::new(content).ok_or_else(|| corrupt("a block that is none"))
+    }
 
-fn clamp(len: u64) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX)
+    fn corrupt(&self, Handle { offset, len }: Handle, reason: &str) -> Error {
+        self.place.corrupt(offset, len, reason)
+    }
 }
