@@ -178,14 +178,32 @@ pub(crate) struct Tail {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    #[command(flatten)]
-    pub(crate) place: Place,
+    /// A log
+    #[arg(required_unless_present = "log")]
+    path: Option<PathBuf>,
+    /// The log, where that reads better beside --views
+    #[arg(long, value_name = "PATH", conflicts_with = "path", requires = "views")]
+    log: Option<PathBuf>,
+    /// What it is, where its bytes do not tell
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Hold the indexes that the originals left in DIR against the log, too
+    #[arg(long, value_name = "DIR")]
+    pub(crate) views: Option<PathBuf>,
     /// Look at the key and the signature of every Scuttlebutt message, too
     #[arg(long)]
     pub(crate) signatures: bool,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Check {
+    /// Where the log is.
+    pub(crate) fn place(&self) -> Place {
+        let path = self.path.as_ref().or(self.log.as_ref());
+        Place { path: path.cloned().unwrap_or_default(), format: self.format }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod careful;
 mod cmd;
 mod exit;
+mod indexes;
 mod json;
 mod lines;
 mod open;

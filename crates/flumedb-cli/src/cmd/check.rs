@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     args::{Check, Place},
     exit::{Failure, Outcome, Verdict},
+    indexes::Indexes,
     open::warn,
     output,
     signatures::Signatures,
@@ -21,28 +22,34 @@ struct Printed<'a> {
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     signatures: Option<&'a Signatures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views: Option<&'a Indexes>,
 }
 
 pub(crate) fn check(args: &Check) -> Outcome {
-    let checked = report(&args.place);
+    let place = args.place();
+    let checked = report(&place);
     // A log of no known format has no entries.
     let readable = checked.as_ref().is_ok_and(|report| report.format.is_some());
-    let verified = (args.signatures && readable).then(|| Signatures::check(&args.place)).transpose();
+    let verified = (args.signatures && readable).then(|| Signatures::check(&place)).transpose();
     let signatures = verified.as_ref().ok().and_then(Option::as_ref);
+    let held = args.views.as_ref().filter(|_| readable).map(|dir| Indexes::check(dir, &place)).transpose();
+    let views = held.as_ref().ok().and_then(Option::as_ref);
     if args.json {
         // Whoever reads it gets an object, whatever happens.
-        let nothing = |failure: &Failure| nothing(&args.place.path, failure);
+        let nothing = |failure: &Failure| nothing(&place.path, failure);
         let report = &checked.as_ref().map_or_else(nothing, Clone::clone);
-        let text = serde_json::to_string(&Printed { report, signatures });
+        let text = serde_json::to_string(&Printed { report, signatures, views });
         output::line(text.map_err(|error| Failure::system(format!("cannot print: {error}")))?)?;
     }
     let report = checked?;
     if !args.json {
         print(&report)?;
         signatures.map_or(Ok(()), Signatures::print)?;
+        views.map_or(Ok(()), Indexes::print)?;
     }
-    let verdict = warn(&report);
-    Ok(verdict.and(verified?.as_ref().map_or(Verdict::Fine, Signatures::verdict)))
+    let verdict = warn(&report).and(verified?.as_ref().map_or(Verdict::Fine, Signatures::verdict));
+    Ok(verdict.and(held?.as_ref().map_or(Verdict::Fine, Indexes::verdict)))
 }
 
 /// The report of a log that could not be looked at.
