@@ -1,9 +1,11 @@
 //! Views that most programs need.
 
+mod hash_index;
 mod index;
 mod reduce;
 mod snapshot;
 mod store;
 
+pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use reduce::{Reduce, Reduced};
