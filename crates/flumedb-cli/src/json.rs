@@ -1,16 +1,17 @@
-//! Entries as JSON text: told from other bytes, written for BIPF, and brought on one line without touching a value.
+//! Entries as JSON text: told from other bytes, written for BIPF and the messages of go-ssb, and brought on one line without touching a value.
 
 use std::borrow::Cow;
 
-use flumedb_ssb::{Payloads, bipf};
+use flumedb_ssb::{Payloads, bipf, message::multi::Multi};
 use serde_json::value::RawValue;
 
-/// The JSON text that an entry is, or that its BIPF stands for. What the other entries are settles the few cases that
+/// The JSON text that an entry is, or that its BIPF, or what go-ssb keeps, stands for. What the other entries are settles the few cases that
 /// are both.
 pub(crate) fn value(payload: &[u8], payloads: Payloads) -> Option<Cow<'_, str>> {
     let json = || text(payload).map(Cow::Borrowed);
     match payloads {
         Payloads::Bipf => from_bipf(payload).map(Cow::Owned).or_else(json),
+        Payloads::Multi => from_multi(payload).map(Cow::Owned).or_else(json),
         Payloads::Raw => json(),
         _ => json().or_else(|| from_bipf(payload).filter(|text| text.starts_with(['{', '['])).map(Cow::Owned)),
     }
@@ -20,6 +21,10 @@ fn from_bipf(payload: &[u8]) -> Option<String> {
     let mut text = Vec::new();
     bipf::to_json(payload, &mut text).ok()?;
     String::from_utf8(text).ok()
+}
+
+fn from_multi(payload: &[u8]) -> Option<String> {
+    Some(Multi::decode(payload).ok()?.to_document().ok()?.to_string())
 }
 
 /// The JSON text that these bytes are, if they are, without what surrounds it.

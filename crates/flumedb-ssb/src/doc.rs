@@ -9,14 +9,17 @@ use flumedb::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::bipf::{self, BipfDoc};
+use crate::{
+    bipf::{self, BipfDoc},
+    message::multi::Multi,
+};
 
-/// A value kept as JSON text or as BIPF, told from its bytes.
+/// A value kept as JSON text or as BIPF, or a message as go-ssb keeps it, told from its bytes.
 ///
 /// Bytes that are JSON text are JSON. That never takes an object of BIPF for text: no object of BIPF is JSON text, nor is
 /// an array, save for a few arrays of buffers that read as the number 4 with tabs behind it; and no JSON text that starts
 /// with its bracket is BIPF. Some texts and numbers alone, which no Scuttlebutt log has for entries, are both: five bytes
-/// like `"abc"` are an INT as well, and read as text.
+/// like `"abc"` are an INT as well, and read as text. What go-ssb keeps begins as nothing of the others does.
 ///
 /// It prints as JSON text.
 ///
@@ -37,13 +40,20 @@ pub enum Doc {
     Json(JsonDoc),
     /// BIPF.
     Bipf(BipfDoc),
+    /// A message as go-ssb keeps it.
+    Multi {
+        /// What is kept.
+        payload: Bytes,
+        /// The message as ssb-db would keep it.
+        message: JsonDoc,
+    },
 }
 
 impl Doc {
     /// Takes bytes as a document.
     ///
     /// # Errors
-    /// `Invalid` if they are neither JSON text nor exactly one whole value of BIPF.
+    /// `Invalid` if they are neither JSON text, nor exactly one whole value of BIPF, nor a message of go-ssb.
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         let text = bytes.first().is_some_and(|first| b"{[\"-0123456789tfn \t\r\n".contains(first));
@@ -54,15 +64,20 @@ impl Doc {
         };
         match (BipfDoc::parse(bytes.clone()), not_json) {
             (Ok(doc), _) => Ok(Self::Bipf(doc)),
+            (Err(_), _) if Multi::begins(&bytes) => {
+                let message = Multi::decode(&bytes)?.to_document()?;
+                Ok(Self::Multi { payload: bytes, message })
+            }
             // No value of BIPF starts like this.
             (Err(_), Some(error)) if matches!(bytes.first(), Some(b'{' | b'[')) => Err(error),
             (Err(error), _) => Err(Error::new(ErrorKind::Invalid, format!("neither JSON nor BIPF: {error}"))),
         }
     }
 
-    /// The JSON text of the document: its own, or what [`to_json`](bipf::to_json) makes of BIPF.
+    /// The JSON text of the document: its own, what [`to_json`](bipf::to_json) makes of BIPF, or the message.
     pub fn json(&self) -> Cow<'_, str> {
         match self {
+            Self::Multi { message, .. } => message.as_str().into(),
             Self::Json(doc) => doc.as_str().into(),
             Self::Bipf(doc) => doc.to_string().into(),
         }
@@ -71,6 +86,7 @@ impl Doc {
     /// The bytes it is kept as.
     pub fn as_bytes(&self) -> &Bytes {
         match self {
+            Self::Multi { payload, .. } => payload,
             Self::Json(doc) => doc.as_bytes(),
             Self::Bipf(doc) => doc.as_bytes(),
         }
@@ -79,7 +95,7 @@ impl Doc {
     /// The value at `path` as a document of its own, sharing these bytes.
     pub fn part(&self, path: &[&str]) -> Option<Self> {
         Some(match self {
-            Self::Json(doc) => Self::Json(doc.part(path)?),
+            Self::Json(doc) | Self::Multi { message: doc, .. } => Self::Json(doc.part(path)?),
             Self::Bipf(doc) => Self::Bipf(doc.part(path)?),
         })
     }
@@ -90,14 +106,14 @@ impl Doc {
     /// `Invalid` if it is not of that shape.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
         match self {
-            Self::Json(doc) => doc.to(),
+            Self::Json(doc) | Self::Multi { message: doc, .. } => doc.to(),
             Self::Bipf(doc) => doc.to(),
         }
     }
 
     fn inner(&self) -> &dyn Document {
         match self {
-            Self::Json(doc) => doc,
+            Self::Json(doc) | Self::Multi { message: doc, .. } => doc,
             Self::Bipf(doc) => doc,
         }
     }
@@ -120,7 +136,7 @@ impl fmt::Display for Doc {
 }
 
 /// Values of any shape, kept as JSON text or as BIPF: JSON text goes in, [`Doc`]s come out. What it writes is chosen when it
-/// is made; it reads both.
+/// is made; it reads both, and the messages of go-ssb.
 ///
 /// ```
 /// use flumedb::{Bytes, codec::Codec};

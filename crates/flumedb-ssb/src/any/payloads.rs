@@ -13,6 +13,8 @@ use flumedb::{
 };
 use serde::{Serialize, de::IgnoredAny};
 
+use crate::message::multi::Multi;
+
 /// What the entries of a log are, nearly all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -22,6 +24,8 @@ pub enum Payloads {
     Json,
     /// BIPF, the binary encoding of ssb-db2.
     Bipf,
+    /// Messages as go-ssb keeps them.
+    Multi,
     /// Other bytes.
     Raw,
     /// There is no entry to tell from.
@@ -56,14 +60,18 @@ impl Payloads {
 
     fn told(sample: &[(Seq, &[u8])], which: &str) -> (Self, String) {
         let count = |is: fn(&[u8]) -> bool| sample.iter().filter(|(_, payload)| is(payload)).count();
-        let (all, json, bipf) = (sample.len(), count(is_json), count(is_bipf));
+        let (all, json, bipf, multi) = (sample.len(), count(is_json), count(is_bipf), count(is_multi));
         let entries = if all == 1 { "entry".to_owned() } else { format!("{all} entries") };
-        let evidence = format!("of the {which} {entries} {json} are JSON text and {bipf} are BIPF");
+        let evidence = match multi {
+            0 => format!("of the {which} {entries} {json} are JSON text and {bipf} are BIPF"),
+            _ => format!("of the {which} {entries} {multi} are messages as go-ssb keeps them"),
+        };
         // A few scalars are both: a log of nothing else is taken for text. What is damaged or strange among many does not
         // change what the others are.
         let payloads = match (json, bipf) {
             (json, bipf) if json * 2 >= all && json >= bipf => Self::Json,
             (_, bipf) if bipf * 2 >= all => Self::Bipf,
+            _ if multi * 2 >= all => Self::Multi,
             _ => Self::Raw,
         };
         (payloads, evidence)
@@ -75,6 +83,7 @@ impl fmt::Display for Payloads {
         f.write_str(match self {
             Self::Json => "json",
             Self::Bipf => "bipf",
+            Self::Multi => "multi",
             Self::Raw => "raw",
             Self::Unknown => "unknown",
         })
@@ -87,6 +96,10 @@ fn is_json(payload: &[u8]) -> bool {
 
 fn is_bipf(payload: &[u8]) -> bool {
     crate::bipf::check(payload).is_ok()
+}
+
+fn is_multi(payload: &[u8]) -> bool {
+    Multi::decode(payload).is_ok()
 }
 
 /// What a future of a log at hand answers at its first poll.

@@ -50,6 +50,11 @@ pub struct Multi<'a> {
 }
 
 impl<'a> Multi<'a> {
+    /// Whether a payload begins as one of go-ssb does; so begin no JSON text, and no BIPF of more than a byte.
+    pub(crate) fn begins(payload: &[u8]) -> bool {
+        payload.len() > 1 && matches!(payload.first(), Some(&(CLASSIC | GABBY_GROVE)))
+    }
+
     /// Reads a payload. Zeros may follow: go-ssb leaves them where it has put a shorter message in the place of another.
     ///
     /// # Errors

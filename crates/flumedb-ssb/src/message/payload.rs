@@ -2,7 +2,6 @@
 
 use flumedb::{Bytes, Result, codec::JsonDoc};
 
-use super::multi::Multi;
 use crate::Doc;
 
 /// The message in a payload as a document: JSON text as it is, BIPF as JSON text, a payload of go-ssb as ssb-db would store
@@ -19,12 +18,8 @@ use crate::Doc;
 /// # Ok::<(), flumedb::Error>(())
 /// ```
 pub fn document(payload: &Bytes) -> Result<JsonDoc> {
-    match payload.first() {
-        // No JSON text begins like this, and no BIPF of more than a byte.
-        Some(1 | 2) => Multi::decode(payload)?.to_document(),
-        _ => match Doc::parse(payload.clone())? {
-            Doc::Json(doc) => Ok(doc),
-            Doc::Bipf(doc) => JsonDoc::parse(doc.to_string()),
-        },
+    match Doc::parse(payload.clone())? {
+        Doc::Json(doc) | Doc::Multi { message: doc, .. } => Ok(doc),
+        Doc::Bipf(doc) => JsonDoc::parse(doc.to_string()),
     }
 }
