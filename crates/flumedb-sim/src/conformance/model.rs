@@ -59,7 +59,7 @@ fn payload(features: Features) -> impl Strategy<Value = Vec<u8>> {
     let least = usize::from(!features.empty_payloads);
     let sizes = prop_oneof![8 => least..40usize, 2 => least..600, 1 => 4000..70_000usize];
     let byte = if features.zero_payloads { 0..=255u8 } else { 1..=255 };
-    (sizes, byte).prop_map(|(size, byte)| vec![byte; size])
+    (sizes, byte).prop_map(move |(size, byte)| vec![byte; size.min(features.payload_bytes)])
 }
 
 fn act(features: Features) -> impl Strategy<Value = Act> {
