@@ -53,7 +53,7 @@ pub(crate) fn sync_dir(env: &Env, path: &Path) -> Result<()> {
     env.storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(ending);

@@ -4,7 +4,7 @@
 
 mod builder;
 mod follower;
-mod keep;
+pub(crate) mod keep;
 mod one;
 mod records;
 mod source;

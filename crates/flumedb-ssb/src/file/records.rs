@@ -116,7 +116,7 @@ pub struct Staged {
     pub bytes: Vec<u8>,
     /// Where each record starts (its number, where those are no positions), and the length of its payload.
     pub records: Vec<(u64, u32)>,
-    /// The next batch must lie in one block, so that it is written as a whole.
+    /// It is one batch, which must lie in one block, and after a power cut be there as a whole or not at all.
     pub whole: bool,
     /// Readers will be shown it only once it is on the disk.
     pub durable: bool,

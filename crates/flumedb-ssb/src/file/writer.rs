@@ -56,8 +56,12 @@ impl<R: Records> Writer<R> {
     fn obey(&mut self, command: Command<R>) -> Step {
         match command {
             Command::Append(batch, whole, answer) => {
+                if whole {
+                    // It becomes visible with its first record, so nothing else may be written with it.
+                    self.write_group();
+                }
                 self.stage(&batch, whole, answer);
-                if self.group.staged.bytes.len() >= Self::GROUP_BYTES {
+                if whole || self.group.staged.bytes.len() >= Self::GROUP_BYTES {
                     self.write_group();
                 }
             }

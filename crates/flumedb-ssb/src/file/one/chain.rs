@@ -12,6 +12,12 @@ const STRIDE: u64 = 4 << 10;
 /// So many damaged places are stepped over; what lies behind them is not read.
 const MOST_GAPS: usize = 1024;
 
+/// So many bad blocks are, with no record between them: a file may be a hole of any size.
+const MOST_STEPS: usize = 4096;
+
+/// Why what lies behind the last record is not known.
+pub(super) const TOO_MUCH: &str = "there is more damage than can be stepped over";
+
 /// Runs of whole records.
 #[derive(Clone, Default)]
 pub struct Chain {
@@ -23,12 +29,20 @@ pub struct Chain {
     count: u64,
     /// How many of them were deleted when they were walked over.
     erased: u64,
+    /// The bytes of those.
+    erased_bytes: u64,
     marks: Vec<Mark>,
     /// Damaged places with records behind them.
     gaps: Vec<Gap>,
     /// Why there is no record behind the last one, where something is.
     stop: Option<&'static str>,
+    /// What looks like the last record, but may be half of it.
+    doubted: Option<Doubted>,
 }
+
+/// A record with nothing behind it that proves it: where it starts, its length, and a checksum over it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Doubted(u64, u32, u64);
 
 /// Where a record starts.
 #[derive(Clone, Copy)]
@@ -106,6 +120,16 @@ impl Chain {
         self.erased
     }
 
+    /// The bytes of records that were deleted when they were walked over.
+    pub(super) fn erased_bytes(&self) -> u64 {
+        self.erased_bytes
+    }
+
+    /// Whether there is one more record that counts if the next look sees the same.
+    pub(super) fn doubts(&self) -> bool {
+        self.doubted.is_some()
+    }
+
     /// Why there is no record behind the last one, where something is.
     pub fn stop(&self) -> Option<&'static str> {
         self.stop
@@ -131,27 +155,46 @@ impl Chain {
     }
 
     /// Walks on through what a file of `len` bytes has behind the last record.
+    ///
+    /// Another process may be writing the last record just now, from its first byte on. Where its framing does not prove
+    /// that its end has arrived, and the end is a zero, as everything behind the records is, it counts when two looks
+    /// saw the same.
     pub(super) fn extend<L: Layout>(&mut self, layout: &L, source: &Source, len: u64) -> Result<()> {
         let mut window = Window::new(source, len);
-        let (mut at, mut broken) = (self.end, None);
+        let (mut at, mut broken, mut steps) = (self.end, None, 0);
+        let mut doubted: Option<(Doubted, bool)> = None;
         self.stop = None;
         while at < len {
             match window.judge(layout, at)? {
                 Verdict::Record(size) => {
+                    if let Some((Doubted(start, size, _), erased)) = doubted.take() {
+                        self.push(layout, start, size, erased);
+                    }
+                    steps = 0;
                     if let Some((from, reason)) = broken.take() {
                         if self.gaps.len() == MOST_GAPS {
-                            self.stop = Some("there are too many damaged places to step over");
+                            self.stop = Some(TOO_MUCH);
                             return Ok(());
                         }
                         self.gaps.push(Gap { from, to: at, reason });
                     }
-                    let erased = is_erased(window.payload::<L>(at, size));
-                    self.push(layout, at, size, erased);
-                    at = self.end;
+                    let payload = window.payload::<L>(at, size);
+                    let erased = is_erased(payload);
+                    if !L::PROVEN && payload.last() == Some(&0) {
+                        doubted = Some((Doubted(at, size, checksum(payload)), erased));
+                    } else {
+                        self.push(layout, at, size, erased);
+                    }
+                    at = end(layout, at, size);
                 }
                 Verdict::Skip(to) if to > at => at = to,
                 Verdict::Broken(reason, Some(to)) if to > at && to < len => {
-                    broken.get_or_insert((at, reason));
+                    let bad = *broken.get_or_insert((at, reason));
+                    steps += 1;
+                    if steps == MOST_STEPS {
+                        broken = Some((bad.0, TOO_MUCH));
+                        break;
+                    }
                     at = to;
                 }
                 Verdict::Broken(reason, _) => {
@@ -162,6 +205,12 @@ impl Chain {
             }
         }
         self.stop = broken.map(|(_, reason)| reason);
+        let before = std::mem::replace(&mut self.doubted, doubted.map(|(record, _)| record));
+        if let Some((record @ Doubted(start, size, _), erased)) = doubted
+            && before == Some(record)
+        {
+            self.push(layout, start, size, erased);
+        }
         Ok(())
     }
 
@@ -174,6 +223,8 @@ impl Chain {
         self.count += 1;
         self.erased += u64::from(erased);
         self.end = end(layout, start, size);
+        self.erased_bytes += if erased { self.end - start } else { 0 };
+        self.doubted = None;
     }
 
     /// A walk through what is proved, that begins with the record that holds byte `position` or one before it.
@@ -287,6 +338,11 @@ impl Window<'_> {
     fn changed(&self, at: u64, reason: &str) -> Error {
         Error::corrupt(Damage::new(&self.source.path, at, self.len.saturating_sub(at), reason)).at(Seq::new(at))
     }
+}
+
+/// What a proof keeps of a payload.
+pub(super) fn checksum(payload: &[u8]) -> u64 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, payload)
 }
 
 /// Whether a payload is one that was deleted: some bytes, all zero. A payload of no bytes is an entry of no bytes.

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use flumedb::{
-    Damage, Env, Error, Result, Seq,
+    Damage, Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report, TornTail},
     env::OpenMode,
 };
 
-use super::{Chain, Layout, open::close_behind, survey::survey};
+use super::{Chain, Layout, chain::TOO_MUCH, open::close_behind, settle::detect, survey::survey};
 use crate::file::{keep, source::Source};
 
 const NO_FORMAT: &str = "no format that is known here fits";
@@ -16,8 +16,10 @@ const NO_FORMAT: &str = "no format that is known here fits";
 pub(super) fn check<L: Layout>(env: &Env, path: &Path, options: &L::Options) -> Result<Report> {
     let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
     let len = source.len()?;
-    let detected = L::detect(&source, len, options)?;
-    report(&source, detected.known.then_some((&detected.layout, &detected.chain)), len)
+    let detected = detect::<L>(env, &source, options)?;
+    let mut report = report(&source, detected.known.then_some((&detected.layout, &detected.chain)), len)?;
+    report.damage.extend(L::unfinished(env, &source)?);
+    Ok(report)
 }
 
 /// What to say of a file of `len` bytes whose records are these, if anything is known.
@@ -41,15 +43,19 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
     // What is no log gets no lock beside it.
     let seen = Source::open(env, path.to_owned(), OpenMode::Read)?;
     let len = seen.len()?;
-    if !L::detect(&seen, len, options)?.known {
+    let unfinished = L::unfinished(env, &seen)?;
+    if unfinished.is_none() && !L::detect(&seen, len, options)?.known {
         return Err(Error::corrupt(Damage::new(path, 0, len, NO_FORMAT)));
     }
     let _lock = keep::lock(env, path)?;
     let source = Source::open(env, path.to_owned(), OpenMode::Write)?;
-    let len = source.len()?;
-    let detected = L::detect(&source, len, options)?;
-    let survey = survey(&source, &detected.layout, &detected.chain, len)?;
     let mut repair = Repair::default();
+    if L::finish(env, &source)? {
+        repair.damage.extend(unfinished);
+    }
+    let len = source.len()?;
+    let detected = detect::<L>(env, &source, options)?;
+    let survey = survey(&source, &detected.layout, &detected.chain, len)?;
     if survey.damage.is_empty() && survey.torn_tail.is_none() {
         return Ok(repair);
     }
@@ -59,6 +65,10 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
         return Err(Error::corrupt(damage.clone()));
     }
     detected.certain?;
+    if detected.chain.stop() == Some(TOO_MUCH) {
+        let message = format!("{}: {TOO_MUCH}; export what is readable with `flume cat`", source.path.display());
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     let filler = |damage: &Damage| detected.layout.filler(damage.offset, damage.bytes);
     let fillers = survey.damage.iter().map(filler).collect::<Result<Vec<_>>>()?;
     for (damage, filler) in survey.damage.into_iter().zip(fillers) {
@@ -67,7 +77,7 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
         repair.damage.push(damage);
     }
     if let Some(tail) = survey.torn_tail {
-        repair.kept_in.push(cut(env, &source, &detected.layout, &tail)?);
+        repair.kept_in.extend(cut(env, &source, &detected.layout, &tail)?);
         repair.torn_tail = Some(tail);
     }
     source.sync()?;
@@ -75,8 +85,9 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
 }
 
 /// Cuts a torn tail, keeping its bytes. Answers where.
-pub(super) fn cut<L: Layout>(env: &Env, source: &Source, layout: &L, tail: &TornTail) -> Result<PathBuf> {
-    let kept = keep::keep(env, source, tail.offset, tail.bytes, "torn")?;
+pub(super) fn cut<L: Layout>(env: &Env, source: &Source, layout: &L, tail: &TornTail) -> Result<Option<PathBuf>> {
+    let keep = || keep::keep(env, source, tail.offset, tail.bytes, "torn");
+    let kept = (tail.bytes > 0).then(keep).transpose()?;
     close_behind(source, layout, tail.offset)?;
     Ok(kept)
 }

@@ -1,6 +1,6 @@
 //! [`Layout`], how records lie one after another in one file. A layout judges bytes and frames payloads; it reads no file.
 
-use flumedb::{Error, ErrorKind, Result};
+use flumedb::{Damage, Env, Error, ErrorKind, Result};
 
 use crate::file::{One, Staged, source::Source};
 
@@ -16,6 +16,10 @@ pub trait Layout: Clone + Send + Sync + 'static {
     /// start.
     const RESEEKS: bool = false;
 
+    /// Whether all of a record is there once its framing is. Where nothing comes behind the payload, one that ends in
+    /// zeros may be half written.
+    const PROVEN: bool = true;
+
     /// The name of the format, as `flume` prints it.
     fn name(&self) -> &'static str;
 
@@ -28,6 +32,24 @@ pub trait Layout: Clone + Send + Sync + 'static {
     /// # Errors
     /// `Invalid` if one was named and the bytes are another's.
     fn detect(source: &Source, len: u64, options: &Self::Options) -> Result<Detected<Self>>;
+
+    /// What a writer that was stopped has left half done beside the file, and only a writer may finish.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn unfinished(env: &Env, source: &Source) -> Result<Option<Damage>> {
+        let (_, _) = (env, source);
+        Ok(None)
+    }
+
+    /// Finishes that. Says whether there was anything.
+    ///
+    /// # Errors
+    /// `Corrupt` if it cannot be finished without loss: nothing was changed then.
+    fn finish(env: &Env, source: &Source) -> Result<bool> {
+        let (_, _) = (env, source);
+        Ok(false)
+    }
 
     /// What stands at byte `at` of a file of `len` bytes, where a record may start. `bytes` are those from `at` on: as
     /// many as were asked for or more, fewer only at the end of the file. `at` is below `len`.
@@ -69,7 +91,7 @@ pub trait Layout: Clone + Send + Sync + 'static {
     /// `Unsupported` if no record is of that size.
     fn filler(&self, start: u64, bytes: u64) -> Result<Vec<u8>>;
 
-    /// What else is kept of deletions, once `bytes` more bytes of records are deleted.
+    /// What else is kept of deletions, once `bytes` bytes of records are deleted.
     fn count_deleted(&self, log: &One<Self>, bytes: u64) -> Result<()> {
         let (_, _) = (log, bytes);
         Ok(())

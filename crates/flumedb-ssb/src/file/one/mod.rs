@@ -6,6 +6,7 @@ mod check;
 mod layout;
 mod open;
 mod read;
+mod settle;
 mod survey;
 mod write;
 
@@ -37,13 +38,14 @@ use super::{
 
 /// A log in one file.
 pub struct One<L> {
-    #[allow(dead_code, reason = "for formats to come")]
     pub(crate) env: Env,
     pub(crate) source: Source,
     layout: L,
     chain: RwLock<Chain>,
     /// Entries that were deleted through this handle.
     deleted: AtomicU64,
+    /// The bytes of those.
+    deleted_bytes: AtomicU64,
     known: bool,
 }
 
@@ -52,9 +54,18 @@ impl<L: Layout> One<L> {
         &self.layout
     }
 
-    #[allow(dead_code, reason = "for formats to come")]
     pub(crate) fn path(&self) -> &Path {
         &self.source.path
+    }
+
+    /// Where the last record ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.chain().end()
+    }
+
+    /// The bytes of deleted records.
+    pub(crate) fn deleted_bytes(&self) -> u64 {
+        self.chain().erased_bytes() + self.deleted_bytes.load(Ordering::Acquire)
     }
 
     fn chain(&self) -> RwLockReadGuard<'_, Chain> {
@@ -97,10 +108,14 @@ impl<L: Layout> Records for One<L> {
         let len = self.source.len()?;
         // Why it stops does not matter: a record that is being written looks like a torn one.
         if len > self.chain().end() {
-            self.change(|chain| chain.extend(&self.layout, &self.source, len))
-        } else {
-            Ok(())
+            self.change(|chain| chain.extend(&self.layout, &self.source, len))?;
+            if self.chain().doubts() {
+                settle::pause(&self.env, self.path())?;
+                let len = self.source.len()?;
+                self.change(|chain| chain.extend(&self.layout, &self.source, len))?;
+            }
         }
+        Ok(())
     }
 
     fn read(&self, request: ReadRequest) -> Result<Chunk> {
@@ -137,7 +152,8 @@ impl<L: Layout> Records for One<L> {
     fn report(&self) -> Result<Report> {
         let len = self.source.len()?;
         // Counted anew: what was deleted since it was opened is not in the chain's counts.
-        let chain = Chain::walk(&self.layout, &self.source, len)?;
+        let mut chain = Chain::walk(&self.layout, &self.source, len)?;
+        settle::settle(&self.env, &self.source, &self.layout, &mut chain)?;
         check::report(&self.source, self.known.then_some((&self.layout, &chain)), len)
     }
 

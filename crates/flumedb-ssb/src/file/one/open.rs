@@ -6,12 +6,12 @@ use std::{
 };
 
 use flumedb::{
-    Env, Error, ErrorKind, Result, Seq,
+    Damage, Env, Error, ErrorKind, Result, Seq,
     env::{OpenMode, PathKind},
     log::Recovery,
 };
 
-use super::{Detected, Layout, One, check, survey, write::close};
+use super::{Detected, Layout, One, check, settle::detect, survey, write::close};
 use crate::file::{
     keep,
     records::{Access, Opening},
@@ -26,7 +26,10 @@ pub(super) fn open<L: Layout>(
 ) -> Result<Opening<One<L>>> {
     if access == Access::Read {
         let source = Source::open(env, path, OpenMode::Read)?;
-        let detected = L::detect(&source, source.len()?, options)?;
+        if let Some(damage) = L::unfinished(env, &source)? {
+            return Err(Error::new(ErrorKind::Corrupt, unfinished(&damage)));
+        }
+        let detected = detect(env, &source, options)?;
         return Ok(Opening { records: one(env, source, detected), recovery: None, lock: None });
     }
     let found = env.storage.kind(&path).map_err(|error| Error::io("look for", &path, error))?;
@@ -39,7 +42,7 @@ pub(super) fn open<L: Layout>(
     if found.is_some() {
         // What is no log gets no lock beside it.
         let source = Source::open(env, path.clone(), OpenMode::Read)?;
-        if !L::detect(&source, source.len()?, options)?.known {
+        if L::unfinished(env, &source)?.is_none() && !L::detect(&source, source.len()?, options)?.known {
             let message = format!("{} is no such log; nothing was changed", path.display());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
@@ -53,20 +56,33 @@ pub(super) fn open<L: Layout>(
             source
         }
     };
-    let detected = L::detect(&source, source.len()?, options)?;
+    L::finish(env, &source)?;
+    let detected = detect(env, &source, options)?;
     let recovery = recover(env, &source, &detected)?;
     Ok(Opening { records: one(env, source, detected), recovery, lock: Some(lock) })
 }
 
 fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> One<L> {
     let Detected { layout, chain, known, .. } = detected;
-    One { env: env.clone(), source, layout, chain: RwLock::new(chain), deleted: AtomicU64::new(0), known }
+    One {
+        env: env.clone(),
+        source,
+        layout,
+        chain: RwLock::new(chain),
+        deleted: AtomicU64::new(0),
+        deleted_bytes: AtomicU64::new(0),
+        known,
+    }
 }
 
 /// Cuts what a stopped writer left behind the last record, keeping its bytes.
 fn recover<L: Layout>(env: &Env, source: &Source, detected: &Detected<L>) -> Result<Option<Recovery>> {
     let Detected { layout, chain, .. } = detected;
     detected.certain.clone()?;
+    if chain.doubts() {
+        let message = format!("another program writes to {}; stop it first", source.path.display());
+        return Err(Error::new(ErrorKind::Locked, message));
+    }
     let len = source.len()?;
     let survey = survey::survey(source, layout, chain, len)?;
     if let Some(damage) = survey.damage.into_iter().next() {
@@ -75,8 +91,14 @@ fn recover<L: Layout>(env: &Env, source: &Source, detected: &Detected<L>) -> Res
     let Some(tail) = survey.torn_tail else { return Ok(None) };
     let kept = check::cut(env, source, layout, &tail)?;
     let mut recovery = Recovery::new(chain.last().map(Seq::new), tail.file, tail.offset, tail.bytes);
-    recovery.kept_in = Some(kept);
+    recovery.kept_in = kept;
     Ok(Some(recovery))
+}
+
+/// What to say of a log in the middle of a change.
+fn unfinished(damage: &Damage) -> String {
+    let path = damage.file.display();
+    format!("{path}: {}; `flume repair {path}` finishes it", damage.reason)
 }
 
 /// Makes what lies behind the records as it should be.

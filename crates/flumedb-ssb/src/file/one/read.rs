@@ -9,7 +9,7 @@ use flumedb::{
 
 use super::{
     Layout, One,
-    chain::{Chain, Gap, Item, Record},
+    chain::{Chain, Gap, Item, Record, checksum},
     is_erased,
 };
 use crate::file::records::not_found;
@@ -38,11 +38,10 @@ impl<L: Layout> One<L> {
     pub(super) fn digest(&self, start: u64) -> Result<Option<[u8; 12]>> {
         let Some(record) = self.chain().find(&self.layout, &self.source, start)? else { return Ok(None) };
         let payload = self.source.exact(record.payload::<L>(), record.size as usize)?;
-        let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &payload);
         let mut digest = [0; 12];
-        let (length, checksum) = digest.split_at_mut(4);
+        let (length, sum) = digest.split_at_mut(4);
         length.copy_from_slice(&record.size.to_be_bytes());
-        checksum.copy_from_slice(&sum.to_be_bytes());
+        sum.copy_from_slice(&checksum(&payload).to_be_bytes());
         Ok(Some(digest))
     }
 

@@ -5,7 +5,7 @@ use flumedb::{Damage, Result, check::TornTail};
 
 use super::{
     CUT_OFF, Chain, Layout,
-    chain::{self, Gap},
+    chain::{self, Gap, TOO_MUCH},
     layout::Verdict,
 };
 use crate::file::source::Source;
@@ -27,6 +27,16 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
     if layout.is_closed(chain.end(), source, len)? {
         return Ok(survey);
     }
+    if !L::RESEEKS {
+        let bytes = len.saturating_sub(chain.end());
+        if chain.stop() == Some(TOO_MUCH) {
+            survey.damage.push(Damage::new(&source.path, chain.end(), bytes, TOO_MUCH));
+        } else {
+            // Of no bytes where only the end of a block is missing.
+            survey.torn_tail = Some(TornTail { file: source.path.clone(), offset: chain.end(), bytes });
+        }
+        return Ok(survey);
+    }
     let Some(size) = len.checked_sub(chain.end()).and_then(|size| usize::try_from(size).ok()) else {
         return Ok(survey);
     };
@@ -34,7 +44,7 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
     let base = chain.end();
     let judge = |at: usize| layout.judge(base + at as u64, bytes.get(at..).unwrap_or_default(), len);
     let (mut bad, mut at, mut reason) = (0, 1, chain.stop().unwrap_or(CUT_OFF));
-    while at < bytes.len() && L::RESEEKS {
+    while at < bytes.len() {
         let Verdict::Record(_) = judge(at) else {
             at += 1;
             continue;

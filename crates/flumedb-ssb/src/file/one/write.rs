@@ -1,6 +1,6 @@
 //! How a [`One`] is written: behind the last record, in one call a group; deletions in place.
 
-use std::sync::atomic::Ordering;
+use std::{io, sync::atomic::Ordering};
 
 use flumedb::{Error, ErrorKind, Result, Seq, env::File, log::Batch};
 
@@ -11,7 +11,7 @@ impl<L: Layout> One<L> {
     pub(super) fn frame(&self, batch: &Batch, staged: &mut Staged) -> Result<Vec<Seq>> {
         let base = self.chain().end();
         staged.undo_on_error(|staged| {
-            if std::mem::take(&mut staged.whole) {
+            if staged.whole {
                 self.layout.make_room(base, &mut batch.payloads().map(<[u8]>::len), staged)?;
             }
             let mut seqs = Vec::with_capacity(batch.len());
@@ -34,7 +34,7 @@ impl<L: Layout> One<L> {
         let end = self.chain().end();
         let closed = self.layout.closed_len(end + staged.bytes.len() as u64);
         let file = &*self.source.file;
-        let written = file.write_all(end, &staged.bytes).and_then(|()| {
+        let written = write(file, end, staged, L::HEAD).and_then(|()| {
             if closed > end + staged.bytes.len() as u64 && file.len()? < closed { file.set_len(closed) } else { Ok(()) }
         });
         if let Err(error) = written {
@@ -72,16 +72,33 @@ impl<L: Layout> One<L> {
         }
         if !targets.is_empty() {
             self.source.sync()?;
-            self.layout.count_deleted(self, bytes)?;
             self.deleted.fetch_add(targets.len() as u64, Ordering::AcqRel);
+            self.deleted_bytes.fetch_add(bytes, Ordering::AcqRel);
+            self.layout.count_deleted(self, self.deleted_bytes())?;
         }
         Ok(targets.len() as u64)
     }
 }
 
+/// Writes what is staged behind the records, which end at `end`. A batch that is to be whole gets the `head` bytes of its
+/// first record last, when all else is on the disk: without them nothing of it is there.
+fn write(file: &dyn File, end: u64, staged: &Staged, head: u32) -> io::Result<()> {
+    let first = staged.records.first().filter(|_| staged.whole).map(|&(start, _)| (start - end) as usize);
+    let Some(((before, rest), first)) = first.and_then(|first| Some((staged.bytes.split_at_checked(first)?, first)))
+    else {
+        return file.write_all(end, &staged.bytes);
+    };
+    let Some((head, rest)) = rest.split_at_checked(head as usize) else { return file.write_all(end, &staged.bytes) };
+    let start = end + first as u64;
+    file.write_all(end, before)?;
+    file.write_all(start + head.len() as u64, rest)?;
+    file.sync()?;
+    file.write_all(start, head)
+}
+
 /// Makes a file whose records end at `end` as one that was closed in order: `len` bytes, zeros behind the records. Never
 /// shorter than that for a moment, because another process may have it mapped.
-pub(super) fn close(file: &dyn File, end: u64, len: u64) -> std::io::Result<()> {
+pub(super) fn close(file: &dyn File, end: u64, len: u64) -> io::Result<()> {
     let now = file.len()?;
     zero(file, end, now.min(len).saturating_sub(end))?;
     if now == len { Ok(()) } else { file.set_len(len) }
