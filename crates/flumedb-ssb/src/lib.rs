@@ -8,12 +8,14 @@ pub mod indexes;
 pub mod message;
 pub mod views;
 
+mod aaol;
 mod doc;
 mod level;
 mod lines;
 mod offset;
 mod offset2;
 
+pub use aaol::{Aaol, AaolLog, AaolStats};
 pub use any::{Format, Payloads, open_any};
 pub use doc::{Doc, Docs};
 pub use file::{FileLog, FileLogBuilder};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flumedb::Env;
 use flumedb_sim::conformance::{Features, Place, Subject};
-use flumedb_ssb::{Framing, OffsetLog};
+use flumedb_ssb::{AaolLog, Framing, OffsetLog};
 
 fn subject(framing: Framing, empty_payloads: bool) -> Subject {
     let place = move || {
@@ -25,6 +25,34 @@ fn subject(framing: Framing, empty_payloads: bool) -> Subject {
         },
         place: Box::new(place),
     }
+}
+
+fn blocks(size: u32) -> Subject {
+    let place = move || {
+        let env = Env::memory();
+        let builder = AaolLog::builder().env(env).block_size(size).create();
+        Place::new(move || Arc::new(builder.clone().open("log.bipf").expect("the file opens")))
+    };
+    Subject {
+        features: Features {
+            dense: false,
+            tombstones: false,
+            notes: false,
+            empty_payloads: false,
+            zero_payloads: false,
+            payload_bytes: size as usize - 4,
+            ..Features::ALL
+        },
+        place: Box::new(place),
+    }
+}
+
+mod aaol_64k {
+    flumedb_sim::conformance!(super::blocks(65_536));
+}
+
+mod aaol_small {
+    flumedb_sim::conformance!(super::blocks(300));
 }
 
 mod bits32 {

@@ -4,7 +4,7 @@ use flumedb::{Error, ErrorKind, Result};
 
 use super::Format;
 use crate::{
-    Framing, Offset2, Shape,
+    Aaol, Framing, Offset2, Shape,
     file::{One, Records},
     level::Level,
     lines::Lines,
@@ -29,6 +29,16 @@ impl Kind for One<Framing> {
 
     fn format(&self) -> Format {
         Format::Offset(*self.layout())
+    }
+}
+
+impl Kind for One<Aaol> {
+    fn options(named: Option<Format>) -> Self::Options {
+        named.and_then(Format::block_bytes)
+    }
+
+    fn format(&self) -> Format {
+        Format::Aaol(Some(self.layout().block_size()))
     }
 }
 
@@ -76,6 +86,7 @@ pub(super) trait Work {
 pub(super) fn work<W: Work>(format: Format, work: W) -> Result<W::Done> {
     match format {
         Format::Offset(_) => work.on::<One<Framing>>(),
+        Format::Aaol(_) => work.on::<One<Aaol>>(),
         Format::Offset2 => work.on::<Offset2>(),
         Format::Memory | Format::JsonLines => work.on::<Lines>(),
         Format::Level => work.on::<Level>(),

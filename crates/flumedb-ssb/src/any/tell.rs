@@ -13,7 +13,7 @@ use super::{
     place::{self, Place},
 };
 use crate::{
-    Framing, Shape,
+    Aaol, Framing, Shape,
     file::{Access, Detected, Layout, Source},
     lines, offset2,
 };
@@ -111,7 +111,11 @@ struct Finding {
 
 /// What every format says of a file of `len` bytes.
 fn findings(source: &Source, len: u64) -> Result<Vec<Finding>> {
-    Ok(vec![ask(source, len, |framing: &Framing| Format::Offset(*framing))?, ask_lines(source)?])
+    Ok(vec![
+        ask(source, len, |framing: &Framing| Format::Offset(*framing))?,
+        ask(source, len, |blocks: &Aaol| Format::Aaol(Some(blocks.block_size())))?,
+        ask_lines(source)?,
+    ])
 }
 
 fn ask<L: Layout>(source: &Source, len: u64, format: impl FnOnce(&L) -> Format) -> Result<Finding> {

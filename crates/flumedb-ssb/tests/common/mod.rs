@@ -26,8 +26,25 @@ pub(crate) fn vectors() -> PathBuf {
         .unwrap_or_else(|| here.join("fixtures"))
 }
 
+/// A file of the vectors, by its whole name.
+pub(crate) fn vector(name: &str) -> Vec<u8> {
+    std::fs::read(vectors().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+pub(crate) fn vector_rows(name: &str) -> Vec<Value> {
+    String::from_utf8(vector(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The entries of the manifest whose names begin like this.
+pub(crate) fn entries(prefix: &str) -> Vec<Value> {
+    let manifest: Value = serde_json::from_slice(&vector("MANIFEST.json")).unwrap();
+    let mut files = manifest["files"].as_array().unwrap().clone();
+    files.retain(|file| file["file"].as_str().unwrap().starts_with(prefix));
+    files
+}
+
 pub(crate) fn bytes(name: &str) -> Vec<u8> {
-    std::fs::read(vectors().join("offset").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    vector(&format!("offset/{name}"))
 }
 
 pub(crate) fn json(name: &str) -> Value {
@@ -35,20 +52,15 @@ pub(crate) fn json(name: &str) -> Value {
 }
 
 pub(crate) fn rows(name: &str) -> Vec<Value> {
-    String::from_utf8(bytes(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    vector_rows(&format!("offset/{name}"))
 }
 
 /// The entries of the manifest about `offset/`, with the folder taken off their names.
 pub(crate) fn manifest() -> Vec<Value> {
-    let manifest: Value = serde_json::from_slice(&std::fs::read(vectors().join("MANIFEST.json")).unwrap()).unwrap();
-    let mut files = manifest["files"].as_array().unwrap().clone();
-    files.retain_mut(|file| match file["file"].as_str().unwrap().strip_prefix("offset/") {
-        Some(name) => {
-            file["file"] = name.to_owned().into();
-            true
-        }
-        None => false,
-    });
+    let mut files = entries("offset/");
+    for file in &mut files {
+        file["file"] = file["file"].as_str().unwrap()["offset/".len()..].into();
+    }
     files
 }
 
@@ -67,9 +79,14 @@ pub(crate) fn unhex(text: &str) -> Vec<u8> {
 /// A machine in memory with one file, `log.offset`.
 pub(crate) fn machine(content: &[u8]) -> Env {
     let env = Env::memory();
-    let file = env.storage.open("log.offset".as_ref(), OpenMode::CreateNew).unwrap();
-    file.write_all(0, content).unwrap();
+    put(&env, "log.offset", content);
     env
+}
+
+/// Adds a file to a machine.
+pub(crate) fn put(env: &Env, path: &str, content: &[u8]) {
+    let file = env.storage.open(path.as_ref(), OpenMode::CreateNew).unwrap();
+    file.write_all(0, content).unwrap();
 }
 
 /// What a file of that machine holds now.
