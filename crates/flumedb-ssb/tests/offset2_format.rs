@@ -144,7 +144,9 @@ async fn what_is_no_such_directory_is_left_alone() {
     assert_eq!(open(true, "other/data"), Some(ErrorKind::Unsupported));
     assert_eq!(env.storage.list("other".as_ref()).unwrap(), ["data"]);
     env.storage.open("other/ofst".as_ref(), OpenMode::CreateNew).unwrap();
-    env.storage.open("other/jrnl".as_ref(), OpenMode::CreateNew).unwrap();
+    let jrnl = env.storage.open("other/jrnl".as_ref(), OpenMode::CreateNew).unwrap();
+    jrnl.write_all(0, b"a diary").unwrap();
+    jrnl.write_all(7, b" of mine").unwrap();
     assert_eq!(open(true, "other"), Some(ErrorKind::Unsupported));
     assert_eq!(env.storage.list("other".as_ref()).unwrap(), ["data", "jrnl", "ofst"]);
     let report = Offset2Log::check(&env, "other", &()).unwrap();

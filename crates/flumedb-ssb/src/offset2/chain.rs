@@ -3,7 +3,10 @@
 
 use flumedb::Result;
 
-use super::{files::Files, head::Head};
+use super::{
+    files::{Files, Journal},
+    head::Head,
+};
 use crate::file::Window;
 
 /// So many places where the files differ are stepped over; what lies behind them is not read.
@@ -102,12 +105,21 @@ impl Chain {
             heads: Window::new(&files.data, data),
             files,
             count: words / Head::BYTES as u64,
+            vouched: match files.journal()? {
+                Journal::Count(count) => count,
+                Journal::Torn => 0,
+                Journal::Damaged => u64::MAX,
+            },
             len: data,
         };
         while self.count < walk.count {
             if let Some(head) = walk.agreed(self.count, self.end)? {
                 self.push(head);
-            } else if self.gaps.len() == MOST_GAPS || !self.step_over(&walk)? {
+                continue;
+            }
+            // What was being written when a writer was stopped may be anything.
+            let may_be_torn = self.count >= walk.vouched;
+            if may_be_torn || self.gaps.len() == MOST_GAPS || !self.step_over(&walk)? {
                 break;
             }
         }
@@ -147,6 +159,8 @@ struct Walk<'a> {
     heads: Window<'a>,
     /// How many places `ofst` has.
     count: u64,
+    /// How many entries `jrnl` counts: those were whole once.
+    vouched: u64,
     /// Length of `data`.
     len: u64,
 }
@@ -155,18 +169,16 @@ impl Walk<'_> {
     /// The entry number `seq`, if it starts at `at` in both files and ends where the next one starts.
     fn agreed(&mut self, seq: u64, at: u64) -> Result<Option<Head>> {
         let (count, len) = (self.count, self.len);
+        // What comes after the last one that was whole says nothing against it.
+        let last = seq + 1 == count || seq + 1 == self.vouched;
         let words = self.words.from(seq * Head::BYTES as u64, 2 * Head::BYTES)?;
-        let (starts, next) = (number(words), words.get(Head::BYTES..).filter(|_| seq + 1 < count).and_then(number));
+        let (starts, next) = (number(words), words.get(Head::BYTES..).filter(|_| !last).and_then(number));
         if starts != Some(at) {
             return Ok(None);
         }
         let Some(head) = Head::parse(self.heads.from(at, Head::BYTES)?) else { return Ok(None) };
         let end = head.end(at);
-        let ends = match next {
-            Some(next) => next == end,
-            None => end <= len && Head::may_begin(&self.files.data.up_to(end, Head::BYTES)?),
-        };
-        Ok((ends && end <= len).then_some(head))
+        Ok((next.is_none_or(|next| next == end) && end <= len).then_some(head))
     }
 
     /// Where the lengths from `at` on lead to an entry of which the files agree: its number and its place.

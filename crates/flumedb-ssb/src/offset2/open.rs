@@ -18,7 +18,7 @@ use flumedb::{
 
 use super::{
     Offset2,
-    chain::{Chain, number},
+    chain::Chain,
     files::{self, Files, Journal},
     head::Head,
     survey::Survey,
@@ -70,10 +70,9 @@ pub(super) fn take(env: &Env, dir: &Path) -> Result<Option<(Files, Box<dyn Lock>
     Ok(Some((Files::open(env, dir, OpenMode::Write)?, lock)))
 }
 
-/// Whether the bytes are those of such a log: there are entries, or nothing that the first one may not have left.
+/// Whether the bytes are those of such a log: there are entries, or none was ever completed.
 pub(super) fn is_known(files: &Files, chain: &Chain) -> Result<bool> {
-    let first = number(&files.ofst.up_to(0, Head::BYTES)?).unwrap_or(0);
-    Ok(chain.count() > 0 || first == 0 && Head::may_begin(&files.data.up_to(0, Head::BYTES)?))
+    Ok(chain.count() > 0 || matches!(files.journal()?, Journal::Count(0 | 1) | Journal::Torn))
 }
 
 fn offset2(files: Files, chain: Chain) -> Result<Offset2> {
