@@ -128,18 +128,25 @@ impl Chain {
 
     /// Steps over entries of which the files say different things, to where they agree again.
     fn step_over(&mut self, walk: &Walk<'_>) -> Result<bool> {
-        if let Some((to, end)) = walk.rejoin(self.count, self.end)? {
-            let starts_here = walk.word(self.count)? == Some(self.end);
-            let head = walk.frame(self.end)?.filter(|_| starts_here);
-            // That the length of the first is wrong may explain as much as that the place of the second is.
-            let led = head.is_none() || !walk.leads(self.count + 1, to, end)?;
-            if let Some(head) = head.filter(|_| led) {
-                self.push(head);
+        let (first, start) = (self.count, self.end);
+        if let Some((to, end)) = walk.rejoin(first, start)? {
+            let starts_here = walk.word(first)? == Some(start);
+            let head = walk.frame(start)?.filter(|_| starts_here);
+            // That the first length is wrong may explain as much as that the places behind it are.
+            let rival = head.is_some() && walk.leads(first + 1, to, end)?;
+            match walk.word(first + 1)? {
+                // One fault is likelier than several that fit together.
+                Some(second) if rival && to - first > 2 => self.skip(first + 1, second, false),
+                _ => {
+                    if let Some(head) = head.filter(|_| !rival) {
+                        self.push(head);
+                    }
+                    self.skip(to, end, !rival);
+                }
             }
-            self.skip(to, end, led);
             return Ok(true);
         }
-        if let Some((to, end)) = walk.resume(self.count, self.end)? {
+        if let Some((to, end)) = walk.resume(first, start)? {
             self.skip(to, end, false);
             return Ok(true);
         }
@@ -181,12 +188,17 @@ impl Walk<'_> {
         Ok((next.is_none_or(|next| next == end) && end <= len).then_some(head))
     }
 
-    /// Where the lengths from `at` on lead to an entry of which the files agree: its number and its place.
+    /// Where the lengths from `at` on lead to an entry of which the files agree, or to the end of both: its number and its
+    /// place.
     fn rejoin(&self, seq: u64, mut at: u64) -> Result<Option<(u64, u64)>> {
-        for to in seq + 1..self.count.min(seq.saturating_add(MOST_WALKED)) {
+        for to in seq + 1..=self.count.min(seq.saturating_add(MOST_WALKED)) {
             let Some(head) = self.frame(at)? else { return Ok(None) };
             at = head.end(at);
-            if self.word(to)? == Some(at) && self.agrees(to, at)? {
+            let joins = match self.word(to)? {
+                Some(word) => word == at && self.agrees(to, at)?,
+                None => at == self.len,
+            };
+            if joins {
                 return Ok(Some((to, at)));
             }
         }

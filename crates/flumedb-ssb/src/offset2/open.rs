@@ -18,7 +18,7 @@ use flumedb::{
 
 use super::{
     Offset2,
-    chain::Chain,
+    chain::{Chain, number},
     files::{self, Files, Journal},
     head::Head,
     survey::Survey,
@@ -70,9 +70,13 @@ pub(super) fn take(env: &Env, dir: &Path) -> Result<Option<(Files, Box<dyn Lock>
     Ok(Some((Files::open(env, dir, OpenMode::Write)?, lock)))
 }
 
-/// Whether the bytes are those of such a log: there are entries, or none was ever completed.
+/// Whether the bytes are those of such a log: there are entries, or what may be the first, or none was ever completed.
 pub(super) fn is_known(files: &Files, chain: &Chain) -> Result<bool> {
-    Ok(chain.count() > 0 || matches!(files.journal()?, Journal::Count(0 | 1) | Journal::Torn))
+    if chain.count() > 0 || matches!(files.journal()?, Journal::Count(0 | 1) | Journal::Torn) {
+        return Ok(true);
+    }
+    let (place, length) = (files.ofst.up_to(0, Head::BYTES)?, files.data.up_to(0, Head::BYTES)?);
+    Ok(number(&place) == Some(0) && (length.len() < Head::BYTES || Head::parse(&length).is_some()))
 }
 
 fn offset2(files: Files, chain: Chain) -> Result<Offset2> {

@@ -7,7 +7,7 @@ pub(crate) mod offset2;
 use std::path::PathBuf;
 
 use flumedb::{
-    Bytes, Env, Seq, Span,
+    Bytes, Env, Error, ErrorKind, Seq, Span,
     env::OpenMode,
     log::{Log, ReadRequest, SlotKind},
 };
@@ -117,4 +117,27 @@ pub(crate) async fn scan(log: &dyn Log, span: Span, reverse: bool, max_bytes: us
 
 pub(crate) async fn all(log: &dyn Log) -> Read {
     scan(log, Span::ALL, false, ReadRequest::SCAN_BYTES).await
+}
+
+/// Everything that can be read, forwards, and the damage that was stepped over on the way.
+pub(crate) async fn readable(log: &dyn Log) -> (Read, Vec<Error>) {
+    let end = log.barrier().await.unwrap().map_or(0, |seq: Seq| seq.get() + 1);
+    let (mut from, mut read, mut damage) = (0, Vec::new(), Vec::new());
+    while from < end {
+        match log.read(ReadRequest::forwards(Span { from, to: end })).await {
+            Ok(chunk) => {
+                assert!(!chunk.covered.is_empty(), "a read that accounts for nothing: {chunk:?}");
+                read.extend(chunk.slots.iter().map(|slot| (slot.seq.get(), slot.kind, chunk.payload_bytes(slot))));
+                from = chunk.covered.to;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                let at = error.seq().expect("damage has a place among the entries").get();
+                assert!(at >= from, "{error}: a reader that steps over {at} comes to {from} again");
+                from = at + 1;
+                damage.push(error);
+            }
+        }
+    }
+    (read, damage)
 }
