@@ -78,6 +78,22 @@ async fn v8_a_short_last_item() {
     );
 }
 
+/// Lists and objects have prefixes, too; what is undefined has one and is not absent, but equal to nothing.
+#[tokio::test]
+async fn what_is_undefined_is_as_jitdb_has_it() {
+    let report = written("undefined", 1024).await;
+    for (name, holds) in [
+        ("value_content_root.32prefix", "four bytes of value.content.root from byte 0 on"),
+        ("value_content_root__map.32prefixmap", "four bytes of value.content.root from byte 0 on"),
+        ("value_content_root__absent.index", "value.content.root is absent"),
+        ("value_content_root_.index", "value.content.root = undefined"),
+        ("value_content_root_x.index", r#""x" in value.content.root"#),
+    ] {
+        let finding = finding(&report, name);
+        assert_eq!((finding.verdict, finding.holds.as_deref()), (Verdict::Right, Some(holds)), "{finding:#?}");
+    }
+}
+
 /// Posts and votes in turns.
 fn turns(count: usize) -> Listed {
     let kind = |at: usize| if at.is_multiple_of(2) { "post" } else { "vote" };
@@ -217,6 +233,58 @@ async fn names_are_read_in_every_way() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A prefix index is right at the place that it was made with, and one wrong number is found, as array and as map.
+    #[test]
+    fn one_wrong_prefix_is_found(
+        channels in prop::collection::vec(prop::option::of("[a-z]{0,4}|[a-z]{9,12}"), 2..40),
+        place in 0..4_usize,
+        wrong in any::<prop::sample::Index>(),
+        by in 1..u32::MAX,
+    ) {
+        let text = |channel: &Option<String>| match channel {
+            Some(channel) => format!(r#"{{"value":{{"content":{{"channel":"{channel}"}}}}}}"#),
+            None => r#"{"value":{"content":{}}}"#.to_owned(),
+        };
+        let log = Listed::of(channels.iter().map(text));
+        let prefix = |channel: &Option<String>| {
+            let bytes = channel.as_deref().unwrap_or_default().as_bytes();
+            let bytes = if bytes.len() > 4 { &bytes[place..place + 4] } else { bytes };
+            u32::from_le_bytes([0, 1, 2, 3].map(|at| bytes.get(at).copied().unwrap_or_default()))
+        };
+        let right: Vec<u32> = channels.iter().map(prefix).collect();
+        let count = channels.len() as u32;
+        let map = |prefixes: &[u32]| {
+            let mut map = std::collections::BTreeMap::<String, Vec<usize>>::new();
+            for (record, prefix) in prefixes.iter().enumerate().filter(|(_, prefix)| **prefix != 0) {
+                map.entry(prefix.to_string()).or_default().push(record);
+            }
+            serde_json::to_vec(&map).unwrap()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let check = |prefixes: &[u32]| {
+            let env = folder(&[
+                ("value_content_channel.32prefix", jitdb(1, count * 10 - 10, count, &words(prefixes))),
+                ("value_content_channel__map.32prefixmap", jitdb(1, count * 10 - 10, count, &map(prefixes))),
+            ]);
+            runtime.block_on(check(&env, "dir", &log)).unwrap().indexes
+        };
+        // Something has to tell what the index is over.
+        prop_assume!(right.iter().any(|prefix| *prefix != 0));
+        let indexes = check(&right);
+        prop_assert!(indexes.iter().all(|finding| finding.verdict == Verdict::Right), "{:#?}", indexes);
+        // Enough to tell the place from the others.
+        prop_assume!(channels.iter().flatten().filter(|channel| channel.len() > 4).count() > 5);
+        let at = wrong.index(right.len());
+        let mut prefixes = right.clone();
+        prefixes[at] = prefixes[at].wrapping_add(by);
+        for finding in check(&prefixes) {
+            prop_assert_eq!(finding.verdict, Verdict::Wrong);
+            let (mut missing, extra) = differs(&finding);
+            missing.extend(extra);
+            prop_assert_eq!(missing, [at as u32]);
+        }
+    }
 
     /// What is right is right, behind or not; one record wrong is wrong, and it is that one.
     #[test]

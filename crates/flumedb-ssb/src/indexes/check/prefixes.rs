@@ -1,15 +1,12 @@
 //! [`Prefixes`], what each prefix index should hold. Neither the field nor the place of the four bytes in it is in the
 //! file, so every place is tried at once, and the one with the fewest differences is taken.
 
-use std::borrow::Cow;
-
-use flumedb::codec::Field;
-
 use super::{
     finding::{Fault, Finding},
     judged::Judged,
     paths::Paths,
     records::{Records, Tally},
+    values::Entry,
 };
 
 /// Places of the four bytes that are tried: 0 up to this one.
@@ -44,29 +41,22 @@ impl Prefixes {
     }
 
     /// Takes in a record that can be looked into; `encrypted`: but for its content. `held`: what the index has for it.
-    pub(super) fn take(
-        &mut self,
-        record: u32,
-        held: u32,
-        encrypted: bool,
-        fields: &[Option<Field<'_>>],
-        paths: &Paths,
-    ) {
+    pub(super) fn take(&mut self, entry: &Entry<'_, '_>, held: u32, encrypted: bool, paths: &Paths) {
+        let record = entry.record;
         for reading in &mut self.readings {
-            let field = fields.get(reading.path).and_then(Option::as_ref);
-            let Some(body) = body(field) else { continue };
             if encrypted && paths.is_content(reading.path) {
                 continue;
             }
+            let value = entry.value(reading.path, paths);
+            let body = value.as_ref().map_or(&[][..], |value| value.value().body());
             for (place, tried) in reading.places.iter_mut().enumerate() {
-                let Some(expected) = prefix(&body, place) else {
-                    if record >= self.covered && tried.stuck.is_none() {
-                        tried.stuck = Some((record, body.len()));
-                    }
-                    continue;
-                };
-                if record < self.covered && expected != held {
-                    if held == 0 { tried.missing.add(record) } else { tried.extra.add(record) }
+                match prefix(body, place) {
+                    // jitdb would not have come past it.
+                    None if record < self.covered => tried.extra.add(record),
+                    None => tried.stuck = tried.stuck.or(Some((record, body.len()))),
+                    Some(expected) if record >= self.covered || expected == held => {}
+                    Some(_) if held == 0 => tried.missing.add(record),
+                    Some(_) => tried.extra.add(record),
                 }
             }
             reading.answers += u64::from(record < self.covered && !body.is_empty());
@@ -98,24 +88,6 @@ impl Prefixes {
         }
         finding
     }
-}
-
-/// A value's bytes as BIPF keeps them, without the tag; nothing for a value that is not there. `None`: not to be told here.
-fn body<'a>(field: Option<&'a Field<'_>>) -> Option<Cow<'a, [u8]>> {
-    Some(match field {
-        None | Some(Field::Null) => Cow::Borrowed(&[]),
-        Some(Field::Bool(truth)) => Cow::Owned(vec![u8::from(*truth)]),
-        Some(Field::Integer(number)) => number_body(*number as f64),
-        Some(Field::Float(number)) => number_body(*number),
-        Some(Field::Text(text)) => Cow::Borrowed(text.as_bytes()),
-        Some(Field::Bytes(bytes)) => Cow::Borrowed(bytes),
-        Some(_) => return None,
-    })
-}
-
-fn number_body(number: f64) -> Cow<'static, [u8]> {
-    let small = number.trunc() == number && number.abs() <= f64::from(i32::MAX);
-    if small { Cow::Owned((number as i32).to_le_bytes().to_vec()) } else { Cow::Owned(number.to_le_bytes().to_vec()) }
 }
 
 /// The four bytes at `place`; of a value of at most four bytes those, with zeros behind. `None`: jitdb throws.

@@ -121,17 +121,18 @@ impl<'q> Questions<'q> {
         if let Some(keys) = &mut self.keys {
             keys.take(record, &document);
         }
-        self.values.take(&Entry { record, document: &document, fields: &fields }, &self.paths, self.predicates);
+        let entry = Entry { record, document: &document, fields: &fields };
+        self.values.take(&entry, &self.paths, self.predicates);
         for question in &mut self.files {
             match question {
                 Question::Fields(judged, array) => array.take(record, judged.finding.file.content(), &fields),
                 Question::Prefixes(judged, prefixes) => {
                     let Content::Words(words) = judged.finding.file.content() else { continue };
-                    prefixes.take(record, words.get(record).unwrap_or_default(), encrypted, &fields, &self.paths);
+                    prefixes.take(&entry, words.get(record).unwrap_or_default(), encrypted, &self.paths);
                 }
                 Question::PrefixMap(_, prefixes, held) => {
                     let held = held.get(record as usize).copied().unwrap_or_default();
-                    prefixes.take(record, held, encrypted, &fields, &self.paths);
+                    prefixes.take(&entry, held, encrypted, &self.paths);
                 }
                 _ => {}
             }

@@ -131,12 +131,12 @@ pub(super) fn judge(judged: Judged, hashtable: &Hashtable, keys: &Keys, records:
 
 /// Follows each key through a table, from where its hash leads to the next empty slot. A deleted record ends the search.
 fn walk(table: &Table, row: &[u32], records: &Records, fate: &mut Fate) {
-    let slots: Vec<Option<u32>> = table.iter().map(|slot| slot.and_then(|at| records.record(at.into()))).collect();
+    let entries = || table.iter().map(|slot| slot.and_then(|position| records.record(position.into())));
     let ends: Vec<bool> = table.iter().map(|slot| slot.is_none()).collect();
-    let deleted: Vec<bool> = slots.iter().map(|slot| slot.is_some_and(|record| records.is_deleted(record))).collect();
+    let deleted: Vec<bool> = entries().map(|entry| entry.is_some_and(|record| records.is_deleted(record))).collect();
     let (empty, gone) = (Sums::of(&ends), Sums::of(&deleted));
-    let home = |hash: u32| usize::try_from(hash).unwrap_or_default().checked_rem(slots.len()).unwrap_or_default();
-    for (slot, record) in slots.iter().enumerate() {
+    let home = |hash: u32| usize::try_from(hash).unwrap_or_default().checked_rem(table.slots()).unwrap_or_default();
+    for (slot, record) in entries().enumerate() {
         let Some((record, hash)) = record.and_then(|record| Some((record, *row.get(record as usize)?))) else {
             continue;
         };

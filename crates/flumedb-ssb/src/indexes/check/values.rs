@@ -10,6 +10,7 @@ use super::{
     paths::{Paths, Reading},
     scalar::Scalar,
 };
+use crate::{Doc, bipf::BipfDoc};
 
 /// The bitvectors of a directory.
 #[derive(Default)]
@@ -59,13 +60,21 @@ pub(super) enum Asks {
 /// One record on its way through.
 pub(super) struct Entry<'e, 'd> {
     pub(super) record: u32,
-    pub(super) document: &'d dyn Document,
+    pub(super) document: &'d Doc,
     pub(super) fields: &'e [Option<Field<'d>>],
 }
 
 impl Entry<'_, '_> {
     fn field(&self, path: usize) -> Option<&Field<'_>> {
         self.fields.get(path)?.as_ref()
+    }
+
+    /// The value at a path as BIPF, into which JSON is turned; one that is undefined, too, which no field is.
+    pub(super) fn value(&self, path: usize, paths: &Paths) -> Option<BipfDoc> {
+        match self.document.part(&paths.names(path))? {
+            Doc::Bipf(value) => Some(value),
+            Doc::Json(text) => BipfDoc::from_json(text.as_str()).ok(),
+        }
     }
 }
 
@@ -119,7 +128,7 @@ impl Values {
             }
         }
         for (&path, files) in &self.absent {
-            if entry.field(path).is_none() {
+            if entry.field(path).is_none() && entry.value(path, paths).is_none() {
                 files.iter().for_each(|file| self.files.push(*file, path, Asks::Absent, entry.record));
             }
         }
