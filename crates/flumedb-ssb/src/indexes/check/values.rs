@@ -69,11 +69,11 @@ impl Entry<'_, '_> {
         self.fields.get(path)?.as_ref()
     }
 
-    /// The value at a path as BIPF, into which JSON is turned; one that is undefined, too, which no field is.
+    /// The value at a path as BIPF, into which others are turned; one that is undefined, too, which no field is.
     pub(super) fn value(&self, path: usize, paths: &Paths) -> Option<BipfDoc> {
         match self.document.part(&paths.names(path))? {
             Doc::Bipf(value) => Some(value),
-            Doc::Json(text) => BipfDoc::from_json(text.as_str()).ok(),
+            other => BipfDoc::from_json(&other.json()).ok(),
         }
     }
 }
