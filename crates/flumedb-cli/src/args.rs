@@ -154,6 +154,8 @@ pub(crate) enum Codec {
     Json,
     /// BIPF, as ssb-db2 stores messages
     Bipf,
+    /// Scuttlebutt messages as go-ssb stores them
+    Multi,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use flumedb::{
 };
 use flumedb_ssb::{Offset2Log, message::multi::Multi};
 use serde_json::Value;
-use support::{flume, sample, temp};
+use support::{flume, flume_with, sample, temp};
 
 /// A log of go-ssb with the first messages of the sample; and these.
 fn repository(dir: &Path, count: usize) -> Vec<Value> {
@@ -57,4 +57,18 @@ fn its_messages_are_printed_found_and_verified() {
         let ran = flume(dir.path(), &["query", path, "--author", author, "--count"]);
         assert_eq!((ran.code, &*ran.lines[0]), (0, &*by.to_string()), "{ran:?}");
     }
+}
+
+#[test]
+fn what_is_appended_becomes_what_go_ssb_reads() {
+    let dir = temp();
+    repository(dir.path(), 3);
+    let line = flume(dir.path(), &["cat", &sample(), "--values", "--reverse", "--limit", "1"]).fine().remove(0);
+    assert_eq!(flume_with(dir.path(), &["append", "go"], format!("{line}\n")).fine(), ["3"]);
+    let raw = flume(dir.path(), &["get", "go", "3", "--raw"]).fine();
+    assert!(raw[0].contains("\"base64\":\"AYaC"), "{raw:?}");
+    assert!(flume(dir.path(), &["check", "go", "--signatures"]).fine().contains(&"verified   4".to_owned()));
+    // What is no message is none in that form.
+    flume_with(dir.path(), &["append", "go"], "{\"key\":\"%1\"}\n").failed(2);
+    assert_eq!(flume(dir.path(), &["since", "go"]).fine(), ["3"]);
 }

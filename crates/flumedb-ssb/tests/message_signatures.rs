@@ -6,6 +6,8 @@ mod common;
 
 use std::{path::Path, process::Command, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ed25519_dalek::{Signer, SigningKey};
 use flumedb::{
     Flume,
     codec::{Document, JsonDoc, JsonDocs},
@@ -87,6 +89,36 @@ fn every_log_of_scuttlebutt_in_the_vectors_verifies() {
             assert_eq!(private, summary["types"]["private"].as_u64().unwrap());
         }
     }
+}
+
+/// A message that says this, signed by an author of our own, in whatever spelling `value` has: `{…}` without a signature.
+fn signed(value: &str) -> JsonDoc {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let author = format!("@{}.ed25519", STANDARD.encode(key.verifying_key().as_bytes()));
+    let value = value.replace("AUTHOR", &author);
+    let signature = key.sign(Canonical::of(&value).unwrap().as_str().as_bytes()).to_bytes();
+    let signature = format!("{}.sig.ed25519", STANDARD.encode(signature));
+    let value = format!("{},\"signature\":\"{signature}\"}}", value.trim_end().strip_suffix('}').unwrap());
+    let key = Canonical::of(&value).unwrap().key();
+    JsonDoc::parse(format!("{{\"key\":\"{key}\",\"value\":{value}}}")).unwrap()
+}
+
+#[test]
+fn what_is_signed_verifies_however_strange_it_is() {
+    let fields = "\"previous\":null,\"sequence\":1,\"author\":\"AUTHOR\",\"timestamp\":1.5e12,\"hash\":\"sha256\"";
+    for content in [
+        r#"{"type":"post","text":"\ud83d half of a pair, \ud83d\ude00 a pair, \u2028, ß"}"#,
+        r#"{"type":"x","10":1e21,"9":-0,"b":0.1,"b":[1.0,{}],"a":123456789012345680000}"#,
+    ] {
+        assert_eq!(verify(&signed(&format!("{{{fields},\"content\":{content}}}"))), Ok(()), "{content}");
+    }
+    // Row S5: too long, no type, the fields in another order, a sequence that has a message before it and names none.
+    let text = "x".repeat(20_000);
+    let value = format!(r#"{{"content":{{"text":"{text}"}},"sequence":7,"author":"AUTHOR","previous":null}}"#);
+    let message = signed(&value);
+    assert_eq!(verify(&message), Ok(()));
+    let forged = message.as_str().replacen("xxx", "xx", 1);
+    assert!(matches!(verify(&JsonDoc::parse(forged).unwrap()), Err(Fault::KeyAndSignature(_))));
 }
 
 fn rows(path: &Path) -> Vec<Value> {

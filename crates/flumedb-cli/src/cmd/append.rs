@@ -2,7 +2,8 @@
 
 use std::io;
 
-use flumedb_ssb::{Format, Payloads, bipf};
+use flumedb::codec::JsonDoc;
+use flumedb_ssb::{Format, Payloads, bipf, message::multi::Multi};
 
 use crate::{
     args::{Append, Codec},
@@ -42,6 +43,7 @@ pub(crate) fn append(args: &Append) -> Outcome {
 fn codec_of(opened: &Opened) -> Codec {
     match (opened.payloads, opened.format) {
         (Payloads::Bipf, _) | (Payloads::Unknown, Format::Aaol(_)) => Codec::Bipf,
+        (Payloads::Multi, _) => Codec::Multi,
         _ => Codec::Json,
     }
 }
@@ -54,5 +56,6 @@ fn encode(line: String, codec: Codec) -> Result<Vec<u8>, Failure> {
             bipf::from_json(line.as_bytes(), &mut payload)?;
             Ok(payload)
         }
+        Codec::Multi => Ok(Multi::from_document(&JsonDoc::parse(line)?)?.encode()?),
     }
 }
