@@ -231,7 +231,7 @@ impl Chain {
     pub(super) fn walk_from<'a, L: Layout>(&self, layout: &'a L, source: &'a Source, position: u64) -> Walk<'a, L> {
         let mark = self.mark_before(position);
         let start = mark.map_or(self.end, |mark| mark.start);
-        Walk { layout, window: Window::new(source, self.end), at: start, end: self.end }
+        Walk { layout, window: Window::new(source, layout.reach(self.end)), at: start, end: self.end }
     }
 
     fn mark_before(&self, position: u64) -> Option<&Mark> {

@@ -2,6 +2,7 @@
 
 use flumedb::{Damage, Env, Error, ErrorKind, Result};
 
+use super::Chain;
 use crate::file::{One, Staged, source::Source};
 
 /// How records lie in a file: a head, the payload and a trailer each, perhaps in blocks.
@@ -65,6 +66,24 @@ pub trait Layout: Clone + Send + Sync + 'static {
     /// How long a file is whose records end at `end`.
     fn closed_len(&self, end: u64) -> u64 {
         end
+    }
+
+    /// How far one has to see to judge the records that end at `end`.
+    fn reach(&self, end: u64) -> u64 {
+        end
+    }
+
+    /// Where whole records start again behind the bad place `from`, as far as the layout can tell without proof: the
+    /// file must not be cut there unasked.
+    fn resumes(&self, from: u64, source: &Source, len: u64) -> Result<Option<u64>> {
+        let (_, _, _) = (from, source, len);
+        Ok(None)
+    }
+
+    /// Finishes what another program left half done between the records of `chain`, before something is appended.
+    fn tidy(&self, chain: &Chain, source: &Source) -> Result<()> {
+        let (_, _) = (chain, source);
+        Ok(())
     }
 
     /// Appends the record of `payload` to what is staged, which will stand at `base` of the file. Answers where the

@@ -88,11 +88,21 @@ fn recover<L: Layout>(env: &Env, source: &Source, detected: &Detected<L>) -> Res
     if let Some(damage) = survey.damage.into_iter().next() {
         return Err(Error::corrupt(damage));
     }
-    let Some(tail) = survey.torn_tail else { return Ok(None) };
-    let kept = check::cut(env, source, layout, &tail)?;
-    let mut recovery = Recovery::new(chain.last().map(Seq::new), tail.file, tail.offset, tail.bytes);
-    recovery.kept_in = kept;
-    Ok(Some(recovery))
+    let recovery = match survey.torn_tail {
+        Some(tail) => {
+            let kept = check::cut(env, source, layout, &tail)?;
+            let mut recovery = Recovery::new(chain.last().map(Seq::new), tail.file, tail.offset, tail.bytes);
+            recovery.kept_in = kept;
+            Some(recovery)
+        }
+        None if len != layout.closed_len(chain.end()) => {
+            close_behind(source, layout, chain.end())?;
+            None
+        }
+        None => None,
+    };
+    layout.tidy(chain, source)?;
+    Ok(recovery)
 }
 
 /// What to say of a log in the middle of a change.

@@ -27,21 +27,28 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
     if layout.is_closed(chain.end(), source, len)? {
         return Ok(survey);
     }
-    if !L::RESEEKS {
-        let bytes = len.saturating_sub(chain.end());
-        if chain.stop() == Some(TOO_MUCH) {
-            survey.damage.push(Damage::new(&source.path, chain.end(), bytes, TOO_MUCH));
-        } else {
-            // Of no bytes where only the end of a block is missing.
-            survey.torn_tail = Some(TornTail { file: source.path.clone(), offset: chain.end(), bytes });
-        }
-        return Ok(survey);
+    let (end, bytes) = (chain.end(), len.saturating_sub(chain.end()));
+    if L::RESEEKS {
+        search(source, layout, chain, len, &mut survey)?;
+    } else if chain.stop() == Some(TOO_MUCH) {
+        survey.damage.push(Damage::new(&source.path, end, bytes, TOO_MUCH));
+    } else if let Some(found) = layout.resumes(end, source, len)? {
+        let reason = chain.stop().unwrap_or(CUT_OFF);
+        let mut damage = Gap { from: end, to: found, reason }.damage(source);
+        damage.reason = format!("{reason}; whole records follow at byte {found}");
+        survey.damage.push(damage);
+    } else {
+        // Of no bytes where only the end of a block is missing.
+        survey.torn_tail = Some(TornTail { file: source.path.clone(), offset: end, bytes });
     }
-    let Some(size) = len.checked_sub(chain.end()).and_then(|size| usize::try_from(size).ok()) else {
-        return Ok(survey);
-    };
-    let bytes = source.up_to(chain.end(), size)?;
+    Ok(survey)
+}
+
+/// Looks for records at every byte behind the chain.
+fn search<L: Layout>(source: &Source, layout: &L, chain: &Chain, len: u64, survey: &mut Survey) -> Result<()> {
     let base = chain.end();
+    let Some(size) = len.checked_sub(base).and_then(|size| usize::try_from(size).ok()) else { return Ok(()) };
+    let bytes = source.up_to(base, size)?;
     let judge = |at: usize| layout.judge(base + at as u64, bytes.get(at..).unwrap_or_default(), len);
     let (mut bad, mut at, mut reason) = (0, 1, chain.stop().unwrap_or(CUT_OFF));
     while at < bytes.len() {
@@ -72,5 +79,5 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
         let (offset, bytes) = (base + bad as u64, (bytes.len() - bad) as u64);
         survey.torn_tail = Some(TornTail { file: source.path.clone(), offset, bytes });
     }
-    Ok(survey)
+    Ok(())
 }
