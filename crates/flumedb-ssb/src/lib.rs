@@ -9,6 +9,7 @@ pub mod message;
 pub mod views;
 
 mod aaol;
+mod aligned;
 mod doc;
 mod level;
 mod lines;
@@ -16,6 +17,7 @@ mod offset;
 mod offset2;
 
 pub use aaol::{Aaol, AaolLog, AaolStats};
+pub use aligned::{Aligned, AlignedLog};
 pub use any::{Format, Payloads, open_any};
 pub use doc::{Doc, Docs};
 pub use file::{FileLog, FileLogBuilder};
