@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use flumedb::Env;
 use flumedb_sim::conformance::{Features, Place, Subject};
-use flumedb_ssb::{AaolLog, Framing, OffsetLog};
+use flumedb_ssb::{AaolLog, Aligned, AlignedLog, FileLogBuilder, Framing, OffsetLog, file::Records};
 
-fn subject(framing: Framing, empty_payloads: bool) -> Subject {
+/// A log of this kind in memory.
+fn subject<R: Records>(
+    builder: impl Fn() -> FileLogBuilder<R> + Send + Sync + 'static,
+    empty_payloads: bool,
+    payload_bytes: usize,
+) -> Subject {
     let place = move || {
-        let env = Env::memory();
-        let builder = OffsetLog::builder().env(env).framing(framing).create();
-        Place::new(move || Arc::new(builder.clone().open("log.offset").expect("the file opens")))
+        let builder = builder().env(Env::memory()).create();
+        Place::new(move || Arc::new(builder.clone().open("log").expect("the file opens")))
     };
     Subject {
         features: Features {
@@ -21,50 +25,55 @@ fn subject(framing: Framing, empty_payloads: bool) -> Subject {
             notes: false,
             empty_payloads,
             zero_payloads: false,
+            payload_bytes,
             ..Features::ALL
         },
         place: Box::new(place),
     }
 }
 
-fn blocks(size: u32) -> Subject {
-    let place = move || {
-        let env = Env::memory();
-        let builder = AaolLog::builder().env(env).block_size(size).create();
-        Place::new(move || Arc::new(builder.clone().open("log.bipf").expect("the file opens")))
-    };
-    Subject {
-        features: Features {
-            dense: false,
-            tombstones: false,
-            notes: false,
-            empty_payloads: false,
-            zero_payloads: false,
-            payload_bytes: size as usize - 4,
-            ..Features::ALL
-        },
-        place: Box::new(place),
-    }
+fn offset(framing: Framing) -> Subject {
+    subject(move || OffsetLog::builder().framing(framing), true, Features::ALL.payload_bytes)
+}
+
+fn aligned(block: u32) -> Subject {
+    subject(move || AlignedLog::builder().block_size(block), false, block as usize - 10)
+}
+
+fn aaol(block: u32) -> Subject {
+    subject(move || AaolLog::builder().block_size(block), false, block as usize - 4)
 }
 
 mod aaol_64k {
-    flumedb_sim::conformance!(super::blocks(65_536));
+    flumedb_sim::conformance!(super::aaol(65_536));
 }
 
 mod aaol_small {
-    flumedb_sim::conformance!(super::blocks(300));
+    flumedb_sim::conformance!(super::aaol(300));
 }
 
 mod bits32 {
-    flumedb_sim::conformance!(super::subject(super::Framing::Bits32, true));
+    flumedb_sim::conformance!(super::offset(super::Framing::Bits32));
 }
 
 mod bits48 {
-    flumedb_sim::conformance!(super::subject(super::Framing::Bits48, true));
+    flumedb_sim::conformance!(super::offset(super::Framing::Bits48));
 }
 
 mod bits53 {
-    flumedb_sim::conformance!(super::subject(super::Framing::Bits53, true));
+    flumedb_sim::conformance!(super::offset(super::Framing::Bits53));
+}
+
+mod aligned_small {
+    flumedb_sim::conformance!(super::aligned(4096));
+}
+
+mod aligned_odd {
+    flumedb_sim::conformance!(super::aligned(10_007));
+}
+
+mod aligned_largest {
+    flumedb_sim::conformance!(super::aligned(super::Aligned::MOST));
 }
 
 mod offset2 {

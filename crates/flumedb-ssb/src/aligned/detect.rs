@@ -30,11 +30,12 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<u32>) -> Result<De
             vec![format!("the file is empty; what is appended gets blocks of {} bytes", layout.block_size())];
         return Ok(Detected { layout, chain: Chain::default(), known: true, certain: Ok(()), evidence });
     }
-    let mut clues = clues(source, len)?;
+    let (mut clues, starts) = clues(source, len)?;
     clues.truncate(MOST_WALKS);
-    // Before its first block is full, any file looks like one of these.
     let told = clues.len();
-    for layout in [Some(Aligned::new(Aligned::DEFAULT)?), named].into_iter().flatten() {
+    // Before its first block is full, any file looks like one of the largest blocks.
+    let guess = (starts || told > 0 || named.is_some()).then(|| Aligned::new(Aligned::DEFAULT)).transpose()?;
+    for layout in [guess, named].into_iter().flatten() {
         if !clues.iter().any(|clue| clue.layout == layout) {
             clues.push(Clue { layout, why: String::new() });
         }
@@ -51,7 +52,9 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<u32>) -> Result<De
     };
     let mut found = clues.iter().map(|clue| clue.layout).zip(walks).enumerate();
     let Some((at, (layout, chain))) = found.find(|(_, (layout, chain))| fits(*layout, chain)) else {
-        return Err(Error::new(ErrorKind::Unsupported, "a block size that this version does not know"));
+        let evidence = vec!["aligned: no record at byte 0, and no block of a usual size ends with its mark".to_owned()];
+        let (layout, chain, certain) = (Aligned::new(Aligned::DEFAULT)?, Chain::default(), Err(uncertain(source)));
+        return Ok(Detected { layout, chain, known: false, certain, evidence });
     };
     if proved(&chain) < furthest {
         let (path, size) = (source.path.display(), layout.block_size());
@@ -70,8 +73,8 @@ struct Clue {
     why: String,
 }
 
-/// The sizes that the first blocks speak for.
-fn clues(source: &Source, len: u64) -> Result<Vec<Clue>> {
+/// The sizes that the first blocks speak for, and whether there is a record at byte 0.
+fn clues(source: &Source, len: u64) -> Result<(Vec<Clue>, bool)> {
     let mut clues: Vec<Clue> = Vec::new();
     let mut add = |size: usize, why: String| {
         let layout = u32::try_from(size).ok().and_then(|size| Aligned::new(size).ok());
@@ -126,7 +129,7 @@ fn clues(source: &Source, len: u64) -> Result<Vec<Clue>> {
         }
         at += size + OVERHEAD as usize;
     }
-    Ok(clues)
+    Ok((clues, at > 0))
 }
 
 /// What a walk says of a size.

@@ -4,7 +4,7 @@ use flumedb::{Error, ErrorKind, Result};
 
 use super::Format;
 use crate::{
-    Aaol, Framing, Offset2, Shape,
+    Aaol, Aligned, Framing, Offset2, Shape,
     file::{One, Records},
     level::Level,
     lines::Lines,
@@ -29,6 +29,16 @@ impl Kind for One<Framing> {
 
     fn format(&self) -> Format {
         Format::Offset(*self.layout())
+    }
+}
+
+impl Kind for One<Aligned> {
+    fn options(named: Option<Format>) -> Self::Options {
+        named.and_then(Format::block_bytes)
+    }
+
+    fn format(&self) -> Format {
+        Format::Aligned(Some(self.layout().block_size()))
     }
 }
 
@@ -88,6 +98,7 @@ pub(super) fn work<W: Work>(format: Format, work: W) -> Result<W::Done> {
         Format::Offset(_) => work.on::<One<Framing>>(),
         Format::Aaol(_) => work.on::<One<Aaol>>(),
         Format::Offset2 => work.on::<Offset2>(),
+        Format::Aligned(_) => work.on::<One<Aligned>>(),
         Format::Memory | Format::JsonLines => work.on::<Lines>(),
         Format::Level => work.on::<Level>(),
         _ => Err(Error::new(ErrorKind::Unsupported, format!("{format} logs cannot be opened here"))),

@@ -13,7 +13,7 @@ use super::{
     place::{self, Place},
 };
 use crate::{
-    Aaol, Framing, Shape,
+    Aaol, Aligned, Framing, Shape,
     file::{Access, Detected, Layout, Source},
     lines, offset2,
 };
@@ -114,6 +114,7 @@ fn findings(source: &Source, len: u64) -> Result<Vec<Finding>> {
     Ok(vec![
         ask(source, len, |framing: &Framing| Format::Offset(*framing))?,
         ask(source, len, |blocks: &Aaol| Format::Aaol(Some(blocks.block_size())))?,
+        ask(source, len, |aligned: &Aligned| Format::Aligned(Some(aligned.block_size())))?,
         ask_lines(source)?,
     ])
 }

@@ -154,6 +154,11 @@ impl Chain {
         Ok(chain)
     }
 
+    /// Whether a record starts at the first byte of a file of `len` bytes.
+    pub(super) fn starts<L: Layout>(layout: &L, source: &Source, len: u64) -> Result<bool> {
+        Ok(len > 0 && matches!(Window::new(source, len).judge(layout, 0)?, Verdict::Record(_)))
+    }
+
     /// Walks on through what a file of `len` bytes has behind the last record.
     ///
     /// Another process may be writing the last record just now, from its first byte on. Where its framing does not prove

@@ -106,8 +106,10 @@ impl<L: Layout> Records for One<L> {
 
     fn refresh(&self) -> Result<()> {
         let len = self.source.len()?;
+        // What no layout fits is none because of what a block far behind looks like.
+        let unknown = !self.known && !Chain::starts(&self.layout, &self.source, len)?;
         // Why it stops does not matter: a record that is being written looks like a torn one.
-        if len > self.chain().end() {
+        if len > self.chain().end() && !unknown {
             self.change(|chain| chain.extend(&self.layout, &self.source, len))?;
             if self.chain().doubts() {
                 settle::pause(&self.env, self.path())?;
