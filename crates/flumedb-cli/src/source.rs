@@ -11,10 +11,11 @@ use flumedb::{
     env::{File, OpenMode},
     log::Note,
 };
+use flumedb_ssb::{Format, any};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    args::Import,
+    args::{Import, Place},
     exit::{Failure, Outcome, Verdict},
     lines::Lines,
     open::Opened,
@@ -59,9 +60,14 @@ impl Source {
     pub(crate) fn open(args: &Import, note: Option<&Note>) -> Result<Self, Failure> {
         let path = &args.place.path;
         if path == Path::new("-") {
-            return Self::lines(Box::new(io::stdin()), None, note);
+            return match args.place.format {
+                None | Some(Format::JsonLines) => Self::lines(Box::new(io::stdin()), None, note),
+                Some(format) => {
+                    Err(Failure::usage(format!("standard input has JSON lines; {format} is read from a file")))
+                }
+            };
         }
-        if path.extension().is_some_and(|ending| ending == "jsonl") {
+        if are_lines(&args.place) {
             let file = Env::os().storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
             let total = file.len().ok();
             return Self::lines(Box::new(FromStart { file, position: 0 }), total, note);
@@ -159,6 +165,18 @@ impl LogSource {
         self.evidence = Some(evidence);
         let proof = serde_json::to_vec(&evidence).map_err(|error| Failure::system(error.to_string()))?;
         Ok(Some(Group { payloads, position: seq.get(), proof, done: seq.get() }))
+    }
+}
+
+/// Whether a file is to be read as bare JSON lines: it is named so, unless its lines are those of flumelog-memory.
+fn are_lines(place: &Place) -> bool {
+    match place.format {
+        Some(format) => format == Format::JsonLines,
+        None => {
+            let told = || any::tell(&Env::os(), &place.path).map(|told| told.format);
+            place.path.extension().is_some_and(|ending| ending == "jsonl")
+                && !told().is_ok_and(|it| it == Format::Memory)
+        }
     }
 }
 

@@ -137,3 +137,34 @@ fn a_source_that_cannot_be_read_leaves_no_database_behind() {
     flume_with(dir.path(), &["import", "-", "db", "--source", "x"], "nonsense").failed(2);
     assert!(!dir.path().join("db").exists());
 }
+
+#[test]
+fn lines_of_flumelog_memory_give_their_values_whatever_the_file_is_called() {
+    let dir = temp();
+    let numbered = "{\"seq\":0,\"value\":\"a\"}\n{\"seq\":1,\"value\":{\"k\":1}}\n";
+    // Lines that only look alike are taken as they are: other numbers, another member.
+    let other = numbered.replace(":1,", ":2,");
+    let more = numbered.replacen("\"a\"", "\"a\",\"more\":1", 1);
+    for (name, lines, format, numbers) in [
+        ("memory.jsonl", numbered, None, true),
+        ("memory.json", numbered, None, true),
+        ("named.jsonl", numbered, Some("memory"), true),
+        ("bare.jsonl", numbered, Some("jsonl"), false),
+        ("other.jsonl", &other, None, false),
+        ("more.jsonl", &more, None, false),
+    ] {
+        std::fs::write(dir.path().join(name), lines).unwrap();
+        let db = format!("{name}.db");
+        let mut args = vec!["import", name, &db];
+        args.extend(format.into_iter().flat_map(|format| ["--format", format]));
+        assert!(flume(dir.path(), &args).fine()[0].starts_with("imported 2 entries"), "{name}");
+        assert!(flume(dir.path(), &args).fine()[0].starts_with("imported 0 entries"), "{name}");
+        let values = flume(dir.path(), &["cat", &db, "--values"]).fine();
+        if numbers {
+            assert_eq!(values, ["\"a\"", "{\"k\":1}"], "{name}");
+        } else {
+            assert_eq!(values, lines.lines().collect::<Vec<_>>(), "{name}");
+        }
+    }
+    flume_with(dir.path(), &["import", "-", "db", "--source", "s", "--format", "memory"], numbered).failed(2);
+}
