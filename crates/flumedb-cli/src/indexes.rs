@@ -41,7 +41,7 @@ impl Indexes {
         let differences = [("missing", &finding.missing), ("too many", &finding.extra)];
         let told = differences.iter().filter(|(_, records)| records.count > 0);
         let told = told.map(|(what, records)| format!("{what}: {}", places(records)));
-        let serves = finding.serves.iter().map(|query| format!("also asked for {query}"));
+        let serves = finding.serves.iter().map(|query| format!("it also serves {query}, with other records"));
         let faults = finding.faults.iter().map(|fault| format!("{}: {fault}", fault.row()));
         for more in finding.reason.iter().cloned().chain(told).chain(faults).chain(serves) {
             output::line(format_args!("         {more}"))?;

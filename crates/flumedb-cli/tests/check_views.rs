@@ -50,6 +50,33 @@ fn both_spellings_say_the_same() {
     assert_eq!(files(dir.path()), before, "checking changed something");
 }
 
+/// The folder of ssb-db2 with jitdb's in it.
+#[test]
+fn indexes_of_jitdb_are_held_against_their_log() {
+    let dir = fixture("index-faults/shared-name");
+    let lines = flume(&dir, &["check", "log.bipf", "--format", "aaol:1024", "--views", "."]).fine();
+    let views = [
+        "right    seq.index  12 of 12",
+        "right    sequence.index  12 of 12",
+        "right    timestamp.index  12 of 12",
+        "right    value_content_num_.index  12 of 12  value.content.num = \"\"",
+        "         V1: ambiguous name: one file serves several queries, and answers one of them rightly",
+        "         it also serves value.content.num = null, with other records",
+        "         it also serves value.content.num = false, with other records",
+        "         it also serves value.content.num = 0, with other records",
+        "right    value_content_num_5.index  12 of 12  value.content.num = 5",
+        "         V1: ambiguous name: one file serves several queries, and answers one of them rightly",
+        "         it also serves value.content.num = \"5\", with other records",
+    ];
+    assert_eq!(lines[lines.len() - views.len()..], views);
+    let dir = fixture("index-faults/last-item");
+    let lines = flume(&dir, &["check", "--log", "log.bipf", "--format", "aaol:4096", "--views", "jit"]).failed(1);
+    let at = lines.iter().position(|line| line.starts_with("wrong    value_content_tags_hi.index")).unwrap();
+    let more =
+        ["         missing: 1 record: 2 at 238", "         V8: lists with the value as their last item are left out"];
+    assert_eq!(lines[at + 1..], more);
+}
+
 #[test]
 fn a_wrong_index_is_told_with_its_fault_and_gives_1() {
     let dir = folder();

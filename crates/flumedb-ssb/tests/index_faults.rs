@@ -139,6 +139,29 @@ async fn v10_a_numbering_that_started_again() {
     assert_eq!(finding(&report, "value_content_type_vote.index").verdict, Verdict::Ahead);
 }
 
+/// As it happened: after twelve records the numbering went on from 0, over what was there.
+#[tokio::test]
+async fn v10_everything_is_shifted() {
+    let kinds = ["post", "vote", "vote", "about", "post", "post", "vote"];
+    let kind = |at: u32| kinds[at as usize % kinds.len()];
+    let log = Listed::of((0..20).map(|at| format!(r#"{{"value":{{"content":{{"type":"{}"}}}}}}"#, kind(at))));
+    let positions: Vec<u32> = (0..8).map(|at| (at + 12) * 10).chain((8..12).map(|at| at * 10)).collect();
+    let posts = (0..12).filter(|at| kind(*at) == "post" || *at < 8 && kind(*at + 12) == "post").collect::<Vec<u32>>();
+    let env = folder(&[
+        ("seq.index", jitdb(1, 190, 12, &words(&positions))),
+        ("value_content_type_post.index", bitvector(1, 190, &posts)),
+        ("value_content_type_about.index", bitvector(1, 190, &[3, 10])),
+    ]);
+    let report = check(&env, "dir", &log).await.unwrap();
+    for name in ["seq.index", "value_content_type_post.index"] {
+        let finding = finding(&report, name);
+        assert_eq!((finding.verdict, rows(finding)), (Verdict::Wrong, vec!["V10"]), "{finding:#?}");
+    }
+    // Wrong in another way.
+    let about = finding(&report, "value_content_type_about.index");
+    assert_eq!((about.verdict, rows(about)), (Verdict::Wrong, vec![]), "{about:#?}");
+}
+
 #[tokio::test]
 async fn v11_a_count_with_deleted_records_behind() {
     let report = written("counts-deleted", 1024).await;

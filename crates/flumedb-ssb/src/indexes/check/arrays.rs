@@ -11,31 +11,40 @@ use super::{
 };
 use crate::indexes::{Content, IndexKind, Words};
 
-/// Judges `seq.index`.
-pub(super) fn positions(judged: Judged, words: &Words, records: &Records) -> Finding {
-    let judged = match judged.counted(records) {
-        Ok(judged) => judged,
-        Err(finding) => return *finding,
-    };
-    let mut gap = Gap::default();
+/// How far on the records lie whose positions `seq.index` has for others, if that is one distance: jitdb began again at
+/// record 0 after so many.
+pub(super) fn shift(words: &Words, records: &Records) -> Option<u32> {
     let mut shift = None;
+    for (record, word) in (0..records.len()).zip(words.iter()) {
+        let other = records.record(word.into())?.checked_sub(record)?;
+        match shift {
+            _ if other == 0 => {}
+            None => shift = Some(other),
+            Some(shift) if shift == other => {}
+            Some(_) => return None,
+        }
+    }
+    shift
+}
+
+/// Judges `seq.index`.
+pub(super) fn positions(judged: Judged, words: &Words, shift: Option<u32>, records: &Records) -> Finding {
+    let mut gap = Gap::default();
     for (record, word) in (0..judged.covered).zip(words.iter()) {
         if records.position(record).map(|seq| seq.get()) != Some(word.into()) {
             gap.extra.add(record);
-            // The position of a later record.
-            let other = records.record(word.into()).and_then(|other| other.checked_sub(record));
-            shift = if gap.extra.count == 1 { other } else { shift.filter(|_| shift == other) };
         }
     }
-    if gap.is_none() {
-        return judged.covers(0);
-    }
-    let mut finding = judged.wrong(&gap, records).because("the positions of some records are not theirs");
     if let Some(shift) = shift {
+        let mut finding = judged.wrong(&gap, records);
         finding.faults.push(Fault::Shifted);
-        finding.reason = Some(format!("positions of records {shift} further on stand for some records"));
+        return finding.because(format!("positions of records {shift} further on stand for some records"));
     }
-    finding
+    match judged.counted(records) {
+        Err(finding) => *finding,
+        Ok(judged) if gap.is_none() => judged.covers(0),
+        Ok(judged) => judged.wrong(&gap, records).because("the positions of some records are not theirs"),
+    }
 }
 
 /// What `timestamp.index` or `sequence.index` has wrong so far.

@@ -16,13 +16,22 @@ struct Reading {
     gap: Gap,
     /// jitdb passes over the last item of a list, if it is short; without that, this would be right.
     only_last: bool,
+    /// With the numbering begun again where `seq.index` has it, this would be right.
+    is_shifted: bool,
     /// Whether any record that can be judged answers it.
     has_answers: bool,
     untold: u64,
 }
 
 /// Judges a bitvector that covers the first `covered` records.
-pub(super) fn judge(judged: Judged, bits: &Bits, about: &Bitvector, paths: &Paths, records: &Records) -> Finding {
+pub(super) fn judge(
+    judged: Judged,
+    bits: &Bits,
+    about: &Bitvector,
+    shift: Option<u32>,
+    paths: &Paths,
+    records: &Records,
+) -> Finding {
     let covered = judged.covered;
     let beyond = bits.iter().filter(|record| *record >= covered).count();
     if beyond > 0 {
@@ -34,7 +43,7 @@ pub(super) fn judge(judged: Judged, bits: &Bits, about: &Bitvector, paths: &Path
         .candidates
         .iter()
         .filter(|candidate| paths.is_seen(candidate.path) || !candidate.joined)
-        .flat_map(|candidate| candidate.readings(bits, covered, paths, records))
+        .flat_map(|candidate| candidate.readings(bits, covered, shift, paths, records))
         .collect();
     let fits: Vec<&Reading> = readings.iter().filter(|reading| reading.gap.is_none()).collect();
     // A reading that names nothing fits by chance if nothing could be judged.
@@ -62,8 +71,8 @@ fn differs(judged: Judged, about: &Bitvector, readings: &[Reading], records: &Re
     if about.overflow {
         return judged.unknown("too many values have this name");
     }
-    let only_last = readings.iter().find(|reading| reading.only_last);
-    let Some(best) = only_last.or(readings.iter().min_by_key(|reading| reading.gap.size())) else {
+    let explained = readings.iter().find(|reading| reading.is_shifted || reading.only_last);
+    let Some(best) = explained.or(readings.iter().min_by_key(|reading| reading.gap.size())) else {
         return judged
             .unknown("no entry has a value of this name: the index is over something else, or over what was deleted");
     };
@@ -71,7 +80,9 @@ fn differs(judged: Judged, about: &Bitvector, readings: &[Reading], records: &Re
     let mut finding = judged.wrong(&best.gap, records);
     finding.holds = Some(best.text.clone());
     finding.untold = best.untold;
-    if best.only_last {
+    if best.is_shifted {
+        finding.faults.push(Fault::Shifted);
+    } else if best.only_last {
         finding.faults.push(Fault::LastItem);
     } else if let Some((one, two)) = mixture(readings) {
         finding.faults.push(Fault::MixedQueries);
@@ -97,7 +108,14 @@ fn mixture(readings: &[Reading]) -> Option<(&Reading, &Reading)> {
 
 impl Candidate {
     /// The queries that it stands for: an equal field, and a list with the value in it.
-    fn readings(&self, bits: &Bits, covered: u32, paths: &Paths, records: &Records) -> Vec<Reading> {
+    fn readings(
+        &self,
+        bits: &Bits,
+        covered: u32,
+        shift: Option<u32>,
+        paths: &Paths,
+        records: &Records,
+    ) -> Vec<Reading> {
         let path = paths.text(self.path);
         let content = paths.is_content(self.path);
         let judged = |record: u32| record < covered && !records.is_closed(record, content);
@@ -107,7 +125,13 @@ impl Candidate {
             let gap = Gap::between(expected(), bits.iter(), judged);
             let left_out =
                 self.last.iter().filter(|record| judged(**record) && !bits.contains(**record)).count() as u64;
+            let is_shifted = shift.is_some_and(|shift| {
+                let before: Vec<u32> = expected().take_while(|record| *record < shift).collect();
+                let behind: Vec<u32> = expected().filter_map(|record| record.checked_sub(shift)).collect();
+                !gap.is_none() && Gap::between(merge(&before, &behind), bits.iter(), judged).is_none()
+            });
             Reading {
+                is_shifted,
                 text,
                 only_last: !within.is_empty() && gap.extra.is_empty() && gap.missing.count == left_out && left_out > 0,
                 has_answers: expected().any(judged),

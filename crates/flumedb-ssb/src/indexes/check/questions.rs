@@ -142,6 +142,13 @@ impl<'q> Questions<'q> {
     /// What to say of each file, once every record was taken in.
     pub(super) fn judge(self, records: &Records) -> Vec<Finding> {
         let Self { paths, values, keys, files, .. } = self;
+        let shift = files.iter().find_map(|question| match question {
+            Question::Places(judged) => match judged.finding.file.content() {
+                Content::Words(words) => arrays::shift(words, records),
+                _ => None,
+            },
+            _ => None,
+        });
         let judge = |question| match question {
             Question::Answered(finding) => finding,
             Question::Fields(judged, fields) => fields.judge(judged, records),
@@ -151,12 +158,14 @@ impl<'q> Questions<'q> {
             Question::Bitvector(judged, number) => {
                 let content = judged.finding.file.content().clone();
                 match (content, values.get(number)) {
-                    (Content::Bits(bits), Some(about)) => bitvectors::judge(judged, &bits, about, &paths, records),
+                    (Content::Bits(bits), Some(about)) => {
+                        bitvectors::judge(judged, &bits, about, shift, &paths, records)
+                    }
                     _ => judged.unknown(NOTHING),
                 }
             }
             Question::Places(judged) => match (judged.finding.file.content().clone(), &keys) {
-                (Content::Words(words), _) => arrays::positions(judged, &words, records),
+                (Content::Words(words), _) => arrays::positions(judged, &words, shift, records),
                 (Content::Numbers(numbers), _) => positions::numbers(judged, &numbers, records),
                 (Content::Snapshot(_), _) => positions::snapshot(judged, records),
                 (Content::Hashtable(table), Some(keys)) => tables::judge(judged, &table, keys, records),
