@@ -7,6 +7,7 @@ mod measure;
 mod messages;
 mod ours;
 mod report;
+mod seek;
 mod stores;
 mod workloads;
 

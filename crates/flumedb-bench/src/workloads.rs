@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, limits, measure::Sample, messages::Messages, ours, stores};
+use crate::{Result, limits, measure::Sample, messages::Messages, ours, seek, stores};
 
 /// Concurrent writers of `durable-64`.
 pub(crate) const WRITERS: usize = 64;
@@ -98,6 +98,14 @@ pub(crate) const ALL: &[Workload] = &[
         subjects: &["flumedb-catch-up"],
         extra: &[("anon_mb", "RssAnon MB")],
     },
+    Workload {
+        name: "seek",
+        what: "find `value.author` and `value.content.type` in messages of 1 kB in memory; entries/s are of the latter; \
+               `-doc` has been parsed before, `-parsed` is parsed each time",
+        limits: &[],
+        subjects: seek::SUBJECTS,
+        extra: &[("author_ns", "ns for the author"), ("kind_ns", "ns for the type")],
+    },
 ];
 
 /// Before this one is measured, a writer is killed.
@@ -140,6 +148,7 @@ pub(crate) fn fill(store: &str, cx: &Context) -> Result {
 /// Does one measurement, in this process.
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
+        _ if workload == "seek" => seek::measure(subject, cx),
         "write-1m" => limits::write_1m(&cx.messages()?, &cx.scratch),
         "sync-1" => limits::sync_1(&cx.messages()?, &cx.scratch),
         "sync-64" => limits::sync_64(&cx.messages()?, &cx.scratch),

@@ -64,6 +64,7 @@ proptest! {
         for path in paths(&decoded) {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             prop_assert_eq!(doc.field(&path), decoded.field(&path), "{:?}", path);
+            // Through arrays, too (row B10).
             let compiled = doc.value().seek(&BipfPath::new(&path));
             let part = doc.part(&path);
             prop_assert_eq!(compiled.map(Value::bytes), part.as_ref().map(|part| &part.as_bytes()[..]));
@@ -312,6 +313,7 @@ fn every_fault_is_refused_with_its_place() {
         (b"\x2e\x01\x02\x03\x04\x05", "a value of kind Atom has a length that the kind cannot have (byte 0)"),
         (b"\x16\x01\x00", "an atom has zeros that mean nothing (byte 0)"),
         (b"\x0c\x07", "a value ends behind what it stands in (byte 2)"),
+        // Row B6.
         (b"\x14\x08\xff", "text is not UTF-8 (byte 1)"),
         (b"\x3d\x22\0\0\0\0\x06\x06", "a name in an object is neither text nor an atom (byte 1)"),
         (b"\x15\x08a", "a name in an object has no value (byte 1)"),
@@ -323,12 +325,13 @@ fn every_fault_is_refused_with_its_place() {
         assert!(error.to_string() == known || bytes == long, "{bytes:02x?}: {error}");
         assert_eq!(error.kind(), ErrorKind::Invalid);
     }
-    // What the newer specification has.
+    // What the newer specification has (row B5).
     for fine in [&b"\x16\0\x01"[..], b"\x0e\x03", b"\x26\0\0\0\x80", b"\x0f\0", b"\x1f\x80\x01x", b"\x1d\x0e\x03\x06"] {
         bipf::check(fine).unwrap_or_else(|error| panic!("{fine:02x?}: {error}"));
     }
 }
 
+/// Row B8.
 #[test]
 fn depth_is_limited_alike_everywhere() {
     let nested = |depth: usize| (1..depth).fold(Any::Array(vec![]), |inner, _| Any::Array(vec![inner])).write();
@@ -360,9 +363,11 @@ fn a_tag_may_lie_about_its_length() {
     assert!(bipf::check(bytes).is_err() && Value::new(bytes).is_err());
     let inside = [&b"\x45"[..], b"\x08a", bytes].concat();
     assert_eq!(Value::new(&inside).map(|value| value.get("a")).unwrap_or(None), None);
+    // Row B7.
     assert!(bipf::to_vec(&"x".repeat(MAX_BODY + 1)).unwrap_err().to_string().contains("268435456 bytes"));
 }
 
+/// Row B9.
 #[test]
 fn what_bipf_has_not_is_refused_whole() {
     let mut out = b"kept".to_vec();

@@ -45,9 +45,7 @@ impl<'a> Value<'a> {
         match self.kind() {
             Kind::Object => {
                 let tag = Tag::new(Kind::String, name.len());
-                member(self.body(), |at| {
-                    at.strip_prefix(tag.bytes()).is_some_and(|rest| rest.starts_with(name.as_bytes()))
-                })
+                member(self.body(), tag.bytes(), name.as_bytes())
             }
             Kind::Array => self.values().nth(position(name)?),
             _ => None,
@@ -57,18 +55,18 @@ impl<'a> Value<'a> {
     /// What stands at a path.
     pub fn seek(self, path: &BipfPath) -> Option<Self> {
         path.steps.iter().try_fold(self, |value, step| match value.kind() {
-            Kind::Object => member(value.body(), |at| at.starts_with(&step.name)),
+            Kind::Object => member(value.body(), &step.name, &[]),
             Kind::Array => value.values().nth(step.position?),
             _ => None,
         })
     }
 }
 
-/// The value behind the first name that is hit, in the body of an object.
-fn member<'a>(mut body: &'a [u8], hit: impl Fn(&[u8]) -> bool) -> Option<Value<'a>> {
+/// The value behind the first name that is `start` and then `rest`, in the body of an object.
+fn member<'a>(mut body: &'a [u8], start: &[u8], rest: &[u8]) -> Option<Value<'a>> {
     while !body.is_empty() {
         let value = after(body)?;
-        if hit(body) {
+        if begins(body, start) && begins(body.get(start.len()..)?, rest) {
             return Some(Value::split(value).ok()?.0);
         }
         body = after(value)?;
@@ -76,7 +74,15 @@ fn member<'a>(mut body: &'a [u8], hit: impl Fn(&[u8]) -> bool) -> Option<Value<'
     None
 }
 
+/// Whether `bytes` begin with `start`. Most do not in their first byte, which has the length of a name in it, and names are
+/// short: byte by byte is faster than `starts_with`, which calls for a comparison of any length.
+#[inline]
+fn begins(bytes: &[u8], start: &[u8]) -> bool {
+    bytes.len() >= start.len() && bytes.iter().zip(start).all(|(one, two)| one == two)
+}
+
 /// What follows the value that starts `bytes`.
+#[inline]
 fn after(bytes: &[u8]) -> Option<&[u8]> {
     let (_, tag, body) = tag::read(bytes).ok()?;
     bytes.get(tag.checked_add(body)?..)

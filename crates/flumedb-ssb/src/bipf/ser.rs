@@ -15,8 +15,9 @@ use super::{
 
 /// Appends `value` to `out`.
 ///
-/// A number that is whole and fits 32 bits is an INT, `1.0` too, all others are DOUBLEs. Whole numbers that
-/// would not read as the same again are refused, as are numbers that are not finite. Members keep the order in which the type gives them.
+/// A number that is whole and fits 32 bits is an INT, `1.0` too, all others are DOUBLEs. Whole numbers that would not read as
+/// the same again are refused, as are numbers that are not finite. Members keep the order in which the type gives them.
+/// Types that have a form for people take it, as in JSON.
 ///
 /// # Errors
 /// `Invalid` if it has no representation; `out` is as it was then.

@@ -94,13 +94,16 @@ impl fmt::Display for Fault {
 /// The kind of the value that starts `bytes`, the length of its tag, and the length of its body.
 #[inline]
 pub(super) fn read(bytes: &[u8]) -> Result<(Kind, usize, usize), Fault> {
+    // Most tags have one byte.
+    if let Some(&tag @ ..0x80) = bytes.first() {
+        return Ok((Kind::of(tag.into()), 1, usize::from(tag >> 3)));
+    }
     let (tag, len) = varint(bytes)?;
     let body = usize::try_from(tag >> 3).map_err(|_| Fault::CutOff)?;
     Ok((Kind::of(tag), len, body))
 }
 
 /// A number in its shortest form at the start of `bytes`, and its length.
-#[inline]
 pub(super) fn varint(bytes: &[u8]) -> Result<(u64, usize), Fault> {
     let mut number = 0;
     for (at, &byte) in bytes.iter().take(MAX_TAG).enumerate() {

@@ -131,10 +131,7 @@ impl<'a> Value<'a> {
 
     /// The text that it is, if it is text.
     pub fn text(self) -> Option<&'a str> {
-        match self.content()? {
-            Content::Text(text) => Some(text),
-            _ => None,
-        }
+        if self.kind == Kind::String { str::from_utf8(self.body).ok() } else { None }
     }
 
     /// The number that it is, if it is a number.
