@@ -4,25 +4,25 @@
 
 mod common;
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signer, SigningKey};
 use flumedb::{
     Flume,
-    codec::{Document, JsonDoc, JsonDocs},
+    codec::{Document, JsonDoc, Raw},
 };
 use flumedb_ssb::{
-    Message, OffsetLog,
+    Message,
     message::{Canonical, Fault, document, multi::Multi, verify},
+    open_any,
 };
 use serde_json::{Value, json};
 
-/// Every message of a log.
+/// Every message of a log, whatever its format.
 fn messages(path: &Path) -> Vec<JsonDoc> {
-    let log = Arc::new(OffsetLog::open(path).unwrap());
-    let db = Flume::with_log(log, JsonDocs).blocking().unwrap();
-    db.scan(..).blocking().map(|entry| entry.unwrap().value).collect()
+    let db = Flume::with_log(open_any(path).unwrap().log, Raw).blocking().unwrap();
+    db.scan(..).blocking().map(|entry| document(&entry.unwrap().value).unwrap()).collect()
 }
 
 fn sample() -> Vec<JsonDoc> {
@@ -65,13 +65,11 @@ fn every_log_of_scuttlebutt_in_the_vectors_verifies() {
         if !name.starts_with("ssb/") {
             continue;
         }
-        if name.ends_with(".log.offset") {
+        if name.ends_with(".log.offset") || name.ends_with(".log.bipf") {
             let messages = messages(&vectors.join(name));
             assert_eq!(messages.len() as u64, file["records"].as_u64().unwrap(), "{name}");
             expect_verified(&messages);
-            for (message, row) in
-                messages.iter().zip(rows(&vectors.join(name.replace(".log.offset", ".expected.jsonl"))))
-            {
+            for (message, row) in messages.iter().zip(rows(&vectors.join("ssb/first240.expected.jsonl"))) {
                 assert_eq!(Message::new(message).key().as_deref(), row["key"].as_str());
             }
         } else if name.ends_with(".tar.xz") {
@@ -81,12 +79,14 @@ fn every_log_of_scuttlebutt_in_the_vectors_verifies() {
                 eprintln!("skipped {name}: tar or xz is not on this machine");
                 continue;
             }
-            let messages = messages(&dir.path().join("log.offset"));
-            assert_eq!(messages.len() as u64, file["records"].as_u64().unwrap(), "{name}");
-            let private = expect_verified(&messages) as u64;
             let summary: Value =
                 serde_json::from_slice(&std::fs::read(vectors.join("ssb/summary.json")).unwrap()).unwrap();
-            assert_eq!(private, summary["types"]["private"].as_u64().unwrap());
+            for log in ["log.offset", "log.bipf"] {
+                let messages = messages(&dir.path().join(log));
+                assert_eq!(messages.len() as u64, file["records"].as_u64().unwrap(), "{name}: {log}");
+                let private = expect_verified(&messages) as u64;
+                assert_eq!(private, summary["types"]["private"].as_u64().unwrap(), "{name}: {log}");
+            }
         }
     }
 }
