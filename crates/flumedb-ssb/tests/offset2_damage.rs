@@ -242,3 +242,17 @@ fn what_margaret_refuses_is_mended() {
         }
     });
 }
+
+/// The failure: a stretch of `ofst` that is gone, and entries that are thrown away for it although `data` has them.
+#[test]
+fn a_long_stretch_of_places_is_found_again() {
+    run(async {
+        let payloads: Vec<Vec<u8>> =
+            (0..9000_u32).map(|number| number.to_be_bytes()[..number as usize % 5].to_vec()).collect();
+        let mut dir = Dir::of(&payloads);
+        dir.0[1][4096..64 << 10].fill(0);
+        let (before, after) = exercise(&dir).await;
+        assert_eq!(before.len(), 512 + 9000 - (8 << 10));
+        assert_eq!(after.unwrap(), entries(&payloads));
+    });
+}

@@ -40,8 +40,8 @@ use writer::{Command, closed};
 
 /// A log in other people's files. What a [`Seq`] stands for is the format's business: the position of a record in most.
 ///
-/// A payload of zeros is a deleted entry: these formats have no other mark. Deleting overwrites the payload in place, so
-/// a view that is running is not told; one that is stored notices at its next opening and is built anew.
+/// Deleting overwrites the payload with zeros in place (where it lies in one file that is the only mark, so a payload of zeros
+/// is a deleted entry). A view that is running is not told; one that is stored notices at its next opening and is built anew.
 ///
 /// Its names are [`OffsetLog`](crate::OffsetLog) and the like; [`open_any`](crate::open_any) tells which one a file needs.
 pub struct FileLog<R: Records> {

@@ -12,9 +12,6 @@ use crate::file::Window;
 /// So many places where the files differ are stepped over; what lies behind them is not read.
 const MOST_GAPS: usize = 1024;
 
-/// So many entries are walked over to find where the files agree again.
-const MOST_WALKED: u64 = 4096;
-
 /// The entries that are proved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Chain {
@@ -24,6 +21,8 @@ pub(super) struct Chain {
     gaps: Vec<Gap>,
     /// The entries that were deleted when they were walked over.
     deleted: Vec<u64>,
+    /// Lengths of `ofst` and `data` when they were walked over last.
+    seen: (u64, u64),
 }
 
 /// Entries of which the files say different things.
@@ -100,6 +99,9 @@ impl Chain {
     pub(super) fn extend(&mut self, files: &Files) -> Result<()> {
         // What a writer adds, it adds to `data` first; so `ofst` is measured first.
         let (words, data) = (files.ofst.len()?, files.data.len()?);
+        if std::mem::replace(&mut self.seen, (words, data)) == (words, data) {
+            return Ok(());
+        }
         let mut walk = Walk {
             words: Window::new(&files.ofst, words),
             heads: Window::new(&files.data, data),
@@ -111,6 +113,8 @@ impl Chain {
                 Journal::Damaged => u64::MAX,
             },
             len: data,
+            // Each entry once where lengths lead back, and as many where they do not.
+            patience: 2 * (words / Head::BYTES as u64),
         };
         while self.count < walk.count {
             if let Some(head) = walk.agreed(self.count, self.end)? {
@@ -119,7 +123,7 @@ impl Chain {
             }
             // What was being written when a writer was stopped may be anything.
             let may_be_torn = self.count >= walk.vouched;
-            if may_be_torn || self.gaps.len() == MOST_GAPS || !self.step_over(&walk)? {
+            if may_be_torn || self.gaps.len() == MOST_GAPS || !self.step_over(&mut walk)? {
                 break;
             }
         }
@@ -127,7 +131,7 @@ impl Chain {
     }
 
     /// Steps over entries of which the files say different things, to where they agree again.
-    fn step_over(&mut self, walk: &Walk<'_>) -> Result<bool> {
+    fn step_over(&mut self, walk: &mut Walk<'_>) -> Result<bool> {
         let (first, start) = (self.count, self.end);
         if let Some((to, end)) = walk.rejoin(first, start)? {
             let starts_here = walk.word(first)? == Some(start);
@@ -170,6 +174,8 @@ struct Walk<'a> {
     vouched: u64,
     /// Length of `data`.
     len: u64,
+    /// So many lengths are followed to find where the files agree again.
+    patience: u64,
 }
 
 impl Walk<'_> {
@@ -190,8 +196,9 @@ impl Walk<'_> {
 
     /// Where the lengths from `at` on lead to an entry of which the files agree, or to the end of both: its number and its
     /// place.
-    fn rejoin(&self, seq: u64, mut at: u64) -> Result<Option<(u64, u64)>> {
-        for to in seq + 1..=self.count.min(seq.saturating_add(MOST_WALKED)) {
+    fn rejoin(&mut self, seq: u64, mut at: u64) -> Result<Option<(u64, u64)>> {
+        for to in seq + 1..=self.count.min(seq.saturating_add(self.patience)) {
+            self.patience -= 1;
             let Some(head) = self.frame(at)? else { return Ok(None) };
             at = head.end(at);
             let joins = match self.word(to)? {
