@@ -16,7 +16,7 @@ mod lines;
 mod offset;
 mod offset2;
 
-pub use aaol::{Aaol, AaolLog, AaolStats};
+pub use aaol::{Aaol, AaolLog, AaolStats, Compaction};
 pub use aligned::{Aligned, AlignedLog};
 pub use any::{Format, Payloads, open_any};
 pub use doc::{Doc, Docs};

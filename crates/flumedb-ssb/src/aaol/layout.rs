@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use flumedb::{Error, ErrorKind, Result};
+use flumedb::{Damage, Env, Error, ErrorKind, Result};
 
-use super::{detect, stats};
+use super::{compact, detect, stats};
 use crate::file::{Detected, Layout, One, Source, Staged, Verdict, is_erased};
 
 /// Blocks of one size. A record is its length as little-endian u16 and its payload; it lies in one block, behind whose last
@@ -29,7 +29,7 @@ impl Aaol {
     const LEAST: u32 = 5;
 
     /// The largest block. The original sets no limit, but a block is read into memory.
-    const MOST: u32 = 1 << 20;
+    pub(super) const MOST: u32 = 1 << 20;
 
     /// Blocks of `block` bytes.
     ///
@@ -100,6 +100,18 @@ impl Layout for Aaol {
 
     fn detect(source: &Source, len: u64, named: &Option<u32>) -> Result<Detected<Self>> {
         detect::detect(source, len, named.map(Self::new).transpose()?)
+    }
+
+    fn unfinished(env: &Env, source: &Source) -> Result<Option<Damage>> {
+        compact::unfinished(env, source)
+    }
+
+    fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<bool> {
+        compact::finish(env, source, skip_damage)
+    }
+
+    fn lineage(env: &Env, source: &Source) -> Result<Vec<u8>> {
+        compact::lineage(env, source)
     }
 
     fn judge(&self, at: u64, bytes: &[u8], len: u64) -> Verdict {

@@ -1,12 +1,14 @@
 //! async-append-only-log files (`log.bipf`): [`AaolLog`] reads, follows, appends to and compacts one. Records lie in blocks
 //! of one size, which nothing in the file names. The format is written down in `docs/format-aaol.md`.
 
+mod compact;
 mod detect;
 mod layout;
 mod stats;
 
 use flumedb::{Result, Seq, log::Batch};
 
+pub use compact::Compaction;
 pub use layout::Aaol;
 pub use stats::AaolStats;
 

@@ -50,7 +50,7 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
     let _lock = keep::lock(env, path)?;
     let source = Source::open(env, path.to_owned(), OpenMode::Write)?;
     let mut repair = Repair::default();
-    if L::finish(env, &source)? {
+    if L::finish(env, &source, skip_damage)? {
         repair.damage.extend(unfinished);
     }
     let len = source.len()?;

@@ -43,13 +43,22 @@ pub trait Layout: Clone + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Finishes that. Says whether there was anything.
+    /// Finishes that, with `skip_damage` also where entries are lost by it. Says whether there was anything.
     ///
     /// # Errors
     /// `Corrupt` if it cannot be finished without loss: nothing was changed then.
-    fn finish(env: &Env, source: &Source) -> Result<bool> {
-        let (_, _) = (env, source);
+    fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<bool> {
+        let (_, _, _) = (env, source, skip_damage);
         Ok(false)
+    }
+
+    /// What is new once the positions of entries have changed: part of the log's identity.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn lineage(env: &Env, source: &Source) -> Result<Vec<u8>> {
+        let (_, _) = (env, source);
+        Ok(Vec::new())
     }
 
     /// What stands at byte `at` of a file of `len` bytes, where a record may start. `bytes` are those from `at` on: as

@@ -14,13 +14,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
 use flumedb::{
-    Env, Result, Seq,
+    Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report},
     log::{Batch, Chunk, LogIdentity, LogStat, Proof, ReadRequest},
 };
@@ -47,6 +47,10 @@ pub struct One<L> {
     /// The bytes of those.
     deleted_bytes: AtomicU64,
     known: bool,
+    /// What changes when entries get other positions.
+    lineage: Vec<u8>,
+    /// Entries got other positions while this handle was open.
+    moved: AtomicBool,
 }
 
 impl<L: Layout> One<L> {
@@ -56,6 +60,24 @@ impl<L: Layout> One<L> {
 
     pub(crate) fn path(&self) -> &Path {
         &self.source.path
+    }
+
+    /// Looks whether another program has begun to move entries, or has moved them.
+    fn see_whether_moved(&self) -> Result<()> {
+        let moving = L::unfinished(&self.env, &self.source)?.is_some();
+        if moving || L::lineage(&self.env, &self.source)? != self.lineage {
+            self.moved.store(true, Ordering::Release);
+        }
+        self.refuse_if_moved()
+    }
+
+    fn refuse_if_moved(&self) -> Result<()> {
+        if !self.moved.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let message =
+            format!("another program compacts {}, so that entries move; open it again", self.path().display());
+        Err(Error::new(ErrorKind::Closed, message))
     }
 
     /// Where the last record ends.
@@ -105,6 +127,7 @@ impl<L: Layout> Records for One<L> {
     }
 
     fn refresh(&self) -> Result<()> {
+        self.see_whether_moved()?;
         let len = self.source.len()?;
         // What no layout fits is none because of what a block far behind looks like.
         let unknown = !self.known && !Chain::starts(&self.layout, &self.source, len)?;
@@ -121,15 +144,18 @@ impl<L: Layout> Records for One<L> {
     }
 
     fn read(&self, request: ReadRequest) -> Result<Chunk> {
+        self.refuse_if_moved()?;
         if request.reverse { self.backwards(request) } else { self.forwards(request) }
     }
 
     fn get(&self, seq: Seq) -> Result<Bytes> {
+        self.refuse_if_moved()?;
         self.payload(seq)
     }
 
     fn identity(&self) -> Result<LogIdentity> {
         let mut identity = format!("{}/", self.layout.name()).into_bytes();
+        identity.extend_from_slice(&self.lineage);
         if let Some(first) = self.first_start() {
             identity.extend_from_slice(&self.digest(first)?.unwrap_or_default());
         }
@@ -137,6 +163,7 @@ impl<L: Layout> Records for One<L> {
     }
 
     fn proof(&self, seq: Seq) -> Result<Option<Proof>> {
+        self.refuse_if_moved()?;
         let Some(digest) = self.digest(seq.get())? else { return Ok(None) };
         let mut proof = self.identity()?.0;
         proof.extend_from_slice(&digest);

@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{RwLock, atomic::AtomicU64},
+    sync::{
+        RwLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use flumedb::{
@@ -30,7 +33,7 @@ pub(super) fn open<L: Layout>(
             return Err(Error::new(ErrorKind::Corrupt, unfinished(&damage)));
         }
         let detected = detect(env, &source, options)?;
-        return Ok(Opening { records: one(env, source, detected), recovery: None, lock: None });
+        return Ok(Opening { records: one(env, source, detected)?, recovery: None, lock: None });
     }
     let found = env.storage.kind(&path).map_err(|error| Error::io("look for", &path, error))?;
     if found.is_none() && access != Access::Create {
@@ -56,23 +59,25 @@ pub(super) fn open<L: Layout>(
             source
         }
     };
-    L::finish(env, &source)?;
+    L::finish(env, &source, false)?;
     let detected = detect(env, &source, options)?;
     let recovery = recover(env, &source, &detected)?;
-    Ok(Opening { records: one(env, source, detected), recovery, lock: Some(lock) })
+    Ok(Opening { records: one(env, source, detected)?, recovery, lock: Some(lock) })
 }
 
-fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> One<L> {
+fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> Result<One<L>> {
     let Detected { layout, chain, known, .. } = detected;
-    One {
+    Ok(One {
         env: env.clone(),
+        lineage: L::lineage(env, &source)?,
+        moved: AtomicBool::new(false),
         source,
         layout,
         chain: RwLock::new(chain),
         deleted: AtomicU64::new(0),
         deleted_bytes: AtomicU64::new(0),
         known,
-    }
+    })
 }
 
 /// Cuts what a stopped writer left behind the last record, keeping its bytes.
