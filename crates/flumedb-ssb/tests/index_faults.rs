@@ -211,6 +211,19 @@ async fn what_is_encrypted_cannot_be_judged() {
 }
 
 #[tokio::test]
+async fn what_names_only_deleted_records_is_unknown() {
+    let mut log = turns(4);
+    log.erase(&[1, 2]);
+    for name in ["value_content_type_.index", "value_content_type_post.index", "value_content_type__absent.index"] {
+        let env = folder(&[(name, bitvector(1, 30, &[1, 2]))]);
+        let finding = check(&env, "dir", &log).await.unwrap().indexes.remove(0);
+        // One post is left.
+        let verdict = if name.contains("post") { Verdict::Wrong } else { Verdict::Unknown };
+        assert_eq!(finding.verdict, verdict, "{finding:#?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_worked_out_is_unknown() {
     let env = folder(&[
         ("meta_private_true.index", bitvector(1, 30, &[1])),
@@ -338,7 +351,8 @@ proptest! {
                 runtime.block_on(check(&env, "dir", &log)).unwrap().indexes.remove(0)
             };
             let right = check(&bits);
-            let judged = (0..covered).any(|at| !records[at].1);
+            let named = bits.is_empty() || bits.iter().any(|at| !records[*at as usize].1);
+            let judged = named && (0..covered).any(|at| !records[at].1);
             if told && judged {
                 prop_assert_eq!(right.verdict, if covered < records.len() { Verdict::Behind } else { Verdict::Right });
             }

@@ -46,6 +46,13 @@ pub enum IndexKind {
     Marker,
 }
 
+impl IndexKind {
+    /// Whether it is one of jitdb's, which name records by their number.
+    pub(super) fn is_jitdb(self) -> bool {
+        !matches!(self, Self::Hashtable | Self::Snapshot | Self::Numbers | Self::Marker)
+    }
+}
+
 /// What a file's checksum says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -46,10 +46,12 @@ pub(super) fn judge(
         .flat_map(|candidate| candidate.readings(bits, covered, shift, paths, records))
         .collect();
     let fits: Vec<&Reading> = readings.iter().filter(|reading| reading.gap.is_none()).collect();
-    // A reading that names nothing fits by chance if nothing could be judged.
     let Some(fit) = fits.iter().find(|reading| reading.has_answers).or(fits.first()).copied() else {
         return differs(judged, about, &readings, records);
     };
+    if !fit.has_answers && bits.iter().next().is_some() {
+        return judged.unknown("no record that it names can be judged: they are deleted, encrypted or unreadable");
+    }
     let mut finding = judged.covers(fit.untold);
     finding.holds = Some(fit.text.clone());
     finding.serves = readings

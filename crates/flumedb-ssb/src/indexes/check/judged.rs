@@ -33,10 +33,11 @@ impl Judged {
             }
             Coverage::Nowhere => {
                 finding.verdict = Verdict::Wrong;
+                if !finding.file.kind.is_jitdb() {
+                    return Err(Box::new(finding.because("no record lies at its position")));
+                }
                 finding.faults.push(Fault::Shifted);
-                return Err(Box::new(
-                    finding.because("no record lies at its position; jitdb goes on from it as record 0"),
-                ));
+                return Err(Box::new(finding.because("no record lies at its position; jitdb goes on from record 0")));
             }
         };
         finding.covered = Some(covered.into());

@@ -21,7 +21,12 @@ impl Flags {
     }
 
     pub(super) fn get(&self, record: u32) -> bool {
-        self.0.get(record as usize / 64).is_some_and(|word| word >> (record % 64) & 1 == 1)
+        self.word(record as usize / 64) >> (record % 64) & 1 == 1
+    }
+
+    /// The flags of 64 records.
+    fn word(&self, at: usize) -> u64 {
+        self.0.get(at).copied().unwrap_or_default()
     }
 
     fn count(&self) -> u64 {
@@ -106,7 +111,11 @@ impl Records {
 
     /// How many of the first records nothing can be said of.
     pub(super) fn untold(&self, covered: u32, content: bool) -> u64 {
-        (0..covered.min(self.len())).filter(|record| self.is_closed(*record, content)).count() as u64
+        let covered = covered.min(self.len());
+        let closed = |at: usize| self.closed.word(at) | if content { self.encrypted.word(at) } else { 0 };
+        let whole: u64 = (0..covered as usize / 64).map(|at| u64::from(closed(at).count_ones())).sum();
+        let rest = closed(covered as usize / 64) & !(u64::MAX << (covered % 64));
+        whole + u64::from(rest.count_ones())
     }
 
     pub(super) fn position(&self, record: u32) -> Option<Seq> {

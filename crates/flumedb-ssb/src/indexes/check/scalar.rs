@@ -24,7 +24,7 @@ impl Scalar {
             Field::Null => Self::Null,
             Field::Bool(truth) => Self::Bool(*truth),
             Field::Integer(number) => Self::Number(*number as f64),
-            Field::Float(number) => Self::Number(*number),
+            Field::Float(number) if !number.is_nan() => Self::Number(*number),
             Field::Text(text) => Self::Text(text.to_string()),
             _ => return None,
         })
@@ -45,7 +45,7 @@ impl Scalar {
 }
 
 fn number_name(number: f64) -> Option<String> {
-    if number == 0.0 { Some(String::new()) } else { escape(ryu_js::Buffer::new().format(number)) }
+    if number == 0.0 || number.is_nan() { Some(String::new()) } else { escape(ryu_js::Buffer::new().format(number)) }
 }
 
 impl fmt::Display for Scalar {
