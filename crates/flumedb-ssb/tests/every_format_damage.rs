@@ -21,7 +21,7 @@ use flumedb_sim::{SECTOR, on_all_cores};
 use flumedb_ssb::{Format, any};
 use futures_util::FutureExt;
 
-const FORMATS: [&str; 6] = ["offset32", "offset48", "offset53", "offset-basic", "aaol:2048", "offset2"];
+const FORMATS: [&str; 7] = ["offset32", "offset48", "offset53", "offset-basic", "aligned:2048", "aaol:2048", "offset2"];
 
 /// What a damaged log shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
