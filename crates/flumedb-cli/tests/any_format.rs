@@ -10,12 +10,14 @@ const VALUES: [&str; 3] = [r#"{"n":1,"value":{"author":"@a","sequence":1}}"#, "[
 
 /// Formats that the program writes, with what `stat` says of a log of three entries, and whether more can be appended
 /// without naming the format.
-const WRITTEN: [(&str, &str, bool); 6] = [
+const WRITTEN: [(&str, &str, bool); 8] = [
     ("flume", "flume", true),
     ("offset32", "offset32", true),
     ("offset48", "offset48", true),
     ("offset53", "offset53", true),
     ("offset-basic", "offset-basic", true),
+    ("aaol", "aaol:65536", true),
+    ("aaol:64", "aaol:64", true),
     ("offset2", "offset2", true),
 ];
 
@@ -189,11 +191,42 @@ fn a_directory_of_a_program_leads_to_its_logs() {
 #[test]
 fn a_name_that_cannot_be_is_wrong_usage() {
     let dir = temp();
-    for (name, told) in [("offset32:1024", "no blocks"), ("offset64", "offset32, offset48")] {
+    for (name, told) in [("aaol:3", "5 to"), ("offset32:1024", "no blocks"), ("offset64", "offset32, offset48")] {
         let ran = flume_with(dir.path(), &["append", "log", "--format", name], "1");
         assert!(ran.code == 2 && ran.err.contains(told), "{ran:?}");
     }
     assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn what_no_block_can_hold_is_refused_and_nothing_is_lost() {
+    for format in ["aaol:64"] {
+        let dir = temp();
+        let dir = dir.path();
+        flume_with(dir, &["append", "log", "--format", format, "--codec", "json"], "1\n[2]\n").fine();
+        let before = files(dir);
+        let lines = format!("3\n\"{}\"\n", "x".repeat(60));
+        let ran = flume_with(dir, &["append", "log", "--format", format], lines);
+        assert!(ran.err.contains("60") || ran.err.contains("54"), "{ran:?}");
+        ran.failed(2);
+        assert_eq!(files(dir), before, "{format}: a batch is appended whole or not at all");
+    }
+}
+
+#[test]
+fn a_block_size_that_is_not_the_file_s_is_wrong_usage() {
+    let dir = temp();
+    let dir = dir.path();
+    let lines: String = (0..200).map(|number| format!("{{\"number\":{number}}}\n")).collect();
+    for (name, other) in [("aaol:64", "aaol:128"), ("aaol:64", "offset32")] {
+        flume_with(dir, &["append", "log", "--format", name], &lines).fine();
+        let before = files(dir);
+        for command in ["cat", "append", "repair"] {
+            flume_with(dir, &[command, "log", "--format", other], "1").failed(2);
+        }
+        assert_eq!(files(dir), before);
+        std::fs::remove_file(dir.join("log")).unwrap();
+    }
 }
 
 #[test]

@@ -153,16 +153,15 @@ impl Trial {
     /// What it says for people.
     fn tell(&self, chain: Option<&Chain>, len: u64) -> String {
         let block = self.layout.block_size();
+        // One that may be half written counts here: it is what the bytes look like.
+        let records = chain.map_or(0, |chain| chain.count() + u64::from(chain.doubts()));
         match (chain, self.broken) {
             (Some(chain), None) if chain.stop().is_none() && chain.gap_bytes() == 0 => {
-                format!(
-                    "aaol: {} records in blocks of {block} bytes, which end in zeros, up to byte {len}",
-                    chain.count()
-                )
+                format!("aaol: {records} records in blocks of {block} bytes, which end in zeros, up to byte {len}")
             }
             (Some(chain), broken) => {
                 let (at, why) = broken.unwrap_or((chain.end(), chain.stop().unwrap_or("there is damage")));
-                format!("aaol: {} records in blocks of {block} bytes; at byte {at} {why}", chain.count())
+                format!("aaol: {records} records in blocks of {block} bytes; at byte {at} {why}")
             }
             (None, broken) => {
                 let (at, why) = broken.unwrap_or((0, "there is no record"));

@@ -22,10 +22,14 @@ use crate::file::{Access, FileLog};
 /// `NotFound`, `Io`; `Unsupported` if no format fits; `Invalid` if the one that was named does not.
 pub fn check(env: &Env, path: impl AsRef<Path>, named: Option<Format>) -> Result<Report> {
     let path = path.as_ref();
-    match find(env, path, named, Access::Read)?.format {
-        Format::Flume => SegmentedLog::check(env, path),
-        format => work(format, Check { env, path, named }),
-    }
+    let format = find(env, path, named, Access::Read)?.format;
+    let mut report = match format {
+        Format::Flume => SegmentedLog::check(env, path)?,
+        format => work(format, Check { env, path, named })?,
+    };
+    // With the block size, which a layout leaves out.
+    report.format = report.format.map(|_| format.to_string());
+    Ok(report)
 }
 
 /// Cuts a torn tail off the log at `path`, and finishes what a stopped writer left half done. With `skip_damage`, takes

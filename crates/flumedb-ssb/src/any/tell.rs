@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Aaol, Aligned, Framing, Shape,
-    file::{Access, Detected, Layout, Source},
+    file::{Access, Detected, Layout, Source, detect},
     lines, offset2,
 };
 
@@ -49,7 +49,7 @@ pub fn tell(env: &Env, path: impl AsRef<Path>) -> Result<Told> {
         Place::File => {
             let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
             let len = source.len()?;
-            if len == 0 { Ok(empty(path)) } else { choose(path, findings(&source, len)?) }
+            if len == 0 { Ok(empty(path)) } else { choose(path, findings(env, &source, len)?) }
         }
     }
 }
@@ -76,6 +76,7 @@ pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access
             let message = format!("{} is a directory, but no {format} log", path.display());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
+        refuse_another(env, path, format)?;
         return Ok(Found { format, evidence: vec![format!("it was said to be {format}")] });
     }
     let Told { format, rivals, evidence } = tell(env, path)?;
@@ -87,6 +88,25 @@ pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     Ok(Found { format, evidence })
+}
+
+/// A file that is all of one format, from its first byte to its last, is not taken for another one.
+fn refuse_another(env: &Env, path: &Path, named: Format) -> Result<()> {
+    if named.is_directory() {
+        return Ok(());
+    }
+    let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
+    let len = source.len()?;
+    let whole = findings(env, &source, len)?.into_iter().filter(|finding| finding.known && finding.whole);
+    let whole: Vec<Format> = whole.map(|finding| finding.format).collect();
+    match whole.first() {
+        Some(told) if whole.iter().all(|format| format.name() != named.name()) => {
+            let path = path.display();
+            let message = format!("{path} is no {named} log; leave the name out, or give the right one: {told}");
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn misplaced(path: &Path, format: Format) -> String {
@@ -110,17 +130,17 @@ struct Finding {
 }
 
 /// What every format says of a file of `len` bytes.
-fn findings(source: &Source, len: u64) -> Result<Vec<Finding>> {
+fn findings(env: &Env, source: &Source, len: u64) -> Result<Vec<Finding>> {
     Ok(vec![
-        ask(source, len, |framing: &Framing| Format::Offset(*framing))?,
-        ask(source, len, |blocks: &Aaol| Format::Aaol(Some(blocks.block_size())))?,
-        ask(source, len, |aligned: &Aligned| Format::Aligned(Some(aligned.block_size())))?,
+        ask(env, source, len, |framing: &Framing| Format::Offset(*framing))?,
+        ask(env, source, len, |blocks: &Aaol| Format::Aaol(Some(blocks.block_size())))?,
+        ask(env, source, len, |aligned: &Aligned| Format::Aligned(Some(aligned.block_size())))?,
         ask_lines(source)?,
     ])
 }
 
-fn ask<L: Layout>(source: &Source, len: u64, format: impl FnOnce(&L) -> Format) -> Result<Finding> {
-    let Detected { layout, chain, known, certain, evidence } = L::detect(source, len, &L::Options::default())?;
+fn ask<L: Layout>(env: &Env, source: &Source, len: u64, format: impl FnOnce(&L) -> Format) -> Result<Finding> {
+    let Detected { layout, chain, known, certain, evidence } = detect::<L>(env, source, &L::Options::default())?;
     let format = format(&layout);
     Ok(Finding {
         format: if certain.is_ok() { format } else { format.without_block() },

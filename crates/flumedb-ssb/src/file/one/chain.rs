@@ -126,7 +126,7 @@ impl Chain {
     }
 
     /// Whether there is one more record that counts if the next look sees the same.
-    pub(super) fn doubts(&self) -> bool {
+    pub(crate) fn doubts(&self) -> bool {
         self.doubted.is_some()
     }
 

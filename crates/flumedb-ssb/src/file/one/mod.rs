@@ -29,6 +29,7 @@ pub use chain::Chain;
 pub(crate) use chain::is_erased;
 use layout::CUT_OFF;
 pub use layout::{Detected, Layout, Verdict};
+pub(crate) use settle::detect;
 pub(crate) use write::zero;
 
 use super::{

@@ -18,7 +18,7 @@ pub(super) fn pause(env: &Env, path: &Path) -> Result<()> {
 }
 
 /// Tells the layout of the file behind `source`, and which records it has.
-pub(super) fn detect<L: Layout>(env: &Env, source: &Source, options: &L::Options) -> Result<Detected<L>> {
+pub(crate) fn detect<L: Layout>(env: &Env, source: &Source, options: &L::Options) -> Result<Detected<L>> {
     let mut detected = L::detect(source, source.len()?, options)?;
     settle(env, source, &detected.layout, &mut detected.chain)?;
     Ok(detected)
