@@ -8,22 +8,24 @@ use support::{Running, files, flume, flume_with, temp};
 
 const VALUES: [&str; 3] = [r#"{"n":1,"value":{"author":"@a","sequence":1}}"#, "[2,\"two\"]", "\"three\""];
 
-/// Formats that the program writes, with what `stat` says of a log of three entries, and whether more can be appended
-/// without naming the format.
-const WRITTEN: [(&str, &str, bool); 8] = [
-    ("flume", "flume", true),
-    ("offset32", "offset32", true),
-    ("offset48", "offset48", true),
-    ("offset53", "offset53", true),
-    ("offset-basic", "offset-basic", true),
-    ("aaol", "aaol:65536", true),
-    ("aaol:64", "aaol:64", true),
-    ("offset2", "offset2", true),
+/// Formats that the program writes, with what `stat` says of a log of three entries, and what has to be named to append more.
+const WRITTEN: [(&str, &str, &str); 11] = [
+    ("flume", "flume", ""),
+    ("offset32", "offset32", ""),
+    ("offset48", "offset48", ""),
+    ("offset53", "offset53", ""),
+    ("offset-basic", "offset-basic", ""),
+    ("aligned", "aligned", "aligned:65536"),
+    ("aligned:1024", "aligned", "aligned:1024"),
+    ("aligned:64", "aligned:64", ""),
+    ("aaol", "aaol:65536", ""),
+    ("aaol:64", "aaol:64", ""),
+    ("offset2", "offset2", ""),
 ];
 
 #[test]
 fn every_command_takes_every_format() {
-    for (format, told, plain) in WRITTEN {
+    for (format, told, name) in WRITTEN {
         let dir = temp();
         let dir = dir.path();
         let seqs = flume_with(dir, &["append", "log", "--format", format], VALUES.join("\n")).fine();
@@ -44,9 +46,13 @@ fn every_command_takes_every_format() {
         drop(tail);
         assert_eq!(flume(dir, &["repair", "log"]).fine(), ["there was nothing to repair"], "{format}");
 
-        let append: &[&str] = if plain { &["append", "log"] } else { &["append", "log", "--format", format] };
-        let more = flume_with(dir, append, "{\"n\":4}").fine();
-        flume(dir, &["delete", "log", &seqs[0]]).fine();
+        let named: &[&str] = if name.is_empty() { &[] } else { &["--format", name] };
+        if !name.is_empty() {
+            flume_with(dir, &["append", "log"], "4").failed(2);
+            flume(dir, &["delete", "log", &seqs[0]]).failed(2);
+        }
+        let more = flume_with(dir, &[&["append", "log"], named].concat(), "{\"n\":4}").fine();
+        flume(dir, &[&["delete", "log", &seqs[0]], named].concat()).fine();
         let left = [VALUES[1], VALUES[2], "{\"n\":4}"];
         assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), left, "{format}");
         assert_eq!(flume(dir, &["cat", "log", "--reverse", "--limit", "1", "--values"]).fine(), [left[2]], "{format}");
@@ -191,7 +197,12 @@ fn a_directory_of_a_program_leads_to_its_logs() {
 #[test]
 fn a_name_that_cannot_be_is_wrong_usage() {
     let dir = temp();
-    for (name, told) in [("aaol:3", "5 to"), ("offset32:1024", "no blocks"), ("offset64", "offset32, offset48")] {
+    for (name, told) in [
+        ("aligned:70000", "11 to 65536"),
+        ("aaol:3", "5 to"),
+        ("offset32:1024", "no blocks"),
+        ("offset64", "offset32, offset48"),
+    ] {
         let ran = flume_with(dir.path(), &["append", "log", "--format", name], "1");
         assert!(ran.code == 2 && ran.err.contains(told), "{ran:?}");
     }
@@ -200,7 +211,7 @@ fn a_name_that_cannot_be_is_wrong_usage() {
 
 #[test]
 fn what_no_block_can_hold_is_refused_and_nothing_is_lost() {
-    for format in ["aaol:64"] {
+    for format in ["aligned:64", "aaol:64"] {
         let dir = temp();
         let dir = dir.path();
         flume_with(dir, &["append", "log", "--format", format, "--codec", "json"], "1\n[2]\n").fine();
@@ -214,11 +225,33 @@ fn what_no_block_can_hold_is_refused_and_nothing_is_lost() {
 }
 
 #[test]
+fn nothing_is_written_to_on_a_guess() {
+    let dir = temp();
+    let dir = dir.path();
+    // One entry and the rest of a block, or an entry and a deleted one of the same length and the rest of a block.
+    let mut bytes = vec![0; 1024];
+    bytes[..8].copy_from_slice(b"\x04\0\"hi\"\x04\0");
+    std::fs::write(dir.join("log"), &bytes).unwrap();
+    for args in [&["append", "log"][..], &["delete", "log", "0"], &["repair", "log"]] {
+        let ran = flume_with(dir, args, "1");
+        assert!(
+            ran.err.contains("aligned") && ran.err.contains("aaol:1024") && ran.err.contains("--format"),
+            "{ran:?}"
+        );
+        ran.failed(2);
+    }
+    assert_eq!(files(dir), [(dir.join("log"), bytes)]);
+    assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), ["\"hi\""], "reading does not ask");
+    assert_eq!(flume_with(dir, &["append", "log", "--format", "aligned:1024"], "1").fine(), ["8"]);
+    assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), ["\"hi\"", "1"]);
+}
+
+#[test]
 fn a_block_size_that_is_not_the_file_s_is_wrong_usage() {
     let dir = temp();
     let dir = dir.path();
     let lines: String = (0..200).map(|number| format!("{{\"number\":{number}}}\n")).collect();
-    for (name, other) in [("aaol:64", "aaol:128"), ("aaol:64", "offset32")] {
+    for (name, other) in [("aaol:64", "aaol:128"), ("aligned:64", "aligned:1024"), ("aligned:64", "offset32")] {
         flume_with(dir, &["append", "log", "--format", name], &lines).fine();
         let before = files(dir);
         for command in ["cat", "append", "repair"] {

@@ -14,17 +14,20 @@ use serde_json::Value;
 const PATH: &str = "log.offset";
 
 /// Formats that one file holds and that are written here.
-const WRITTEN: [Format; 6] = [
+const WRITTEN: [Format; 9] = [
     Format::Offset(Framing::Bits32),
     Format::Offset(Framing::Bits48),
     Format::Offset(Framing::Bits53),
     Format::Offset(Framing::Basic),
+    Format::Aligned(None),
+    Format::Aligned(Some(1024)),
+    Format::Aligned(Some(400)),
     Format::Aaol(None),
     Format::Aaol(Some(512)),
 ];
 
 /// The folders of vectors that have logs in them.
-const FOLDERS: [&str; 6] = ["aaol", "jitdb", "offset", "query", "ssb", "views"];
+const FOLDERS: [&str; 7] = ["aaol", "aligned", "jitdb", "offset", "query", "ssb", "views"];
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
