@@ -26,10 +26,10 @@ const SECTOR: u64 = 512;
 
 impl Aaol {
     /// The smallest block: a record of one byte and the end.
-    const LEAST: u32 = 5;
+    pub const LEAST: u32 = 5;
 
     /// The largest block. The original sets no limit, but a block is read into memory.
-    pub(super) const MOST: u32 = 1 << 20;
+    pub const MOST: u32 = 1 << 20;
 
     /// Blocks of `block` bytes.
     ///

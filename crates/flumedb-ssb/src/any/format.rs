@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use flumedb::{Error, ErrorKind, Result};
 
-use crate::Framing;
+use crate::{Aaol, Aligned, Framing};
 
 /// What a log is stored as.
 ///
@@ -112,10 +112,8 @@ impl Format {
     /// The sizes that its blocks may have.
     fn block_sizes(self) -> RangeInclusive<u32> {
         match self {
-            // Lengths of 16 bits and a sentinel one below the block size; room for one byte of payload at least.
-            Self::Aligned(_) => 11..=65536,
-            // A block holds a record of one byte at least, and is held in memory.
-            _ => 5..=1 << 20,
+            Self::Aligned(_) => Aligned::LEAST..=Aligned::MOST,
+            _ => Aaol::LEAST..=Aaol::MOST,
         }
     }
 }

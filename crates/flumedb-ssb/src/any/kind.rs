@@ -101,6 +101,6 @@ pub(super) fn work<W: Work>(format: Format, work: W) -> Result<W::Done> {
         Format::Aligned(_) => work.on::<One<Aligned>>(),
         Format::Memory | Format::JsonLines => work.on::<Lines>(),
         Format::Level => work.on::<Level>(),
-        _ => Err(Error::new(ErrorKind::Unsupported, format!("{format} logs cannot be opened here"))),
+        Format::Flume => Err(Error::new(ErrorKind::Unsupported, "a database of flume's own is no log of others")),
     }
 }
