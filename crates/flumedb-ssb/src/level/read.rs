@@ -34,25 +34,7 @@ impl Level {
             return Ok(Chunk::nothing(Span { from: request.span.from, to }, end));
         }
         self.narrow(&mut window, request);
-        let mut rows = Vec::new();
-        for piece in self.overlapping(window) {
-            match piece.rows() {
-                Ok(found) => rows.extend(found),
-                Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
-                // What is before it, in the order of the reading, is given first.
-                Err(_) if !request.reverse && piece.from > window.from => {
-                    window.to = piece.from;
-                    break;
-                }
-                Err(_) if request.reverse && piece.upto < window.to - 1 => {
-                    window.from = window.from.max(piece.upto + 1);
-                }
-                Err(error) => {
-                    let far = if request.reverse { piece.from.max(request.span.from) } else { piece.upto };
-                    return Err(error.at(Seq::new(far.min(window.to - 1))));
-                }
-            }
-        }
+        let mut rows = self.rows_of(&mut window, request)?;
         rows.extend(self.rows_from(window.from).take_while(|row| row.key < window.to).cloned());
         rows.retain(|row| window.contains(row.key));
         rows.sort_by_key(Row::order);
@@ -61,6 +43,33 @@ impl Level {
             rows.reverse();
         }
         gather(&rows, window, request, end)
+    }
+
+    /// What the tables hold in a window. Before a block that cannot be read the window ends.
+    fn rows_of(&self, window: &mut Span, request: ReadRequest) -> Result<Vec<Row>> {
+        let mut pieces: Vec<&Piece> = self.overlapping(*window).collect();
+        if request.reverse {
+            pieces.reverse();
+        }
+        let mut rows = Vec::new();
+        for piece in pieces {
+            if piece.from >= window.to || piece.upto < window.from {
+                continue;
+            }
+            match piece.rows() {
+                Ok(found) => rows.extend(found),
+                Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
+                Err(_) if !request.reverse && piece.from > window.from => window.to = piece.from,
+                Err(_) if request.reverse && piece.upto < window.to - 1 => window.from = piece.upto + 1,
+                // It is next. All that is as near goes with it: an error has one place.
+                Err(error) => {
+                    let Span { from, to } = request.span;
+                    let far = if request.reverse { piece.from.max(from) } else { piece.upto.min(to - 1) };
+                    return Err(error.at(Seq::new(far)));
+                }
+            }
+        }
+        Ok(rows)
     }
 
     /// What the logs hold from a key on.
@@ -73,7 +82,7 @@ impl Level {
         let mut bytes = 0_usize;
         let mut more = |piece: &&Piece| {
             let enough = bytes >= request.max_bytes;
-            bytes = bytes.saturating_add(piece.len());
+            bytes = bytes.saturating_add(piece.cost());
             enough
         };
         if request.reverse {

@@ -50,9 +50,10 @@ impl Handle {
 }
 
 impl Piece {
-    /// How many bytes it has in its file.
-    pub(super) fn len(&self) -> usize {
-        self.content.as_ref().map_or(0, |(_, handle)| handle.len)
+    /// What reading it costs, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        const TURN: usize = 256;
+        self.content.as_ref().map_or(0, |(_, handle)| handle.len).saturating_add(TURN)
     }
 
     /// Its rows, in order.
