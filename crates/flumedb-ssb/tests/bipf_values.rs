@@ -353,7 +353,21 @@ fn depth_is_limited_alike_everywhere() {
     assert_eq!(bipf::to_vec(&value).unwrap(), fits);
     assert_eq!(bipf::from_slice::<serde_json::Value>(&fits).unwrap(), value);
     assert!(bipf::to_vec(&json!([value])).is_err());
-    assert!(bipf::to_vec(&Variant::Tuple(1, true)).is_ok());
+    assert_eq!(bipf::to_vec(&Encoded(&fits)).unwrap(), fits);
+    assert!(bipf::to_vec(&[Encoded(&fits)]).is_err());
+
+    // Bytes are two levels as JSON, and what is taken can be printed and read again.
+    for leaf in [Any::Bytes(vec![1]), Any::Extended(1, vec![]), Any::Atom(vec![7])] {
+        let around = |depth: usize| (0..depth).fold(leaf.clone(), |inner, _| Any::Array(vec![inner])).write();
+        let levels = if matches!(leaf, Any::Atom(_)) { 1 } else { 2 };
+        assert!(bipf::check(&around(MAX_DEPTH + 1 - levels)).is_err());
+        let fits = around(MAX_DEPTH - levels);
+        let (mut text, mut again) = (Vec::new(), Vec::new());
+        bipf::to_json(&fits, &mut text).unwrap();
+        bipf::from_json(&text, &mut again).unwrap();
+        let value = bipf::from_slice::<serde_json::Value>(&fits);
+        assert_eq!(value.unwrap(), bipf::from_slice::<serde_json::Value>(&again).unwrap());
+    }
 }
 
 #[test]
@@ -376,7 +390,7 @@ fn what_bipf_has_not_is_refused_whole() {
     }
     assert!(bipf::encode(&BTreeMap::from([((1, 2), 3)]), &mut out).is_err());
     assert!(bipf::encode(&9_007_199_254_740_993_u64, &mut out).is_err());
-    assert!(Encoded::new(b"\x10h").is_err());
+    assert!(bipf::encode(&[Encoded(b"\x10h")], &mut out).is_err());
     assert_eq!(out, b"kept");
     assert_eq!(bipf::from_slice::<i32>(b"\x08a").unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(bipf::from_slice::<Variant>(b"\x05").unwrap_err().kind(), ErrorKind::Invalid);

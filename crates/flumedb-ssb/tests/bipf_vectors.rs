@@ -7,7 +7,7 @@ mod common;
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use common::{unhex, vectors};
+use common::{sha256, unhex, vector_rows, vectors};
 use flumedb_ssb::bipf::{self, BipfPath, Content, Encoded, Kind, Value};
 use serde::{
     Deserialize, Serialize, Serializer,
@@ -56,6 +56,25 @@ fn every_file_is_read_as_the_original_reads_it() {
     assert_eq!(met.iter().copied().collect::<Vec<_>>(), ["B1", "B2", "B3", "B4", "B5"]);
     let table = include_str!("../../../docs/compatibility.md");
     assert!(met.iter().all(|row| table.contains(&format!("\n| {row} |"))));
+}
+
+/// The sample log is the beginning of a log that ssb-db wrote and ssb-db2 made its own from.
+#[test]
+fn real_messages_become_what_ssb_db2_made_of_them() {
+    let log = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/ssb.offset")).unwrap();
+    let mut messages = 0;
+    for row in vector_rows("ssb/first240.expected.jsonl") {
+        let at = row["off"].as_u64().unwrap() as usize;
+        let len = u32::from_be_bytes(log[at..at + 4].try_into().unwrap()) as usize;
+        let text = &log[at + 4..at + 4 + len];
+        let mut bytes = Vec::new();
+        bipf::from_json(text, &mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, row["blen"].as_u64().unwrap());
+        assert_eq!(sha256(&bytes)[..16], *row["bipf16"].as_str().unwrap());
+        assert_eq!(to_text(Value::new(&bytes).unwrap()).as_bytes(), text, "and back, to the byte");
+        messages += 1;
+    }
+    assert_eq!(messages, 240);
 }
 
 fn rows<'a, T: Deserialize<'a>>(text: &'a str) -> impl Iterator<Item = T> + 'a {
@@ -330,14 +349,13 @@ struct Untagged<'a> {
 impl Serialize for Untagged<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let inside = |value| Untagged { value, embedded: self.embedded };
-        let encoded = |bytes| Encoded::new(bytes).map_err(S::Error::custom);
         match self.value.content().unwrap() {
-            Content::Text("<inner pre-encoded>") => encoded(self.embedded)?.serialize(serializer),
+            Content::Text("<inner pre-encoded>") => Encoded(self.embedded).serialize(serializer),
             Content::Array(items) => serializer.collect_seq(items.map(inside)),
             Content::Object(members) => {
                 let members: Vec<_> = members.map(|(name, value)| (name.text().unwrap(), value)).collect();
                 match members[..] {
-                    [("$undefined", _)] => encoded(&b"\x0e\x02"[..])?.serialize(serializer),
+                    [("$undefined", _)] => Encoded(b"\x0e\x02").serialize(serializer),
                     [("$buffer", hex)] => serializer.serialize_bytes(&unhex(hex.text().unwrap())),
                     [("$number", number)] => serializer.serialize_f64(number.text().unwrap().parse().unwrap()),
                     [("$bigint" | "$date" | "$function", _)] => Err(S::Error::custom("nothing that can be encoded")),
@@ -350,7 +368,7 @@ impl Serialize for Untagged<'_> {
                     }
                 }
             }
-            _ => encoded(self.value.bytes())?.serialize(serializer),
+            _ => Encoded(self.value.bytes()).serialize(serializer),
         }
     }
 }

@@ -6,6 +6,7 @@ use flumedb::{Error, ErrorKind, Result};
 use serde::ser::{self, Serialize, SerializeMap, SerializeSeq, SerializeStruct};
 
 use super::{
+    check::check_inside,
     encoded,
     key::NameWriter,
     number,
@@ -201,9 +202,12 @@ impl<'a> ser::Serializer for Writer<'a> {
 
     fn serialize_bytes(self, bytes: &[u8]) -> Written {
         if self.verbatim {
+            check_inside(bytes, self.depth)?;
             self.out.extend_from_slice(bytes);
             return Ok(());
         }
+        // As JSON it is an array in an object.
+        within_depth(self.depth + 1)?;
         self.put(Kind::Buffer, bytes)
     }
 
