@@ -200,3 +200,27 @@ async fn a_reader_follows_margaret() {
     assert_eq!(reader.barrier().await.unwrap(), Some(seqs[0]));
     assert_eq!(reader.get(seqs[0]).await.unwrap(), "ours");
 }
+
+/// A view that is stored holds what it was made from; where some of that is gone, it must be made anew.
+#[tokio::test]
+async fn the_evidence_for_an_entry_tells_of_deletions_before_it() {
+    let env = Dir::of(&["first", "second", "third", "fourth"]).machine();
+    let evidence = async |seq| {
+        let log = writer(&env);
+        let (identity, proof) = (log.identity(), log.proof(Seq::new(seq)).unwrap());
+        log.close().await.unwrap();
+        (identity, proof.unwrap())
+    };
+    let delete = async |seq| {
+        let log = writer(&env);
+        log.delete(&[Seq::new(seq)]).await.unwrap();
+        log.close().await.unwrap();
+    };
+    let (identity, proof) = evidence(2).await;
+    delete(3).await;
+    assert_eq!(evidence(2).await, (identity.clone(), proof.clone()), "what comes behind does not matter");
+    delete(1).await;
+    let (same, other) = evidence(2).await;
+    assert_eq!(same, identity);
+    assert_ne!(other, proof);
+}

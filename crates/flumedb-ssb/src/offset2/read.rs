@@ -87,7 +87,7 @@ impl Offset2 {
             upper = upper.min(gap.from);
         }
         let room = room(&request);
-        let mut bounds = self.bounds(&chain, from, upper.min(from.saturating_add(most(room))))?;
+        let mut bounds = self.bounds(&chain, from, upper.min(from.saturating_add(most(room, &chain))))?;
         let first = bounds.first().copied().unwrap_or(0);
         let fits = bounds.iter().skip(1).take_while(|end| end.saturating_sub(first) <= room).count().max(1);
         bounds.truncate(fits + 1);
@@ -109,7 +109,7 @@ impl Offset2 {
             lower = lower.max(gap.to);
         }
         let room = room(&request);
-        let bounds = self.bounds(&chain, lower.max(upper.saturating_sub(most(room))), upper)?;
+        let bounds = self.bounds(&chain, lower.max(upper.saturating_sub(most(room, &chain))), upper)?;
         let last = bounds.last().copied().unwrap_or(0);
         let fits = bounds.iter().rev().skip(1).take_while(|start| last.saturating_sub(**start) <= room).count().max(1);
         let bounds = bounds.get(bounds.len().saturating_sub(fits + 1)..).unwrap_or_default();
@@ -168,7 +168,8 @@ fn room(request: &ReadRequest) -> u64 {
     (request.max_bytes as u64).min(LONGEST)
 }
 
-/// How many entries fit so many bytes at most.
-fn most(room: u64) -> u64 {
-    room / Head::BYTES as u64 + 1
+/// Of how many entries the places are read, to see how many fit so many bytes: twice as many as do on average.
+fn most(room: u64, chain: &Chain) -> u64 {
+    let mean = chain.end() / chain.count().max(1);
+    2 * (room / mean.max(Head::BYTES as u64)) + 1
 }
