@@ -208,6 +208,9 @@ fn what_is_no_message_is_told_why() {
     assert_eq!(why(loose), "its signature is none");
     assert_eq!(why(|m| m["value"]["sequence"] = json!(0)), "its sequence is no number from 1 on");
     assert_eq!(why(|m| m["value"]["previous"] = json!("%x")), "what it says of the message before is none");
-    let foreign = changed(message, |m| m["key"] = json!("ssb:message/bendybutt-v1/abc"));
-    assert_eq!(foreign, Err(Fault::Foreign("ssb:message/bendybutt-v1/abc".into())));
+    for key in ["ssb:message/bendybutt-v1/abc", "%abc=.bbmsg-v1", "%abc=.blake2s"] {
+        assert_eq!(changed(message, |m| m["key"] = json!(key)), Err(Fault::Foreign(key.into())));
+    }
+    let author = "@abc=.ggfeed-v1";
+    assert_eq!(changed(message, |m| m["value"]["author"] = json!(author)), Err(Fault::Foreign(author.into())));
 }

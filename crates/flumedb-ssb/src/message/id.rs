@@ -18,6 +18,12 @@ pub(super) fn signature(text: &str) -> Option<[u8; 64]> {
     bytes(text.strip_suffix(".sig.ed25519")?)
 }
 
+/// Whether it is the name of something of another kind: `ssb:…`, or with another suffix.
+pub(super) fn is_foreign(id: &str, sigil: char, kind: &str) -> bool {
+    let named = id.strip_prefix(sigil).and_then(|rest| rest.split_once('.'));
+    id.starts_with("ssb:") || named.is_some_and(|(_, suffix)| suffix != kind)
+}
+
 fn bytes<const N: usize>(base64: &str) -> Option<[u8; N]> {
     // Nothing longer is worth decoding.
     if base64.len() != N.div_ceil(3) * 4 {

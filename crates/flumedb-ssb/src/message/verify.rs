@@ -62,8 +62,8 @@ pub fn verify(message: &JsonDoc) -> Result<(), Fault> {
     // be read.
     let value = JsonDoc::parse(canonical.as_str().to_owned()).map_err(|error| Fault::Malformed(error.to_string()))?;
     let author = value.text(&["author"]).ok_or_else(|| malformed("it has no author"))?;
-    for name in [&*key, &*author] {
-        if name.starts_with("ssb:") || name.ends_with(".ggfeed-v1") || name.ends_with(".ggmsg-v1") {
+    for (name, sigil, kind) in [(&*key, '%', "sha256"), (&*author, '@', "ed25519")] {
+        if id::is_foreign(name, sigil, kind) {
             return Err(Fault::Foreign(name.to_owned()));
         }
     }
