@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Cut what a stopped writer left at the end, keeping the cut bytes beside it.
     Repair(Repair),
+    /// Take the deleted entries out of an aaol log, in place; the others get new numbers.
+    Compact(Place),
     /// Say how large a log is and what it holds.
     Stat(Stat),
     /// Say which views a database has and how far each is.

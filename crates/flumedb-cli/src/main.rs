@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => cmd::tail(&args),
         Command::Check(args) => cmd::check(&args),
         Command::Repair(args) => cmd::repair(&args),
+        Command::Compact(place) => cmd::compact(&place),
         Command::Query(args) => cmd::query(&args),
         Command::Views(args) => cmd::views(&args),
         Command::Rebuild(args) => cmd::rebuild(&args),

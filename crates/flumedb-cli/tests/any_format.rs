@@ -263,6 +263,42 @@ fn a_block_size_that_is_not_the_file_s_is_wrong_usage() {
 }
 
 #[test]
+fn a_compaction_takes_deleted_entries_out_and_one_that_was_stopped_is_finished() {
+    let dir = temp();
+    let dir = dir.path();
+    let lines: String = (0..100).map(|number| format!("{{\"number\":{number}}}\n")).collect();
+    let seqs = flume_with(dir, &["append", "log", "--format", "aaol:128"], lines).fine();
+    flume(dir, &["delete", "log", &seqs[0], &seqs[7], &seqs[99]]).fine();
+    let left = flume(dir, &["cat", "log", "--values"]).fine();
+    assert!(flume(dir, &["compact", "log"]).fine()[0].starts_with("took out 3 deleted entries; "));
+    assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), left);
+    assert!(flume(dir, &["compact", "log"]).fine()[0].starts_with("took out 0 deleted entries"));
+    flume_with(dir, &["append", "db"], "1").fine();
+    let ran = flume(dir, &["compact", "db"]);
+    assert!(ran.err.contains("only one of aaol"), "{ran:?}");
+    ran.failed(1);
+
+    let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../flumedb-ssb/fixtures/aaol/interrupted");
+    let whole = std::fs::read(vectors.join("final.log")).unwrap();
+    for command in ["repair", "append", "compact"] {
+        for ending in ["", ".compaction"] {
+            let bytes = std::fs::read(vectors.join(format!("05-after-3.log{ending}"))).unwrap();
+            std::fs::write(dir.join(format!("stopped{ending}")), bytes).unwrap();
+        }
+        for reading in ["cat", "since", "stat", "query", "tail"] {
+            let ran = flume(dir, &[reading, "stopped"]);
+            assert!(ran.err.contains("`flume repair stopped` finishes it"), "{ran:?}");
+            ran.failed(1);
+        }
+        assert_eq!(flume(dir, &["check", "stopped", "--json"]).json()["ok"], false);
+        let ran = flume(dir, &[command, "stopped"]).fine();
+        assert!(command != "repair" || ran[0].starts_with("finished what was begun: its compaction"), "{ran:?}");
+        assert_eq!(std::fs::read(dir.join("stopped")).unwrap(), whole, "{command}");
+        assert!(flume(dir, &["check", "stopped"]).fine().contains(&"ok       yes".to_owned()));
+    }
+}
+
+#[test]
 fn a_position_that_the_width_cannot_hold_is_refused_and_nothing_is_lost() {
     let dir = temp();
     let path = dir.path().join("log");

@@ -79,6 +79,8 @@ pub struct Repair {
     pub torn_tail: Option<TornTail>,
     /// Damage that was taken out of the way of what lies behind it, because the caller asked for that.
     pub damage: Vec<Damage>,
+    /// What a stopped writer had begun, and is done now: in words that go behind "finished".
+    pub finished: Option<String>,
     /// Where the bytes are kept that were cut or overwritten.
     pub kept_in: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! `flume repair`.
 
-use flumedb::{Env, ErrorKind};
+use flumedb::{Env, ErrorKind, check};
 use flumedb_ssb::any;
 
 use crate::{
@@ -20,6 +20,9 @@ pub(crate) fn repair(args: &Repair) -> Outcome {
             failure
         }
     })?;
+    if let Some(finished) = &done.finished {
+        output::line(format_args!("finished {finished}"))?;
+    }
     for damage in &done.damage {
         output::line(format_args!("passed over {} damaged bytes at byte {}", damage.bytes, damage.offset))?;
     }
@@ -29,7 +32,7 @@ pub(crate) fn repair(args: &Repair) -> Outcome {
     for kept in &done.kept_in {
         output::line(format_args!("kept in {}", kept.display()))?;
     }
-    if done.damage.is_empty() && done.torn_tail.is_none() {
+    if done == check::Repair::default() {
         output::line("there was nothing to repair")?;
     }
     Ok(Verdict::Fine)

@@ -1,9 +1,9 @@
-//! [`check`] and [`repair`] of a log of any format, for people who look after one.
+//! [`check`], [`repair`] and [`compact`] of a log of any format, for people who look after one.
 
 use std::path::Path;
 
 use flumedb::{
-    Env, Result,
+    Env, Error, ErrorKind, Result,
     check::{Repair, Report},
     log::{LogSettings, SegmentedLog},
 };
@@ -13,7 +13,10 @@ use super::{
     kind::{Kind, Work, work},
     tell::find,
 };
-use crate::file::{Access, FileLog};
+use crate::{
+    AaolLog, Compaction,
+    file::{Access, FileLog},
+};
 
 /// Looks at every byte of framing at `path` and says what is there. `named`: its format, if that is known better than the
 /// bytes tell. Changes nothing.
@@ -43,6 +46,23 @@ pub fn repair(env: &Env, path: impl AsRef<Path>, named: Option<Format>, skip_dam
     match find(env, path, named, Access::Append)?.format {
         Format::Flume => SegmentedLog::repair(env, path, &LogSettings::default(), skip_damage),
         format => work(format, Mend { env, path, named, skip_damage }),
+    }
+}
+
+/// Takes the deleted entries out of the log at `path`, for formats that can: async-append-only-log. Entries behind the
+/// first of them get other numbers.
+///
+/// # Errors
+/// As [`AaolLog::compact`]; `Unsupported` for any other format.
+pub fn compact(env: &Env, path: impl AsRef<Path>, named: Option<Format>) -> Result<Compaction> {
+    let path = path.as_ref();
+    match find(env, path, named, Access::Append)?.format {
+        Format::Aaol(_) => AaolLog::compact(env, path, &named.and_then(Format::block_bytes)),
+        format => {
+            let path = path.display();
+            let message = format!("{path} is a log of the format {format}, and only one of aaol is compacted in place");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
     }
 }
 

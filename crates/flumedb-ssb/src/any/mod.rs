@@ -9,7 +9,7 @@ mod payloads;
 mod place;
 mod tell;
 
-pub use care::{check, repair};
+pub use care::{check, compact, repair};
 pub use format::Format;
 pub use open::{AnyBuilder, Opened, builder, open_any};
 pub use payloads::Payloads;

@@ -51,7 +51,7 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
     let source = Source::open(env, path.to_owned(), OpenMode::Write)?;
     let mut repair = Repair::default();
     if L::finish(env, &source, skip_damage)? {
-        repair.damage.extend(unfinished);
+        repair.finished = unfinished.map(|damage| format!("what was begun: {}", damage.reason));
     }
     let len = source.len()?;
     let detected = detect::<L>(env, &source, options)?;
