@@ -52,6 +52,7 @@ async fn appends_nulls_and_replacements_are_laid_out_as_documented() {
     assert_eq!(log.get(Seq::new(1)).await.unwrap_err().kind(), ErrorKind::Deleted);
 }
 
+/// Rows M7 and M8 of docs/compatibility.md.
 #[tokio::test]
 async fn what_margaret_has_written_reads_both_ways() {
     let mut dir =
@@ -91,6 +92,7 @@ async fn what_margaret_has_written_reads_both_ways() {
     assert_eq!(env.storage.list("log".as_ref()).unwrap(), ["data", "jrnl", "ofst"]);
 }
 
+/// Rows M5 (one writer) and M6 of docs/compatibility.md.
 #[tokio::test]
 async fn what_cannot_be_done_is_refused_and_nothing_is_changed() {
     let env = Dir::of(&["ab", "", "xyz"]).machine();

@@ -252,6 +252,10 @@ impl Walk<'_> {
 
     /// The length that stands at `at` of `data`, if so many bytes follow.
     fn frame(&self, at: u64) -> Result<Option<Head>> {
+        // Where the file was cut since, even a look behind its end can end the program.
+        if at > self.len.saturating_sub(Head::BYTES as u64) {
+            return Ok(None);
+        }
         let head = Head::parse(&self.files.data.up_to(at, Head::BYTES)?);
         Ok(head.filter(|head| head.end(at) <= self.len))
     }

@@ -96,7 +96,8 @@ impl Files {
 
     /// What `jrnl` says.
     pub(super) fn journal(&self) -> Result<Journal> {
-        let bytes = self.jrnl.up_to(0, 2 * Head::BYTES)?;
+        let len = self.jrnl.len()?.min(2 * Head::BYTES as u64);
+        let bytes = self.jrnl.up_to(0, usize::try_from(len).unwrap_or(0))?;
         Ok(match <[u8; 8]>::try_from(&bytes[..]).map(i64::from_be_bytes) {
             // margaret's own name for none.
             Ok(last @ -1..) => Journal::Count(last.saturating_add(1).unsigned_abs()),
