@@ -253,6 +253,7 @@ async fn names_are_read_in_every_way() {
         ("value_content_my_key_a_b.index", bitvector(1, 10, &[0])),
         ("value_content_mentions_link_y.index", bitvector(1, 10, &[0, 1])),
         ("value_content_mentions_0_link_x.index", bitvector(1, 10, &[0])),
+        ("value_content_mentions_y.index", bitvector(1, 10, &[0, 1])),
     ]);
     let report = check(&env, "dir", &log).await.unwrap();
     let holds: Vec<_> = report.indexes.iter().map(|finding| finding.holds.as_deref().unwrap_or("nothing")).collect();
@@ -261,6 +262,7 @@ async fn names_are_read_in_every_way() {
         holds,
         [
             r#"value.content.mentions.0.link = "x""#,
+            r#""y" in value.content.mentions.link"#,
             r#""y" in value.content.mentions.link"#,
             r#"value.content.my_key = "a_b""#
         ]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use common::{hex, sha256, vectors};
 use flumedb::{Env, codec::Field};
 use flumedb_ssb::indexes::{Checker, Checksum, Content, IndexFile, Verdict, escape, read_dir};
-use index_support::{Listed, finding, folder};
+use index_support::{Listed, bitvector, finding, folder, rows};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -78,7 +78,7 @@ async fn every_index_is_right_over_its_log() {
             assert_eq!(finding.reason, None, "{finding:#?}");
             // Where lists and single values stand at one path, V1 has one file for both questions.
             let shared = finding.file.path.ends_with("value_content_tags_a.index");
-            assert_eq!(index_support::rows(finding), if shared { vec!["V1"] } else { vec![] }, "{finding:#?}");
+            assert_eq!(rows(finding), if shared { vec!["V1"] } else { vec![] }, "{finding:#?}");
         }
         let holds = |name| finding(&report, name).holds.as_deref().unwrap();
         assert_eq!(holds("value_content_type_post.index"), r#"value.content.type = "post""#);
@@ -131,6 +131,86 @@ fn bitvectors_hold_what_jitdb_answered() {
         }
     }
     assert!(compared >= 10, "{compared}");
+}
+
+/// The index that jitdb makes for a query, by its name.
+fn name_of(query: &Value) -> Option<String> {
+    let path = query["path"].as_str()?.replace('.', "_");
+    Some(match query["op"].as_str()? {
+        "absent" => format!("{path}__absent.index"),
+        "predicate" => format!("{path}__pred_{}.index", escape(query["fn"].as_str()?)?),
+        "equal" | "includes" if query["opts"]["prefix"].is_null() => {
+            let value = match query.get("value") {
+                None | Some(Value::Null | Value::Bool(false)) => String::new(),
+                Some(Value::Number(number)) if number.as_f64() == Some(0.0) => String::new(),
+                Some(Value::String(text)) => escape(text)?,
+                Some(other) => escape(&other.to_string())?,
+            };
+            format!("{path}_{value}.index")
+        }
+        _ => return None,
+    })
+}
+
+/// Each answer of jitdb, as the index that it would have saved.
+#[tokio::test]
+async fn every_answer_of_jitdb_is_right() {
+    let log = log();
+    let checker = Checker::new()
+        .predicate("even", even)
+        .predicate("isString", |field| matches!(field, Some(Field::Text(_))))
+        .predicate("len>20", |field| matches!(field, Some(Field::Text(text)) if text.encode_utf16().count() > 20));
+    let (mut right, mut faulty) = (0, 0);
+    for row in json("queries.jsonl") {
+        let (Some(name), Some(answer)) = (name_of(&row["query"]), row["asc"].as_array()) else { continue };
+        let answer: Vec<u32> = answer.iter().map(|seq| seq.as_u64().unwrap() as u32).collect();
+        // jitdb saves no index without hits.
+        if answer.is_empty() {
+            continue;
+        }
+        let end = log.0.last().unwrap().0 as u32;
+        let env = folder(&[(&name, bitvector(1, end, &answer))]);
+        let found = checker.check(&env, "dir", &log).await.unwrap().indexes.remove(0);
+        if row["query"]["op"] == "includes" && row["query"]["value"].is_null() {
+            // Every list with null has it last, so that what jitdb found are the single values.
+            assert_eq!((found.verdict, rows(&found)), (Verdict::Right, vec!["V1", "V8"]), "{row}: {found:#?}");
+            assert_eq!(found.holds.as_deref(), Some("value.content.tags = null"));
+            faulty += 1;
+        } else if row["query"]["path"] == "value.content" {
+            // What is text there is encrypted, and may be something else to who has the key.
+            assert_eq!(found.verdict, Verdict::Unknown, "{row}: {found:#?}");
+        } else {
+            assert_eq!(found.verdict, Verdict::Right, "{row}: {found:#?}");
+            right += 1;
+        }
+    }
+    assert!(right >= 40 && faulty > 0, "{right} {faulty}");
+}
+
+/// Row V1: the answers that jitdb gave from files shared by several queries, as those files.
+#[tokio::test]
+async fn v1_every_shared_answer_is_told() {
+    let (log, queries) = (log(), json("index-name-collision.jsonl"));
+    assert!(!queries.is_empty());
+    for row in &queries {
+        let records = |field: &str| {
+            let seqs = row[field].as_array().unwrap();
+            seqs.iter().map(|seq| seq.as_u64().unwrap() as u32).collect::<Vec<_>>()
+        };
+        let name = name_of(&row["query"]).unwrap();
+        let text = |row: &Value| format!("{} = {}", row["query"]["path"].as_str().unwrap(), row["query"]["value"]);
+        for (field, own) in [("result_on_fresh_index_dir", true), ("result_on_shared_index_dir", false)] {
+            let env = folder(&[(&name, bitvector(1, log.0.last().unwrap().0 as u32, &records(field)))]);
+            let found = Checker::new().check(&env, "dir", &log).await.unwrap().indexes.remove(0);
+            assert_eq!((found.verdict, rows(&found)), (Verdict::Right, vec!["V1"]), "{row}: {found:#?}");
+            // The file is the first query's of this name.
+            let first = queries.iter().find(|row| name_of(&row["query"]).unwrap() == name).unwrap();
+            let holds = if own { text(row) } else { text(first) };
+            assert_eq!(found.holds, Some(holds.clone()), "{row}: {found:#?}");
+            let others = queries.iter().filter(|row| name_of(&row["query"]).unwrap() == name).map(text);
+            assert!(others.filter(|other| *other != holds).all(|other| found.serves.contains(&other)), "{found:#?}");
+        }
+    }
 }
 
 #[test]

@@ -62,6 +62,10 @@ pub(super) fn judge(
     if !finding.serves.is_empty() {
         finding.faults.push(Fault::SharedName);
     }
+    // It may as well have been made for the lists, and have passed over them all.
+    if readings.iter().any(|other| other.only_last) {
+        finding.faults.push(Fault::LastItem);
+    }
     finding
 }
 
@@ -145,6 +149,9 @@ impl Candidate {
             Asks::Absent => vec![reading(format!("{path} is absent"), &[])],
             Asks::Function(name) => vec![reading(format!("{name}({path})"), &[])],
             Asks::Value(value) if self.within.is_empty() => vec![reading(format!("{path} = {value}"), &[])],
+            Asks::Value(value) if !self.pluck.is_empty() => {
+                vec![reading(format!("{value} in {path}.{}", self.pluck), &self.within)]
+            }
             Asks::Value(value) => {
                 vec![reading(format!("{path} = {value}"), &[]), reading(format!("{value} in {path}"), &self.within)]
             }

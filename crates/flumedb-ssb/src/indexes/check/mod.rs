@@ -7,6 +7,7 @@ mod bitvectors;
 mod finding;
 mod gap;
 mod judged;
+mod lists;
 mod paths;
 mod positions;
 mod prefixes;
@@ -30,9 +31,9 @@ use self::{
     questions::Questions,
     records::{Records, State},
 };
-use super::read_dir;
+use super::{jitdb::escape, read_dir};
 
-/// Functions that predicate indexes are over, by the name that is in the file's.
+/// Functions that predicate indexes are over, by the name that is in the name of the file.
 type Predicates = HashMap<String, Arc<dyn Fn(Option<&Field<'_>>) -> bool + Send + Sync>>;
 
 /// Holds the index files in `dir` against the log that they are over. Changes nothing.
@@ -93,7 +94,8 @@ impl Checker {
         name: impl Into<String>,
         function: impl Fn(Option<&Field<'_>>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.predicates.insert(name.into(), Arc::new(function));
+        let name = name.into();
+        self.predicates.insert(escape(&name).unwrap_or(name), Arc::new(function));
         self
     }
 

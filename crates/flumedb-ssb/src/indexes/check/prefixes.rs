@@ -47,7 +47,7 @@ impl Prefixes {
             if encrypted && paths.is_content(reading.path) {
                 continue;
             }
-            let value = entry.value(reading.path, paths);
+            let value = entry.value(&paths.names(reading.path));
             let body = value.as_ref().map_or(&[][..], |value| value.value().body());
             for (place, tried) in reading.places.iter_mut().enumerate() {
                 match prefix(body, place) {

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use flumedb::codec::{Document, Field};
+use flumedb::codec::Field;
 
 use super::{
     Predicates,
+    lists::{self, Found},
     paths::{Paths, Reading},
     scalar::Scalar,
 };
@@ -41,6 +42,8 @@ pub(super) struct Candidate {
     /// It asks for what is not there, at a path with an underscore in a name, which may be no path at all.
     pub(super) joined: bool,
     pub(super) asks: Asks,
+    /// The field of a list's items that it is asked of, if it is one of no path.
+    pub(super) pluck: String,
     /// Records that have the value.
     pub(super) equal: Vec<u32>,
     /// Records that have it in a list.
@@ -70,8 +73,8 @@ impl Entry<'_, '_> {
     }
 
     /// The value at a path as BIPF, into which others are turned; one that is undefined, too, which no field is.
-    pub(super) fn value(&self, path: usize, paths: &Paths) -> Option<BipfDoc> {
-        match self.document.part(&paths.names(path))? {
+    pub(super) fn value(&self, path: &[&str]) -> Option<BipfDoc> {
+        match self.document.part(path)? {
             Doc::Bipf(value) => Some(value),
             other => BipfDoc::from_json(&other.json()).ok(),
         }
@@ -128,7 +131,7 @@ impl Values {
             }
         }
         for (&path, files) in &self.absent {
-            if entry.field(path).is_none() && entry.value(path, paths).is_none() {
+            if entry.field(path).is_none() && entry.value(&paths.names(path)).is_none() {
                 files.iter().for_each(|file| self.files.push(*file, path, Asks::Absent, entry.record));
             }
         }
@@ -161,49 +164,35 @@ impl Files {
     }
 
     fn push(&mut self, file: usize, path: usize, asks: Asks, record: u32) {
-        if let Some(candidate) = self.candidate(file, path, asks) {
+        if let Some(candidate) = self.candidate(file, path, asks, "") {
             candidate.equal.push(record);
         }
     }
 
-    /// Looks into the items of a list, or at the same field of each.
-    fn items(&mut self, names: &Names, path: usize, entry: &Entry<'_, '_>, list: &[&str], item: &[&str]) {
-        let (mut items, mut found) = (0, Vec::<(usize, String, Scalar)>::new());
-        entry.document.items(list, &mut |document| {
-            if let Some(field) = document.field(item)
-                && let Some(name) = Scalar::name_of(&field).filter(|name| names.contains_key(name))
-                && let Some(scalar) = Scalar::of(&field)
-            {
-                found.push((items, name, scalar));
-            }
-            items += 1;
-        });
-        while let Some((mut first, name, scalar)) = found.pop() {
-            found.retain(|(at, _, other)| {
-                let same = *other == scalar;
-                first = if same { first.min(*at) } else { first };
-                !same
-            });
+    /// Looks into the list at a path, at `inside` of its items.
+    fn items(&mut self, names: &Names, path: usize, entry: &Entry<'_, '_>, list: &[&str], inside: &[&str]) {
+        let Some(list) = entry.value(list) else { return };
+        for Found { name, scalar, pluck, is_last } in lists::within(list.value(), inside, names) {
             for &file in names.get(&name).into_iter().flatten() {
-                if let Some(candidate) = self.candidate(file, path, Asks::Value(scalar.clone())) {
-                    candidate.within.push(entry.record);
-                    if first + 1 == items {
-                        candidate.last.push(entry.record);
-                    }
+                let Some(candidate) = self.candidate(file, path, Asks::Value(scalar.clone()), &pluck) else { continue };
+                candidate.within.push(entry.record);
+                if is_last {
+                    candidate.last.push(entry.record);
                 }
             }
         }
     }
 
-    fn candidate(&mut self, file: usize, path: usize, asks: Asks) -> Option<&mut Candidate> {
+    fn candidate(&mut self, file: usize, path: usize, asks: Asks, pluck: &str) -> Option<&mut Candidate> {
         let file = self.0.get_mut(file)?;
-        let known = file.candidates.iter().position(|known| known.path == path && known.asks == asks);
+        let same = |known: &Candidate| known.path == path && known.asks == asks && known.pluck == pluck;
+        let known = file.candidates.iter().position(same);
         if known.is_none() && file.candidates.len() >= Self::KEPT {
             file.overflow = true;
             return None;
         }
         let at = known.unwrap_or_else(|| {
-            file.candidates.push(Candidate::new(path, false, asks));
+            file.candidates.push(Candidate { pluck: pluck.to_owned(), ..Candidate::new(path, false, asks) });
             file.candidates.len() - 1
         });
         file.candidates.get_mut(at)
@@ -215,6 +204,6 @@ type Names = HashMap<String, Vec<usize>>;
 
 impl Candidate {
     fn new(path: usize, joined: bool, asks: Asks) -> Self {
-        Self { path, joined, asks, equal: Vec::new(), within: Vec::new(), last: Vec::new() }
+        Self { path, joined, asks, pluck: String::new(), equal: Vec::new(), within: Vec::new(), last: Vec::new() }
     }
 }
