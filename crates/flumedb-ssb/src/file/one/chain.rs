@@ -162,9 +162,15 @@ impl Chain {
     /// Walks on through what a file of `len` bytes has behind the last record.
     ///
     /// Another process may be writing the last record just now, from its first byte on. Where its framing does not prove
-    /// that its end has arrived, and the end is a zero, as everything behind the records is, it counts when two looks
-    /// saw the same.
+    /// that its end has arrived, and the end is a zero, as everything behind the records is, it counts when a
+    /// [second look](Self::look_again) sees the same.
     pub(super) fn extend<L: Layout>(&mut self, layout: &L, source: &Source, len: u64) -> Result<()> {
+        self.doubted = None;
+        self.look_again(layout, source, len)
+    }
+
+    /// The same, and what was doubted counts if it is as it was.
+    pub(super) fn look_again<L: Layout>(&mut self, layout: &L, source: &Source, len: u64) -> Result<()> {
         let mut window = Window::new(source, len);
         let (mut at, mut broken, mut steps) = (self.end, None, 0);
         let mut doubted: Option<(Doubted, bool)> = None;

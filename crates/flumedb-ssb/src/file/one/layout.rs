@@ -61,6 +61,14 @@ pub trait Layout: Clone + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Whether a file of `len` bytes that was of no such layout when it was opened has come to be of this one.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn may_be(&self, source: &Source, len: u64) -> Result<bool> {
+        Chain::starts(self, source, len)
+    }
+
     /// What stands at byte `at` of a file of `len` bytes, where a record may start. `bytes` are those from `at` on: as
     /// many as were asked for or more, fewer only at the end of the file. `at` is below `len`.
     fn judge(&self, at: u64, bytes: &[u8], len: u64) -> Verdict;

@@ -13,7 +13,7 @@ mod write;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        PoisonError, RwLock, RwLockReadGuard,
+        Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -48,6 +48,7 @@ pub struct One<L> {
     /// The bytes of those.
     deleted_bytes: AtomicU64,
     known: bool,
+    refreshing: Mutex<()>,
     /// What changes when entries get other positions.
     lineage: Vec<u8>,
     /// Entries got other positions while this handle was open.
@@ -129,16 +130,18 @@ impl<L: Layout> Records for One<L> {
 
     fn refresh(&self) -> Result<()> {
         self.see_whether_moved()?;
+        // One at a time, so that a second look comes a while after the first.
+        let _one = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let len = self.source.len()?;
         // What no layout fits is none because of what a block far behind looks like.
-        let unknown = !self.known && !Chain::starts(&self.layout, &self.source, len)?;
+        let unknown = !self.known && !self.layout.may_be(&self.source, len)?;
         // Why it stops does not matter: a record that is being written looks like a torn one.
         if len > self.chain().end() && !unknown {
             self.change(|chain| chain.extend(&self.layout, &self.source, len))?;
             if self.chain().doubts() {
                 settle::pause(&self.env, self.path())?;
                 let len = self.source.len()?;
-                self.change(|chain| chain.extend(&self.layout, &self.source, len))?;
+                self.change(|chain| chain.look_again(&self.layout, &self.source, len))?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        RwLock,
+        Mutex, RwLock,
         atomic::{AtomicBool, AtomicU64},
     },
 };
@@ -71,6 +71,7 @@ fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> Result<On
         env: env.clone(),
         lineage: L::lineage(env, &source)?,
         moved: AtomicBool::new(false),
+        refreshing: Mutex::new(()),
         source,
         layout,
         chain: RwLock::new(chain),

@@ -28,7 +28,7 @@ pub(crate) fn detect<L: Layout>(env: &Env, source: &Source, options: &L::Options
 pub(super) fn settle<L: Layout>(env: &Env, source: &Source, layout: &L, chain: &mut Chain) -> Result<()> {
     if chain.doubts() {
         pause(env, &source.path)?;
-        chain.extend(layout, source, source.len()?)?;
+        chain.look_again(layout, source, source.len()?)?;
     }
     Ok(())
 }
