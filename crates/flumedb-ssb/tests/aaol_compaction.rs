@@ -199,10 +199,10 @@ async fn a_compacted_log_is_another_log_to_views_and_to_readers() {
     drop(log);
     let reader = AaolLog::builder().env(env.clone()).open(LOG).unwrap();
     assert_eq!(reader.identity(), identity);
-    AaolLog::compact(&env, LOG, &None).unwrap();
+    AaolLog::compact(&env, LOG, &Some(64)).unwrap();
     assert_eq!(reader.barrier().await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(reader.get(seqs[0]).await.unwrap_err().kind(), ErrorKind::Closed);
-    let log = AaolLog::builder().env(env.clone()).append().open(LOG).unwrap();
+    let log = AaolLog::builder().env(env.clone()).block_size(64).append().open(LOG).unwrap();
     let mut batch = Batch::new();
     batch.push(b"tick");
     // The same bytes at the same places as when the view has seen them.
@@ -213,12 +213,12 @@ async fn a_compacted_log_is_another_log_to_views_and_to_readers() {
     drop(log);
     // Nothing to do is nothing done.
     let identity = AaolLog::builder().env(env.clone()).open(LOG).unwrap().identity();
-    let done = AaolLog::compact(&env, LOG, &None).unwrap();
+    let done = AaolLog::compact(&env, LOG, &Some(64)).unwrap();
     assert_eq!((done.removed, done.bytes_after), (0, 64));
     assert_eq!(AaolLog::builder().env(env.clone()).open(LOG).unwrap().identity(), identity);
     // Nor while somebody writes.
-    let writer = AaolLog::builder().env(env.clone()).append().open(LOG).unwrap();
-    assert_eq!(AaolLog::compact(&env, LOG, &None).unwrap_err().kind(), ErrorKind::Locked);
+    let writer = AaolLog::builder().env(env.clone()).block_size(64).append().open(LOG).unwrap();
+    assert_eq!(AaolLog::compact(&env, LOG, &Some(64)).unwrap_err().kind(), ErrorKind::Locked);
     drop(writer);
     assert_eq!(AaolLog::compact(&env, "nothing", &None).unwrap_err().kind(), ErrorKind::NotFound);
 }

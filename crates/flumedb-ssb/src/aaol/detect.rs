@@ -36,20 +36,33 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<Aaol>) -> Result<D
     let mut best = trials.swap_remove(at);
     let mut certain = best.is_certain()
         || best.resumes && trials.iter().all(|other| other.proved().saturating_mul(2) < best.proved());
-    let mut known = best.is_known();
+    let (mut known, mut refused) = (best.is_known(), None);
     if let Some(named) = named {
         let trial = Trial::of(named, &bytes, len);
         if best.is_certain() && best.layout != named && !trial.is_sound() {
             let (path, right) = (source.path.display(), best.layout);
             let message = format!("{path} is no {named} log; leave the name out, or give the right one: {right}");
-            return Err(Error::new(ErrorKind::Invalid, message));
+            refused = Some(Error::new(ErrorKind::Invalid, message));
+        }
+        // What has whole blocks of the size that was named can be read as if it were that.
+        if let Some(error) = refused.take_if(|_| trial.blocks == 0) {
+            return Err(error);
         }
         (best, certain, known) = (trial, true, true);
     }
     let chain = if known { Chain::walk(&best.layout, source, len)? } else { Chain::default() };
     let evidence = vec![best.tell(known.then_some(&chain), len)];
-    let certain = if certain { Ok(()) } else { Err(uncertain(source)) };
+    let certain = match refused {
+        Some(error) => Err(error),
+        None if certain => Ok(()),
+        None => Err(uncertain(source)),
+    };
     Ok(Detected { layout: best.layout, chain, known, certain, evidence })
+}
+
+/// Whether a file of `len` bytes looks like one of this layout.
+pub(super) fn may_be(layout: Aaol, source: &Source, len: u64) -> Result<bool> {
+    Ok(Trial::of(layout, &source.up_to(0, PIECE.min(len) as usize)?, len).is_known())
 }
 
 /// The sizes to try: what the first block says if it is sound, and the usual ones.
@@ -91,6 +104,8 @@ struct Trial {
     resumes: bool,
     /// Whether such blocks are all there is.
     closed: bool,
+    /// Whether the file's length is that of whole blocks.
+    fills: bool,
     /// Where it is no such log, and why.
     broken: Option<(u64, &'static str)>,
     /// Whether every payload is a BIPF or JSON object.
@@ -99,8 +114,9 @@ struct Trial {
 
 impl Trial {
     fn of(layout: Aaol, bytes: &[u8], len: u64) -> Self {
+        let fills = len.is_multiple_of(u64::from(layout.block_size()));
         let mut trial =
-            Self { layout, records: 0, blocks: 0, resumes: false, closed: false, broken: None, objects: true };
+            Self { layout, records: 0, blocks: 0, resumes: false, closed: false, fills, broken: None, objects: true };
         let (mut at, mut ended) = (0_u64, false);
         while at < len {
             let Some(rest) = bytes.get(at as usize..).filter(|rest| !rest.is_empty()) else { return trial };
@@ -139,9 +155,10 @@ impl Trial {
         self.broken.is_none()
     }
 
-    /// Whether it can be no other size.
+    /// Whether it can be no other size. One block alone may be what has reached the disk of a larger one.
     fn is_certain(&self) -> bool {
-        self.is_sound() && self.records > 0 && (self.resumes || self.closed)
+        let usual = self.closed && self.layout.block_size() == AaolLog::BLOCK_SIZE;
+        self.is_sound() && self.records > 0 && (self.resumes && self.fills || usual)
     }
 
     /// Whether it is such a log at all: a whole block is proof, and what comes before it is torn needs to look like an

@@ -102,6 +102,10 @@ impl Layout for Aaol {
         detect::detect(source, len, named.map(Self::new).transpose()?)
     }
 
+    fn may_be(&self, source: &Source, len: u64) -> Result<bool> {
+        detect::may_be(*self, source, len)
+    }
+
     fn unfinished(env: &Env, source: &Source) -> Result<Option<Damage>> {
         compact::unfinished(env, source)
     }
