@@ -18,4 +18,7 @@ mod targets;
 mod torture;
 
 pub use mutate::Mutator;
-pub use targets::{TARGETS, Target, lines, message, multimsg, offset, open_any, segmented, segmented_sealed};
+pub use targets::{
+    TARGETS, Target, bipf, bipf_json, hashtable, jitdb, level, lines, message, multimsg, offset, offset2, open_any,
+    segmented, segmented_sealed, snapshot,
+};

@@ -21,7 +21,7 @@ impl<'a> Mutator<'a> {
     pub const LONG: usize = 1 << 15;
 
     /// One in so many inputs is made as long as this: what grows with the number of records shows only there.
-    const HUGE: (u32, usize) = (2_000, 3 << 20);
+    const HUGE: (u32, usize) = (2_000, 1 << 20);
 
     /// Changes these.
     pub fn new(corpus: &'a [Vec<u8>]) -> Self {

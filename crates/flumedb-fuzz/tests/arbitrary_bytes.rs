@@ -11,6 +11,7 @@ mod support;
 
 use std::{
     fs,
+    io::{Seek, Write},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -46,21 +47,37 @@ macro_rules! targets {
     };
 }
 
-targets!(lines, message, multimsg, offset, open_any, segmented, segmented_sealed);
+targets!(
+    bipf,
+    bipf_json,
+    hashtable,
+    jitdb,
+    level,
+    lines,
+    message,
+    multimsg,
+    offset,
+    offset2,
+    open_any,
+    segmented,
+    segmented_sealed,
+    snapshot
+);
 
 fn hold(name: &'static str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("it is in the list");
     let corpus = corpus(name);
     let input = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}"));
-    let runner = Runner { target, watchdog: Watchdog::new(name, input.display().to_string()), input };
+    let kept = fs::File::create(&input).unwrap();
+    let runner = Runner { target, watchdog: Watchdog::new(name, input.display().to_string()), input, kept };
     for (path, bytes) in &corpus {
         runner.run(bytes, &path.display());
     }
     let inputs: Vec<Vec<u8>> = corpus.into_iter().map(|(_, bytes)| bytes).collect();
     let mutator = Mutator::new(&inputs);
-    let (first, start) = (seed(), Instant::now());
+    let (first, end) = (seed(), Instant::now() + time());
     let mut seed = first;
-    while start.elapsed() < time() {
+    while Instant::now() < end {
         runner.run(&mutator.mutate(seed), &format_args!("FLUME_FUZZ_SEED={seed}"));
         seed = seed.wrapping_add(1);
     }
@@ -72,12 +89,15 @@ struct Runner<'a> {
     target: &'a Target,
     watchdog: Watchdog,
     input: PathBuf,
+    /// That file. It stays open, as making it anew each time would take longer than the run.
+    kept: fs::File,
 }
 
 impl Runner<'_> {
     fn run(&self, bytes: &[u8], origin: &dyn std::fmt::Display) {
         // Before, so that it is there even if the process does not come back.
-        fs::write(&self.input, bytes).unwrap();
+        (&self.kept).rewind().and_then(|()| (&self.kept).write_all(bytes)).unwrap();
+        self.kept.set_len(bytes.len() as u64).unwrap();
         let told = Told { name: self.target.name, origin, input: &self.input };
         let Usage { largest, peak, .. } = meter::measure(|| (self.target.run)(bytes));
         let len = bytes.len();

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use flumedb_ssb::{FileLog, FileLogBuilder, Framing, LinesLog, OffsetLog, Shape, file::Records};
+use flumedb_ssb::{FileLog, FileLogBuilder, Framing, LinesLog, Offset2Log, OffsetLog, Shape, file::Records};
 
 use crate::{
+    bundle,
     machine::Machine,
     torture::{Subject, torture},
 };
@@ -26,18 +27,28 @@ pub fn lines(bytes: &[u8]) {
     }
 }
 
-/// Puts a file through everything, as the kind of log that `builder` opens.
+/// Takes the bytes for the three files of a directory of offset2.
+pub fn offset2(bytes: &[u8]) {
+    let machine = Machine::new(bundle::files(bytes, &["log/data", "log/ofst", "log/jrnl"]));
+    machine.env().storage.create_dir_all(PATH.as_ref()).unwrap();
+    put(&machine, &Offset2Log::builder(), &Default::default(), false);
+}
+
 fn file<R: Records>(builder: &FileLogBuilder<R>, bytes: &[u8], options: R::Options) {
-    let machine = Machine::new([(PATH, bytes)]);
+    put(&Machine::new([(PATH, bytes)]), builder, &options, false);
+}
+
+/// Puts what a machine holds through everything, as the kind of log that `builder` opens.
+pub(super) fn put<R: Records>(machine: &Machine, builder: &FileLogBuilder<R>, options: &R::Options, forged: bool) {
     let builder = |env: &flumedb::Env| builder.clone().env(env.clone()).options(options.clone());
     torture(
-        &machine,
+        machine,
         &Subject {
             read: &|env| Ok(Arc::new(builder(env).open(PATH)?)),
             write: &|env| Ok(Arc::new(builder(env).append().open(PATH)?)),
-            check: &|env| FileLog::<R>::check(env, PATH, &options),
-            repair: &|env, skip_damage| FileLog::<R>::repair(env, PATH, &options, skip_damage),
-            forged: false,
+            check: &|env| FileLog::<R>::check(env, PATH, options),
+            repair: &|env, skip_damage| FileLog::<R>::repair(env, PATH, options, skip_damage),
+            forged,
         },
     );
 }

@@ -1,12 +1,18 @@
 //! One function per format, and the list of them.
 
+mod binary;
 mod door;
 mod files;
+mod indexes;
+mod level;
 mod messages;
 mod segmented;
 
+pub use binary::{bipf, bipf_json};
 pub use door::open_any;
-pub use files::{lines, offset};
+pub use files::{lines, offset, offset2};
+pub use indexes::{hashtable, jitdb, snapshot};
+pub use level::level;
 pub use messages::{message, multimsg};
 #[cfg(test)]
 pub(crate) use segmented::files as segmented_files;
@@ -27,4 +33,19 @@ macro_rules! list {
     };
 }
 
-list!(lines, message, multimsg, offset, open_any, segmented, segmented_sealed);
+list!(
+    bipf,
+    bipf_json,
+    hashtable,
+    jitdb,
+    level,
+    lines,
+    message,
+    multimsg,
+    offset,
+    offset2,
+    open_any,
+    segmented,
+    segmented_sealed,
+    snapshot
+);

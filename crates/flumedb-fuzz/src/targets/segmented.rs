@@ -7,7 +7,7 @@ use flumedb::log::{LogSettings, SegmentedLog};
 use crate::{
     bundle,
     machine::Machine,
-    seal::seal,
+    seal,
     torture::{Subject, torture},
 };
 
@@ -34,7 +34,7 @@ pub fn segmented_sealed(bytes: &[u8]) {
         .into_iter()
         .map(|(name, content)| {
             let mut content = content.to_vec();
-            seal(name, &mut content);
+            seal::segmented(name, &mut content);
             (name, content)
         })
         .collect();

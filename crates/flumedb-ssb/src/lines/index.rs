@@ -88,7 +88,8 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    const PIECE: usize = 1 << 18;
+    /// The first piece is small, as a walk is often for a few lines only; each is twice as long as the one before.
+    const PIECES: (usize, usize) = (1 << 12, 1 << 18);
 
     /// From the byte `at`, where the line `number` starts.
     pub(super) fn new(source: &'a Source, at: u64, number: u64) -> Self {
@@ -143,7 +144,9 @@ impl<'a> Walk<'a> {
     fn rest(&mut self, at: u64) -> Result<Bytes> {
         let end = self.piece_at + self.piece.len() as u64;
         if at < self.piece_at || at >= end {
-            (self.piece, self.piece_at) = (self.source.up_to(at, Self::PIECE)?, at);
+            let (first, longest) = Self::PIECES;
+            let len = self.piece.len().saturating_mul(2).clamp(first, longest);
+            (self.piece, self.piece_at) = (self.source.up_to(at, len)?, at);
         }
         Ok(self.piece.slice((at - self.piece_at) as usize..))
     }

@@ -17,6 +17,9 @@ use crate::file::not_found;
 /// A slot says where in a chunk its payload is with 32 bits.
 const LONGEST: usize = u32::MAX as usize;
 
+/// What a line costs beside its bytes, so that a chunk of short lines is no larger than another.
+const LINE: usize = 64;
+
 impl Lines {
     pub(super) fn name(&self) -> &'static str {
         self.shape.unwrap_or(Shape::Bare).format()
@@ -70,7 +73,7 @@ impl Lines {
             if line.number < low {
                 continue;
             }
-            bytes = bytes.saturating_add(line.text.len());
+            bytes = bytes.saturating_add(line.text.len()).saturating_add(LINE);
             let full = !request.reverse && !lines.is_empty() && bytes > request.max_bytes.min(LONGEST);
             if line.number >= upper || full {
                 break;
@@ -81,7 +84,7 @@ impl Lines {
             lines.reverse();
             let mut bytes = 0_usize;
             let fits = lines.iter().take_while(|line| {
-                bytes = bytes.saturating_add(line.text.len());
+                bytes = bytes.saturating_add(line.text.len()).saturating_add(LINE);
                 line.number + 1 == upper || bytes <= request.max_bytes.min(LONGEST)
             });
             lines.truncate(fits.count());

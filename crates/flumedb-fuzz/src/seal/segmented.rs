@@ -1,5 +1,4 @@
-//! Makes every checksum of a segment or a head page right, as `docs/format.md` has them, whatever they stand behind.
-//! Otherwise no input but the untouched would get past them, and whoever can write a file can write its checksums.
+//! Checksums of a segment and of a head page, as `docs/format.md` has them.
 
 use crc_fast::crc32_iscsi as crc;
 
@@ -11,7 +10,7 @@ const PAGE: usize = 96;
 const INDEX: u8 = 5;
 
 /// Seals what is named `name`.
-pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
+pub(crate) fn segmented(name: &str, bytes: &mut [u8]) {
     if name.ends_with(".seg") {
         seal_segment(bytes);
     } else if let Some(page) = bytes.get_mut(..PAGE) {
@@ -85,10 +84,10 @@ mod tests {
     /// The failure: a seal that the log does not take, so that nothing behind a checksum is ever reached.
     #[test]
     fn what_is_whole_is_sealed_already() {
-        let bytes = include_bytes!("../../../fuzz/corpus/segmented/three-segments");
+        let bytes = include_bytes!("../../../../fuzz/corpus/segmented/three-segments");
         for (name, content) in crate::targets::segmented_files(bytes) {
             let mut sealed = content.to_vec();
-            seal(name, &mut sealed);
+            segmented(name, &mut sealed);
             assert!(sealed == content, "{name}");
         }
     }
