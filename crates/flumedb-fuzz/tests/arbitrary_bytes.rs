@@ -48,6 +48,7 @@ macro_rules! targets {
 }
 
 targets!(
+    aaol,
     bipf,
     bipf_json,
     hashtable,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flumedb_ssb::{FileLog, FileLogBuilder, Framing, LinesLog, Offset2Log, OffsetLog, Shape, file::Records};
+use flumedb_ssb::{AaolLog, FileLog, FileLogBuilder, Framing, LinesLog, Offset2Log, OffsetLog, Shape, file::Records};
 
 use crate::{
     bundle,
@@ -17,6 +17,13 @@ pub fn offset(bytes: &[u8]) {
     let framings = [Framing::Bits32, Framing::Bits48, Framing::Bits53, Framing::Basic];
     for framing in framings.map(Some).into_iter().chain([None]) {
         file(&OffsetLog::builder(), bytes, framing);
+    }
+}
+
+/// Takes the bytes for a file of async-append-only-log, its block size told from its bytes and named.
+pub fn aaol(bytes: &[u8]) {
+    for block in [None, Some(5), Some(32), Some(1024), Some(65_536)] {
+        file(&AaolLog::builder(), bytes, block);
     }
 }
 

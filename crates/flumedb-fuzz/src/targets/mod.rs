@@ -10,7 +10,7 @@ mod segmented;
 
 pub use binary::{bipf, bipf_json};
 pub use door::open_any;
-pub use files::{lines, offset, offset2};
+pub use files::{aaol, lines, offset, offset2};
 pub use indexes::{hashtable, jitdb, snapshot};
 pub use level::level;
 pub use messages::{message, multimsg};
@@ -34,6 +34,7 @@ macro_rules! list {
 }
 
 list!(
+    aaol,
     bipf,
     bipf_json,
     hashtable,

@@ -78,7 +78,12 @@ impl Lines {
             if line.number >= upper || full {
                 break;
             }
+            // The chunk ends at a line that is damaged, so nothing behind it is looked at.
+            let last = !request.reverse && self.value(&line).is_err();
             lines.push(line);
+            if last {
+                break;
+            }
         }
         if request.reverse {
             lines.reverse();

@@ -17,6 +17,18 @@ use crate::file::records::not_found;
 /// A slot says where in a chunk its payload is with 32 bits.
 const LONGEST: u64 = u32::MAX as u64;
 
+/// What a record costs a chunk beside its bytes in the file, so that one of empty records is no larger than another.
+const RECORD: u64 = 64;
+
+/// Backwards, so many records are held at most while the last ones are looked for; a chunk has room for no more.
+const HELD: usize = 1 << 14;
+
+/// Whether so many records that lie in so many bytes make a chunk of the size that is asked for.
+fn fits(request: &ReadRequest, records: usize, bytes: u64) -> bool {
+    let cost = (records as u64).saturating_mul(RECORD).saturating_add(bytes);
+    records <= HELD && cost <= LONGEST.min(request.max_bytes as u64)
+}
+
 impl<L: Layout> One<L> {
     /// Where the first record starts.
     pub(super) fn first_start(&self) -> Option<u64> {
@@ -48,7 +60,7 @@ impl<L: Layout> One<L> {
     pub(super) fn forwards(&self, request: ReadRequest) -> Result<Chunk> {
         let chain = self.chain();
         let Span { from, to } = request.span;
-        let (mut records, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
+        let mut records: Vec<Record> = Vec::new();
         let mut covered_to = to.min(chain.end());
         let mut walk = chain.walk_from(&self.layout, &self.source, from);
         while let Some(item) = walk.next()? {
@@ -67,9 +79,8 @@ impl<L: Layout> One<L> {
             if record.start >= to {
                 break;
             }
-            bytes = bytes.saturating_add(record.size as usize);
             if let Some(first) = records.first()
-                && (bytes > request.max_bytes || record.end - first.start > LONGEST)
+                && !fits(&request, records.len() + 1, record.end - first.start)
             {
                 covered_to = record.start;
                 break;
@@ -91,7 +102,12 @@ impl<L: Layout> One<L> {
         while let Some(item) = walk.next()? {
             match item {
                 Item::Record(record) if record.start >= upper => break,
-                Item::Record(record) if record.start >= from => records.push(record),
+                Item::Record(record) if record.start >= from => {
+                    if records.len() >= 2 * HELD {
+                        records.drain(..HELD);
+                    }
+                    records.push(record);
+                }
                 Item::Record(_) => {}
                 Item::Gap(found) if found.from >= upper => break,
                 Item::Gap(found) => {
@@ -106,13 +122,13 @@ impl<L: Layout> One<L> {
                 None => Ok(Chunk::nothing(request.span, chain.end())),
             };
         };
-        let mut bytes = 0_usize;
-        let fits = records.iter().rev().take_while(|record| {
-            bytes = bytes.saturating_add(record.size as usize);
-            record.start == newest.start || bytes <= request.max_bytes && newest.end - record.start <= LONGEST
-        });
-        let fits = fits.count();
-        let records = records.split_off(records.len() - fits);
+        let taken = records
+            .iter()
+            .rev()
+            .enumerate()
+            .take_while(|(before, record)| *before == 0 || fits(&request, before + 1, newest.end - record.start));
+        let taken = taken.count();
+        let records = records.split_off(records.len() - taken);
         // Whether there is more is not known here; what the chunk does not cover is asked for again.
         let lowest = records.first().map_or(from, |record| record.start);
         self.chunk(&chain, &records, Span { from: lowest, to }, true)
