@@ -19,6 +19,6 @@ mod torture;
 
 pub use mutate::Mutator;
 pub use targets::{
-    TARGETS, Target, aaol, bipf, bipf_json, hashtable, jitdb, level, lines, message, multimsg, offset, offset2,
-    open_any, segmented, segmented_sealed, snapshot,
+    TARGETS, Target, aaol, aligned, bipf, bipf_json, hashtable, jitdb, level, lines, message, multimsg, offset,
+    offset2, open_any, segmented, segmented_sealed, snapshot,
 };

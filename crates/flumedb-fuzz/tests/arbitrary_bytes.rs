@@ -49,6 +49,7 @@ macro_rules! targets {
 
 targets!(
     aaol,
+    aligned,
     bipf,
     bipf_json,
     hashtable,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use flumedb_ssb::{AaolLog, FileLog, FileLogBuilder, Framing, LinesLog, Offset2Log, OffsetLog, Shape, file::Records};
+use flumedb_ssb::{
+    AaolLog, AlignedLog, FileLog, FileLogBuilder, Framing, LinesLog, Offset2Log, OffsetLog, Shape, file::Records,
+};
 
 use crate::{
     bundle,
@@ -24,6 +26,13 @@ pub fn offset(bytes: &[u8]) {
 pub fn aaol(bytes: &[u8]) {
     for block in [None, Some(5), Some(32), Some(1024), Some(65_536)] {
         file(&AaolLog::builder(), bytes, block);
+    }
+}
+
+/// Takes the bytes for a file of flumelog-aligned-offset, its block size told from its bytes and named.
+pub fn aligned(bytes: &[u8]) {
+    for block in [None, Some(11), Some(32), Some(1024), Some(65_536)] {
+        file(&AlignedLog::builder(), bytes, block);
     }
 }
 

@@ -10,7 +10,7 @@ mod segmented;
 
 pub use binary::{bipf, bipf_json};
 pub use door::open_any;
-pub use files::{aaol, lines, offset, offset2};
+pub use files::{aaol, aligned, lines, offset, offset2};
 pub use indexes::{hashtable, jitdb, snapshot};
 pub use level::level;
 pub use messages::{message, multimsg};
@@ -35,6 +35,7 @@ macro_rules! list {
 
 list!(
     aaol,
+    aligned,
     bipf,
     bipf_json,
     hashtable,

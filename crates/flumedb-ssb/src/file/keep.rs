@@ -24,6 +24,12 @@ pub(crate) fn lock(env: &Env, path: &Path) -> Result<Box<dyn Lock>> {
 
 /// Copies `bytes` bytes from `offset` into a new file beside the log and syncs it. Answers where.
 pub(crate) fn keep(env: &Env, source: &Source, offset: u64, bytes: u64, why: &str) -> Result<PathBuf> {
+    keep_all(env, source, &[(offset, bytes)], why)
+}
+
+/// Copies stretches of the file, each an offset and a length, one behind the other into a new file beside the log and
+/// syncs it. Answers where.
+pub(crate) fn keep_all(env: &Env, source: &Source, stretches: &[(u64, u64)], why: &str) -> Result<PathBuf> {
     const PIECE: u64 = 1 << 20;
     let mut taken = 0;
     let path = loop {
@@ -36,11 +42,15 @@ pub(crate) fn keep(env: &Env, source: &Source, offset: u64, bytes: u64, why: &st
     };
     let failed = |error| Error::io("write", &path, error);
     let copy = env.storage.open(&path, OpenMode::CreateNew).map_err(failed)?;
-    let mut done = 0;
-    while done < bytes {
-        let piece = source.exact(offset + done, PIECE.min(bytes - done) as usize)?;
-        copy.write_all(done, &piece).map_err(failed)?;
-        done += piece.len() as u64;
+    let mut end = 0;
+    for &(offset, bytes) in stretches {
+        let mut done = 0;
+        while done < bytes {
+            let piece = source.exact(offset + done, PIECE.min(bytes - done) as usize)?;
+            copy.write_all(end, &piece).map_err(failed)?;
+            done += piece.len() as u64;
+            end += piece.len() as u64;
+        }
     }
     copy.sync().map_err(failed)?;
     sync_dir(env, &path)?;

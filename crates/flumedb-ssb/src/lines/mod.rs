@@ -83,6 +83,9 @@ impl Lines {
     }
 }
 
+/// So many damaged lines are told of one by one.
+const MOST_DAMAGE: usize = 1024;
+
 fn read_only<T>() -> Result<T> {
     let message = "JSON lines are read, imported and converted, never written to here; add lines with an editor";
     Err(Error::new(ErrorKind::Unsupported, message))
@@ -171,6 +174,12 @@ impl Records for Lines {
             report.head = Some(Seq::new(line.number));
             match whole {
                 true => report.entries += 1,
+                false if report.damage.len() >= MOST_DAMAGE => {
+                    if let Some(last) = report.damage.last_mut() {
+                        last.bytes = line.start.saturating_sub(last.offset).saturating_add(line.text.len() as u64);
+                        last.reason = format!("up to entry {}, some are no {}", line.number, shape.article());
+                    }
+                }
                 false => {
                     let reason = format!("entry {} is no {}", line.number, shape.article());
                     report.damage.push(Damage::new(&self.source.path, line.start, line.text.len() as u64, reason));

@@ -30,6 +30,13 @@ const pulled = (log) =>
     pull(log.stream({ seqs: true, values: true }), pull.collect(done))
   })
 
+// Waits until a file has so many bytes. What never comes, the caller will miss.
+const grown = async (file, bytes) => {
+  for (let tries = 0; tries < 1000 && fs.statSync(file).size < bytes; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
 const formats = {
   offset: {
     open: (job) => require('flumelog-offset')(job.file, { offsetCodec: job.width, codec: raw, blockSize: 4096 }),
@@ -47,7 +54,8 @@ const formats = {
     drained,
     del: (log, seq) => promisify(log.del)(seq),
     read: (log) => collected(log, { seqs: true, values: true }, 'seq'),
-    close: (log) => promisify(log.close)(),
+    // It says that it is done when it has written the first of several blocks, and to close it then is to lose the rest.
+    close: (log, job) => grown(job.file, job.bytes),
   },
   aaol: {
     open: (job) => require('async-append-only-log')(job.file, { blockSize: job.block, writeTimeout: 1 }),
@@ -73,7 +81,7 @@ async function log(job) {
   }
   for (const seq of job.delete || []) await format.del(log, seq)
   const rows = job.read ? await format.read(log) : []
-  await format.close(log)
+  await format.close(log, job)
   return { seqs, rows }
 }
 

@@ -10,7 +10,7 @@ use crate::file::source::{Source, Window};
 const STRIDE: u64 = 4 << 10;
 
 /// So many damaged places are stepped over; what lies behind them is not read.
-const MOST_GAPS: usize = 1024;
+pub(super) const MOST_GAPS: usize = 1024;
 
 /// So many bad blocks are, with no record between them: a file may be a hole of any size.
 const MOST_STEPS: usize = 4096;

@@ -65,14 +65,18 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
         return Err(Error::corrupt(damage.clone()));
     }
     detected.certain?;
-    if detected.chain.stop() == Some(TOO_MUCH) {
+    if survey.too_much {
         let message = format!("{}: {TOO_MUCH}; export what is readable with `flume cat`", source.path.display());
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let filler = |damage: &Damage| detected.layout.filler(damage.offset, damage.bytes);
     let fillers = survey.damage.iter().map(filler).collect::<Result<Vec<_>>>()?;
+    if !survey.damage.is_empty() {
+        // One behind the other in one file: there may be very many.
+        let stretches: Vec<(u64, u64)> = survey.damage.iter().map(|damage| (damage.offset, damage.bytes)).collect();
+        repair.kept_in.push(keep::keep_all(env, &source, &stretches, "damaged")?);
+    }
     for (damage, filler) in survey.damage.into_iter().zip(fillers) {
-        repair.kept_in.push(keep::keep(env, &source, damage.offset, damage.bytes, "damaged")?);
         source.file.write_all(damage.offset, &filler).map_err(|error| Error::io("write", &source.path, error))?;
         repair.damage.push(damage);
     }

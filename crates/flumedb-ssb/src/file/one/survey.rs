@@ -5,7 +5,7 @@ use flumedb::{Damage, Result, check::TornTail};
 
 use super::{
     CUT_OFF, Chain, Layout,
-    chain::{self, Gap, TOO_MUCH},
+    chain::{self, Gap, MOST_GAPS, TOO_MUCH},
     layout::Verdict,
 };
 use crate::file::source::Source;
@@ -15,6 +15,16 @@ use crate::file::source::Source;
 pub(super) struct Survey {
     pub(super) damage: Vec<Damage>,
     pub(super) torn_tail: Option<TornTail>,
+    /// The last damage is all that was not looked at any more.
+    pub(super) too_much: bool,
+}
+
+impl Survey {
+    /// Everything from `offset` on is damage, as far as anybody looks.
+    fn give_up(&mut self, source: &Source, offset: u64, bytes: u64) {
+        self.damage.push(Damage::new(&source.path, offset, bytes, TOO_MUCH));
+        self.too_much = true;
+    }
 }
 
 /// Surveys a file of `len` bytes.
@@ -31,7 +41,7 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
     if L::RESEEKS {
         search(source, layout, chain, len, &mut survey)?;
     } else if chain.stop() == Some(TOO_MUCH) {
-        survey.damage.push(Damage::new(&source.path, end, bytes, TOO_MUCH));
+        survey.give_up(source, end, bytes);
     } else if let Some(found) = layout.resumes(end, source, len)? {
         let reason = chain.stop().unwrap_or(CUT_OFF);
         let mut damage = Gap { from: end, to: found, reason }.damage(source);
@@ -56,6 +66,10 @@ fn search<L: Layout>(source: &Source, layout: &L, chain: &Chain, len: u64, surve
             at += 1;
             continue;
         };
+        if survey.damage.len() >= MOST_GAPS {
+            survey.give_up(source, base + bad as u64, (bytes.len() - bad) as u64);
+            return Ok(());
+        }
         let (found, mut records) = (at, 0_u64);
         let stopped = loop {
             match judge(at) {
