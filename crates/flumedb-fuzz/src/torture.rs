@@ -75,6 +75,8 @@ fn append(machine: &Machine, subject: &Subject<'_>) {
     let log = match (subject.write)(machine.env()) {
         Ok(log) => log,
         Err(_) if subject.forged => return,
+        // With more in it, more sizes of block may fit: now it has to be named.
+        Err(error) if error.kind() == ErrorKind::Invalid => return,
         Err(error) => panic!("appended to, and cannot be opened again: {error}"),
     };
     let after = scan(machine, &*log, false, before.count);
