@@ -31,7 +31,7 @@ fn seal_block(mut rest: &mut [u8]) {
 /// not read.
 fn seal_table(bytes: &mut [u8]) {
     let Some(footer) = bytes.len().checked_sub(FOOTER) else { return };
-    let mut handles = bytes[footer..].to_vec().into_iter();
+    let mut handles = bytes[footer..].iter().copied();
     let numbers: Vec<u64> = (0..4).map_while(|_| varint(&mut handles)).collect();
     let [_, _, offset, len] = numbers[..] else { return };
     let Some(list) = seal_piece(bytes, offset, len) else { return };
