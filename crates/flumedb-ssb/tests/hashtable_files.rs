@@ -202,6 +202,24 @@ fn lengths_and_counts_that_do_not_fit_are_damage() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
+    /// Whatever was changed is damage, or judged: a slot with another position loses its entry.
+    #[test]
+    fn a_changed_slot_is_told(at in 0..190_usize, to in prop::option::of(0..190_usize)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let log = runtime.block_on(log());
+        let mut bytes = std::fs::read(vectors().join("views/ht.ht")).unwrap();
+        let slot = |record: usize| (log.0[record].0 as u32 + 1).to_be_bytes();
+        let place = (8..bytes.len()).step_by(4).find(|place| bytes[*place..place + 4] == slot(at)).unwrap();
+        bytes[place..place + 4].copy_from_slice(&to.map_or([0; 4], slot));
+        let report = runtime.block_on(check(&folder(&[("keys.ht", bytes)]), "dir", &log)).unwrap();
+        let verdict = match to {
+            None => Verdict::Damaged,
+            Some(to) if to == at => Verdict::Right,
+            Some(_) => Verdict::Wrong,
+        };
+        prop_assert_eq!(report.indexes[0].verdict, verdict, "{:#?}", report);
+    }
+
     /// A table as the original fills it finds every entry, whatever the hashes.
     #[test]
     fn a_table_filled_by_the_rules_is_right(hashes in prop::collection::vec(0..40_u32, 1..60)) {

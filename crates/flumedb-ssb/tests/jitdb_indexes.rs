@@ -322,6 +322,29 @@ fn values_have_the_names_that_jitdb_gives_them() {
 }
 
 proptest! {
+    /// With its checksum switched off, whatever was changed is judged, and each file has its row.
+    #[test]
+    fn changed_files_are_judged(changes in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index, u8)>(), 1..30)) {
+        let dir = vectors().join("jitdb/index-full");
+        let names = directories().remove("jitdb/index-full").unwrap();
+        let read = |name: &String| (name.clone(), std::fs::read(dir.join(name)).unwrap());
+        let mut files: Vec<(String, Vec<u8>)> = names.iter().map(read).collect();
+        for (file, at, byte) in changes {
+            let bytes = &mut file.get_mut(&mut files).1;
+            *at.get_mut(bytes) = byte;
+            bytes[12..16].fill(0);
+        }
+        let env = folder(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect::<Vec<_>>());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let report = runtime.block_on(Checker::new().predicate("even", even).check(&env, "dir", &log())).unwrap();
+        prop_assert_eq!(report.indexes.len(), files.len());
+        for finding in &report.indexes {
+            let named = finding.missing.count + finding.extra.count > 0;
+            prop_assert!(finding.verdict == Verdict::Wrong || !named, "{:#?}", finding);
+            prop_assert!(finding.verdict.is_ok() || named || finding.reason.is_some(), "{:#?}", finding);
+        }
+    }
+
     #[test]
     fn no_bytes_are_too_strange(
         name in prop::sample::select(vec![
