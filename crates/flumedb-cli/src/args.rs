@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use flumedb_ssb::Format;
+use flumedb_ssb::{Format, convert};
 
 use crate::time::Time;
 
@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Take in a log file, a database, JSON lines: every entry once, going on where an earlier import stopped.
     Import(Import),
+    /// Write a log anew in another format, going on where an earlier run stopped, and hold both against each other.
+    Convert(Convert),
     /// Print entries, a JSON line each.
     Cat(Cat),
     /// Print one entry.
@@ -77,6 +79,22 @@ pub(crate) struct Import {
     /// What the source is called in the database, for going on later [default: its path]
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The new log; there must be nothing yet, or what an earlier run has left
+    #[arg(value_name = "DST")]
+    pub(crate) to: PathBuf,
+    /// Its format: flume, offset32, offset48, offset53, offset-basic, aligned, aaol, offset2, jsonl; blocks of another size
+    /// than 65536 as in aligned:1024, aaol:8192
+    #[arg(long = "to", value_name = "FORMAT")]
+    pub(crate) target: Format,
+    /// Turn entries into this: json, bipf [default: their bytes stay as they are, but JSON lines are JSON]
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) codec: Option<convert::Codec>,
 }
 
 /// How entries are printed.

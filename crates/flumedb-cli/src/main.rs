@@ -24,6 +24,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Import(args) => cmd::import(&args),
+        Command::Convert(args) => cmd::convert(&args),
         Command::Cat(args) => cmd::cat(&args),
         Command::Get(args) => cmd::get(&args),
         Command::Since(place) => cmd::since(&place),

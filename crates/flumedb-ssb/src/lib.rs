@@ -3,6 +3,7 @@
 
 pub mod any;
 pub mod bipf;
+pub mod convert;
 pub mod file;
 pub mod indexes;
 pub mod message;
