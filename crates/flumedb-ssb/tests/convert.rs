@@ -10,7 +10,7 @@ use common::{all, content, put};
 use flumedb::{
     Env, Error, ErrorKind, Seq,
     env::{OpenMode, PathKind},
-    log::{Batch, Log, SlotKind},
+    log::{Batch, SlotKind},
 };
 use flumedb_sim::{Choices, Fault, FaultKind, Sim};
 use flumedb_ssb::{
@@ -199,10 +199,7 @@ async fn nothing_is_overwritten() {
     }
     assert_eq!(content(&env, "target"), b"something else");
     for readonly in ["memory", "level"] {
-        assert_eq!(
-            convert(&env, source, ("other", format(readonly))).await.unwrap_err().kind(),
-            ErrorKind::Invalid
-        );
+        assert_eq!(convert(&env, source, ("other", format(readonly))).await.unwrap_err().kind(), ErrorKind::Invalid);
         assert!(!is_there(&env, "other") && !is_there(&env, "other.convert"), "{readonly}");
     }
     // The state of another conversion is no leave to go on.

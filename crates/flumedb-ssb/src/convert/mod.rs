@@ -156,7 +156,7 @@ impl Conversion {
         while let Some(group) = group(&mut entries, &recode).await.map_err(|error| state.explain(error))? {
             groups += 1;
             let payloads: Vec<Bytes> = group.iter().map(|(_, payload)| payload.clone()).collect();
-            if let Err(error) = target.append(&payloads, groups % SYNC_GROUPS == 0).await {
+            if let Err(error) = target.append(&payloads, groups.is_multiple_of(SYNC_GROUPS)).await {
                 return Err(state.explain(name(error, &group, &mut target).await));
             }
             progress(Stage::Converting, entries.done(), entries.total());
