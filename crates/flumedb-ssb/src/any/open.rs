@@ -16,7 +16,7 @@ use super::{
     kind::{Kind, Work, work},
     tell::{Found, find},
 };
-use crate::file::{Access, FileLog, FileLogBuilder};
+use crate::file::{Access, FileLog, FileLogBuilder, Records};
 
 /// A log that is open, whatever its format.
 #[non_exhaustive]
@@ -114,8 +114,12 @@ impl AnyBuilder {
     /// `Locked`, `Corrupt` if there is damage, `Invalid` if several formats fit.
     pub fn open(self, path: impl Into<PathBuf>) -> Result<Opened> {
         let path = path.into();
-        let found = find(&self.env, &path, self.named, self.access)?;
-        if found.format == Format::Flume { self.database(path, found) } else { self.file(path, found) }
+        let mut found = find(&self.env, &path, self.named, self.access)?;
+        match found.open.take() {
+            Some(open) if self.access == Access::Read => opened(open(&self.env)?, found.format, found.evidence),
+            _ if found.format == Format::Flume => self.database(path, found),
+            _ => work(found.format, Open { builder: self, path, found }),
+        }
     }
 
     fn database(self, path: PathBuf, found: Found) -> Result<Opened> {
@@ -125,12 +129,7 @@ impl AnyBuilder {
         };
         let env = self.env;
         let report = Box::new(move || SegmentedLog::check(&env, &path));
-        opened(Arc::new(log), Format::Flume, found.evidence, report)
-    }
-
-    fn file(self, path: PathBuf, found: Found) -> Result<Opened> {
-        let format = found.format;
-        work(format, Open { builder: self, path, found })
+        opened(Ready { log: Arc::new(log), report }, Format::Flume, found.evidence)
     }
 }
 
@@ -151,23 +150,31 @@ impl Work for Open {
             Access::Append => FileLogBuilder::append(builder),
             Access::Create => FileLogBuilder::create(builder),
         };
-        let log = Arc::new(open.open(path)?);
-        let reported = log.clone();
+        let log = open.open(path)?;
         let format = match (access, named) {
             // What it is, as far as the bytes tell.
             (Access::Read, None) => found.format,
             _ => log.records().format(),
         };
-        opened(log, format, found.evidence, Box::new(move || reported.report()))
+        opened(Ready::of(log), format, found.evidence)
     }
 }
 
-fn opened(
+/// A log that is open, and how its state is told.
+pub(super) struct Ready {
     log: Arc<dyn Log>,
-    format: Format,
-    mut evidence: Vec<String>,
     report: Box<dyn Fn() -> Result<Report> + Send + Sync>,
-) -> Result<Opened> {
+}
+
+impl Ready {
+    pub(super) fn of<R: Records>(log: FileLog<R>) -> Self {
+        let log = Arc::new(log);
+        let reported = log.clone();
+        Self { log, report: Box::new(move || reported.report()) }
+    }
+}
+
+fn opened(Ready { log, report }: Ready, format: Format, mut evidence: Vec<String>) -> Result<Opened> {
     let (payloads, told) = Payloads::of(&*log)?;
     evidence.push(told);
     Ok(Opened { log, format, payloads, evidence, report })

@@ -10,11 +10,12 @@ use flumedb::{
 
 use super::{
     Format,
+    open::Ready,
     place::{self, Place},
 };
 use crate::{
     Aaol, Aligned, Framing, Shape,
-    file::{Access, Detected, Layout, Source, detect},
+    file::{Access, Detected, FileLog, Layout, Source, detect},
     lines, offset2,
 };
 
@@ -37,34 +38,48 @@ pub struct Told {
 /// # Errors
 /// `NotFound` if there is nothing; `Unsupported` if no format fits, which for a directory names the logs in it; `Io`.
 pub fn tell(env: &Env, path: impl AsRef<Path>) -> Result<Told> {
-    let path = path.as_ref();
+    Ok(look(env, path.as_ref())?.0)
+}
+
+fn look(env: &Env, path: &Path) -> Result<(Told, Option<Open>)> {
     match place::look(env, path)? {
         Place::Directory(format, evidence) => {
             let mut evidence = vec![evidence];
             if format == Format::Offset2 {
                 evidence.push(offset2::evidence(env, path)?);
             }
-            Ok(Told { format, rivals: Vec::new(), evidence })
+            Ok((Told { format, rivals: Vec::new(), evidence }, None))
         }
         Place::File => {
             let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
             let len = source.len()?;
-            if len == 0 { Ok(empty(path)) } else { choose(path, findings(env, &source, len)?) }
+            if len == 0 { Ok((empty(path), None)) } else { choose(path, findings(env, &source, len)?) }
         }
     }
 }
+
+/// Opens for reading what a layout has been over already.
+pub(super) type Open = Box<dyn FnOnce(&Env) -> Result<Ready>>;
 
 /// What to open.
 pub(super) struct Found {
     pub(super) format: Format,
     pub(super) evidence: Vec<String>,
+    /// There where the bytes have told.
+    pub(super) open: Option<Open>,
+}
+
+impl Found {
+    fn said(format: Format, evidence: String) -> Self {
+        Self { format, evidence: vec![evidence], open: None }
+    }
 }
 
 /// The format of what is at `path`, named or told; what is not there yet may be created.
 pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access) -> Result<Found> {
     let there = place::kind(env, path)?;
     if there.is_none() && access == Access::Create {
-        return Ok(Found { format: named.unwrap_or(Format::Flume), evidence: vec!["it is new".to_owned()] });
+        return Ok(Found::said(named.unwrap_or(Format::Flume), "it is new".to_owned()));
     }
     if let (Some(format), Some(there)) = (named, there) {
         if format.is_directory() != (there == PathKind::Dir) {
@@ -77,9 +92,9 @@ pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         refuse_another(env, path, format)?;
-        return Ok(Found { format, evidence: vec![format!("it was said to be {format}")] });
+        return Ok(Found::said(format, format!("it was said to be {format}")));
     }
-    let Told { format, rivals, evidence } = tell(env, path)?;
+    let (Told { format, rivals, evidence }, open) = look(env, path)?;
     if access != Access::Read && !rivals.is_empty() {
         let rivals: Vec<String> = rivals.iter().map(|rival| format!(" or {rival}")).collect();
         let (path, rivals) = (path.display(), rivals.concat());
@@ -87,7 +102,7 @@ pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access
             format!("{path} may be {format}{rivals}; nothing is written on a guess: say which, with --format");
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    Ok(Found { format, evidence })
+    Ok(Found { format, evidence, open })
 }
 
 /// A file that is all of one format, from its first byte to its last, is not taken for another one.
@@ -127,6 +142,7 @@ struct Finding {
     /// Whether nothing is left over.
     whole: bool,
     evidence: Vec<String>,
+    open: Option<Open>,
 }
 
 /// What every format says of a file of `len` bytes.
@@ -140,26 +156,34 @@ fn findings(env: &Env, source: &Source, len: u64) -> Result<Vec<Finding>> {
 }
 
 fn ask<L: Layout>(env: &Env, source: &Source, len: u64, format: impl FnOnce(&L) -> Format) -> Result<Finding> {
-    let Detected { layout, chain, known, certain, evidence } = detect::<L>(env, source, &L::Options::default())?;
-    let format = format(&layout);
+    let mut detected = detect::<L>(env, source, &L::Options::default())?;
+    let evidence = std::mem::take(&mut detected.evidence);
+    let Detected { layout, chain, known, certain, .. } = &detected;
+    let format = format(layout);
     Ok(Finding {
         format: if certain.is_ok() { format } else { format.without_block() },
-        known,
+        known: *known,
         proved: chain.end().saturating_sub(chain.gap_bytes()),
         whole: chain.count() > 0 && chain.gap_bytes() == 0 && layout.is_closed(chain.end(), source, len)?,
         evidence,
+        open: Some(opening(source, detected)),
     })
+}
+
+fn opening<L: Layout>(source: &Source, detected: Detected<L>) -> Open {
+    let source = Source { path: source.path.clone(), file: source.file.clone() };
+    Box::new(move |env| Ok(Ready::of(FileLog::found(env, source, detected)?)))
 }
 
 /// What text says.
 fn ask_lines(source: &Source) -> Result<Finding> {
     let lines::Told { shape, bytes, evidence } = lines::tell(source)?;
     let format = if shape == Some(Shape::Numbered) { Format::Memory } else { Format::JsonLines };
-    Ok(Finding { format, known: shape.is_some(), proved: bytes, whole: false, evidence: vec![evidence] })
+    Ok(Finding { format, known: shape.is_some(), proved: bytes, whole: false, evidence: vec![evidence], open: None })
 }
 
 /// The finding that leaves nothing over, or else the one that proves most. Those that are as good are its rivals.
-fn choose(path: &Path, mut findings: Vec<Finding>) -> Result<Told> {
+fn choose(path: &Path, mut findings: Vec<Finding>) -> Result<(Told, Option<Open>)> {
     let known = findings.iter().enumerate().filter(|(_, finding)| finding.known);
     // Of equals the first.
     let best = known.rev().max_by_key(|(_, finding)| (finding.whole, finding.proved)).map(|(at, _)| at);
@@ -174,7 +198,7 @@ fn choose(path: &Path, mut findings: Vec<Finding>) -> Result<Told> {
     let rivals = findings.iter().filter(as_good).map(|finding| finding.format).collect();
     let mut evidence = best.evidence;
     evidence.extend(findings.into_iter().flat_map(|finding| finding.evidence));
-    Ok(Told { format: best.format, rivals, evidence })
+    Ok((Told { format: best.format, rivals, evidence }, best.open))
 }
 
 fn no_format(path: &Path) -> String {

@@ -112,7 +112,8 @@ impl<R: Records> FileLog<R> {
         R::repair(env, path.as_ref(), options, skip_damage)
     }
 
-    /// What the files hold as they are now: [`check`](Self::check) without opening them again.
+    /// What the files hold as they are now: [`check`](Self::check) without opening them again. What another program has
+    /// deleted meanwhile may count as an entry.
     ///
     /// # Errors
     /// `Io`.
@@ -129,7 +130,7 @@ impl<R: Records> FileLog<R> {
         &self.shared.records
     }
 
-    fn start(env: &Env, opening: Opening<R>) -> Result<Self> {
+    pub(crate) fn start(env: &Env, opening: Opening<R>) -> Result<Self> {
         /// Callers that wait for their turn before the next one waits to ask.
         const QUEUE: usize = 1024;
         let Opening { records, recovery, lock } = opening;

@@ -29,11 +29,7 @@ pub(super) fn open<L: Layout>(
 ) -> Result<Opening<One<L>>> {
     if access == Access::Read {
         let source = Source::open(env, path, OpenMode::Read)?;
-        if let Some(damage) = L::unfinished(env, &source)? {
-            return Err(Error::new(ErrorKind::Corrupt, unfinished(&damage)));
-        }
-        let detected = detect(env, &source, options)?;
-        return Ok(Opening { records: one(env, source, detected)?, recovery: None, lock: None });
+        return found(env, source, |source| detect(env, source, options));
     }
     let found = env.storage.kind(&path).map_err(|error| Error::io("look for", &path, error))?;
     if found.is_none() && access != Access::Create {
@@ -63,6 +59,19 @@ pub(super) fn open<L: Layout>(
     let detected = detect(env, &source, options)?;
     let recovery = recover(env, &source, &detected)?;
     Ok(Opening { records: one(env, source, detected)?, recovery, lock: Some(lock) })
+}
+
+/// What a file holds of which `detected` tells the layout, to be read.
+pub(super) fn found<L: Layout>(
+    env: &Env,
+    source: Source,
+    detected: impl FnOnce(&Source) -> Result<Detected<L>>,
+) -> Result<Opening<One<L>>> {
+    if let Some(damage) = L::unfinished(env, &source)? {
+        return Err(Error::new(ErrorKind::Corrupt, unfinished(&damage)));
+    }
+    let detected = detected(&source)?;
+    Ok(Opening { records: one(env, source, detected)?, recovery: None, lock: None })
 }
 
 fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> Result<One<L>> {
