@@ -6,11 +6,17 @@
 
 use flumedb::{Error, ErrorKind, Result};
 
-use super::{Aaol, AaolLog, layout::is_zero};
-use crate::file::{Chain, Detected, Layout, Source, Verdict};
+use super::{Aaol, AaolLog};
+use crate::{
+    bipf,
+    file::{Chain, Detected, Layout, Source, Verdict},
+};
 
 /// So many bytes from the start are looked at.
 const PIECE: u64 = 1 << 20;
+
+/// So many payloads are looked at where nothing else tells whether it is a log.
+const SAMPLE: u64 = 8;
 
 /// The sizes that are tried where the first block does not tell it, because it is damaged.
 const USUAL: [u32; 8] = [65_536, 32_768, 16_384, 8_192, 4_096, 2_048, 1_024, 512];
@@ -108,15 +114,15 @@ struct Trial {
     fills: bool,
     /// Where it is no such log, and why.
     broken: Option<(u64, &'static str)>,
-    /// Whether every payload is a BIPF or JSON object.
-    objects: bool,
+    /// Whether the first payloads look like messages.
+    entries: bool,
 }
 
 impl Trial {
     fn of(layout: Aaol, bytes: &[u8], len: u64) -> Self {
         let fills = len.is_multiple_of(u64::from(layout.block_size()));
         let mut trial =
-            Self { layout, records: 0, blocks: 0, resumes: false, closed: false, fills, broken: None, objects: true };
+            Self { layout, records: 0, blocks: 0, resumes: false, closed: false, fills, broken: None, entries: true };
         let (mut at, mut ended) = (0_u64, false);
         while at < len {
             let Some(rest) = bytes.get(at as usize..).filter(|rest| !rest.is_empty()) else { return trial };
@@ -126,7 +132,9 @@ impl Trial {
             match verdict {
                 Verdict::Record(size) => {
                     trial.records += 1;
-                    trial.objects &= rest.get(2..2 + size as usize).is_none_or(is_object);
+                    if trial.records <= SAMPLE {
+                        trial.entries &= rest.get(2..2 + size as usize).is_none_or(is_entry);
+                    }
                     at += 2 + u64::from(size);
                 }
                 Verdict::Skip(to) => {
@@ -164,7 +172,7 @@ impl Trial {
     /// Whether it is such a log at all: a whole block is proof, and what comes before it is torn needs to look like an
     /// entry.
     fn is_known(&self) -> bool {
-        self.records > 0 && (self.blocks > 0 || self.is_sound() || self.objects)
+        self.records > 0 && (self.blocks > 0 || self.is_sound() || self.entries)
     }
 
     /// What it says for people.
@@ -188,21 +196,9 @@ impl Trial {
     }
 }
 
-/// Whether a payload looks like a message: a BIPF object whose length is right, or the two ends of a JSON one.
-fn is_object(payload: &[u8]) -> bool {
-    const OBJECT: u64 = 5;
-    if payload.first() == Some(&b'{') && payload.last() == Some(&b'}') {
-        return true;
-    }
-    let (mut tag, mut bytes) = (0_u64, 0);
-    for &byte in payload.iter().take(4) {
-        tag |= u64::from(byte & 0x7f) << (7 * bytes);
-        bytes += 1;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    tag & 7 == OBJECT && (tag >> 3) + bytes == payload.len() as u64 || is_zero(payload)
+/// Whether a payload looks like a message: BIPF, or the two ends of a JSON object.
+fn is_entry(payload: &[u8]) -> bool {
+    bipf::check(payload).is_ok() || payload.first() == Some(&b'{') && payload.last() == Some(&b'}')
 }
 
 /// The file must not be written to on a guess.

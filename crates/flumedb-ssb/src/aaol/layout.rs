@@ -5,7 +5,7 @@ use std::fmt;
 use flumedb::{Damage, Env, Error, ErrorKind, Result};
 
 use super::{compact, detect, stats};
-use crate::file::{Detected, Layout, One, Source, Staged, Verdict, is_erased};
+use crate::file::{Detected, Finish, Layout, One, Source, Staged, Verdict, is_erased};
 
 /// Blocks of one size. A record is its length as little-endian u16 and its payload; it lies in one block, behind whose last
 /// record at least two zero bytes come.
@@ -110,7 +110,7 @@ impl Layout for Aaol {
         compact::unfinished(env, source)
     }
 
-    fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<bool> {
+    fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<Finish> {
         compact::finish(env, source, skip_damage)
     }
 

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use builder::FileLogBuilder;
 pub(crate) use keep::{keep, lock, sync_dir};
-pub use one::{Chain, Detected, Layout, One, Verdict};
+pub use one::{Chain, Detected, Finish, Layout, One, Verdict};
 pub(crate) use one::{detect, is_erased, zero};
 pub(crate) use records::not_found;
 pub use records::{Access, Opening, Records, Staged};

@@ -10,25 +10,26 @@ use super::{
 };
 use crate::{
     aaol::Aaol,
-    file::{Source, is_erased},
+    file::{Finish, Source, is_erased},
 };
 
 /// Finishes what is there to finish. `skip_damage`: what cannot be finished is left as it lies, without the state.
 ///
 /// # Errors
 /// `Corrupt` if the state is not of this log, or going on from it would lose entries: nothing was changed then.
-pub(in crate::aaol) fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<bool> {
+pub(in crate::aaol) fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<Finish> {
     let finished = match state::load(env, source) {
-        Ok(Beside::Nothing) => return Ok(false),
+        Ok(Beside::Nothing) => return Ok(Finish::Nothing),
         Ok(Beside::Stub) => state::remove(env, source),
         Ok(Beside::State(state)) => go_on(env, source, state),
         Err(error) => Err(error),
     };
     match finished {
-        Err(error) if error.kind() == ErrorKind::Corrupt && skip_damage => state::set_aside(env, source)?,
-        finished => finished?,
+        Err(error) if error.kind() == ErrorKind::Corrupt && skip_damage => {
+            state::set_aside(env, source).map(Finish::SetAside)
+        }
+        finished => finished.map(|()| Finish::Done),
     }
-    Ok(true)
 }
 
 fn go_on(env: &Env, source: &Source, state: State) -> Result<()> {

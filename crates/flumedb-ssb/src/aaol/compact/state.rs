@@ -1,6 +1,8 @@
 //! [`State`], the file `….compaction` that is there while a compaction is unfinished, as the original writes it. Owns its
 //! bytes, and that at every moment an old or a new one is whole on the disk.
 
+use std::path::PathBuf;
+
 use flumedb::{
     Damage, Error, Result,
     env::{Env, OpenMode},
@@ -118,11 +120,12 @@ pub(super) fn remove(env: &Env, source: &Source) -> Result<()> {
     keep::sync_dir(env, &path)
 }
 
-/// Takes it out of the way, keeping its bytes.
-pub(super) fn set_aside(env: &Env, source: &Source) -> Result<()> {
+/// Takes it out of the way, keeping its bytes. Answers where.
+pub(super) fn set_aside(env: &Env, source: &Source) -> Result<PathBuf> {
     let file = Source::open(env, keep::beside(&source.path, ENDING), OpenMode::Read)?;
-    keep::keep(env, &file, 0, file.len()?, "damaged")?;
-    remove(env, source)
+    let kept = keep::keep(env, &file, 0, file.len()?, "damaged")?;
+    remove(env, source)?;
+    Ok(kept)
 }
 
 #[cfg(test)]

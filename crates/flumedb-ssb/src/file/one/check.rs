@@ -8,7 +8,7 @@ use flumedb::{
     env::OpenMode,
 };
 
-use super::{Chain, Layout, chain::TOO_MUCH, open::close_behind, settle::detect, survey::survey};
+use super::{Chain, Finish, Layout, chain::TOO_MUCH, open::close_behind, settle::detect, survey::survey};
 use crate::file::{keep, source::Source};
 
 const NO_FORMAT: &str = "no format that is known here fits";
@@ -50,8 +50,13 @@ pub(super) fn repair<L: Layout>(env: &Env, path: &Path, options: &L::Options, sk
     let _lock = keep::lock(env, path)?;
     let source = Source::open(env, path.to_owned(), OpenMode::Write)?;
     let mut repair = Repair::default();
-    if L::finish(env, &source, skip_damage)? {
-        repair.finished = unfinished.map(|damage| format!("what was begun: {}", damage.reason));
+    match L::finish(env, &source, skip_damage)? {
+        Finish::Nothing => {}
+        Finish::Done => repair.finished = unfinished.map(|damage| format!("what was begun: {}", damage.reason)),
+        Finish::SetAside(kept) => {
+            repair.damage.extend(unfinished);
+            repair.kept_in.push(kept);
+        }
     }
     let len = source.len()?;
     let detected = detect::<L>(env, &source, options)?;

@@ -1,5 +1,7 @@
 //! [`Layout`], how records lie one after another in one file. A layout judges bytes and frames payloads; it reads no file.
 
+use std::path::PathBuf;
+
 use flumedb::{Damage, Env, Error, ErrorKind, Result};
 
 use super::Chain;
@@ -43,13 +45,13 @@ pub trait Layout: Clone + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Finishes that, with `skip_damage` also where entries are lost by it. Says whether there was anything.
+    /// Finishes that; with `skip_damage`, takes it out of the way where it cannot be finished.
     ///
     /// # Errors
     /// `Corrupt` if it cannot be finished without loss: nothing was changed then.
-    fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<bool> {
+    fn finish(env: &Env, source: &Source, skip_damage: bool) -> Result<Finish> {
         let (_, _, _) = (env, source, skip_damage);
-        Ok(false)
+        Ok(Finish::Nothing)
     }
 
     /// What is new once the positions of entries have changed: part of the log's identity.
@@ -132,6 +134,17 @@ pub trait Layout: Clone + Send + Sync + 'static {
         let (_, _) = (log, bytes);
         Ok(())
     }
+}
+
+/// What became of what a stopped writer had left half done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// There was nothing.
+    Nothing,
+    /// It is done.
+    Done,
+    /// It cannot be, and what was known of it is kept there.
+    SetAside(PathBuf),
 }
 
 /// What stands at a place.

@@ -28,7 +28,7 @@ use flumedb::{
 pub use chain::Chain;
 pub(crate) use chain::is_erased;
 use layout::CUT_OFF;
-pub use layout::{Detected, Layout, Verdict};
+pub use layout::{Detected, Finish, Layout, Verdict};
 pub(crate) use settle::detect;
 pub(crate) use write::zero;
 
