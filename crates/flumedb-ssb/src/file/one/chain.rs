@@ -31,6 +31,8 @@ pub struct Chain {
     erased: u64,
     /// The bytes of those.
     erased_bytes: u64,
+    /// Which ones: a bit for each record.
+    erased_bits: Vec<u64>,
     marks: Vec<Mark>,
     /// Damaged places with records behind them.
     gaps: Vec<Gap>,
@@ -49,7 +51,6 @@ struct Doubted(u64, u32, u64);
 struct Mark {
     start: u64,
     /// Records before it.
-    #[allow(dead_code, reason = "for formats to come")]
     count: u64,
     /// Deleted ones among those.
     erased: u64,
@@ -231,6 +232,13 @@ impl Chain {
             self.marks.push(Mark { start, count: self.count, erased: self.erased });
         }
         self.last = Some(start);
+        let bit = self.count % u64::from(u64::BITS);
+        if bit == 0 {
+            self.erased_bits.push(0);
+        }
+        if let Some(word) = self.erased_bits.last_mut() {
+            *word |= u64::from(erased) << bit;
+        }
         self.count += 1;
         self.erased += u64::from(erased);
         self.end = end(layout, start, size);
@@ -265,18 +273,27 @@ impl Chain {
         Ok(None)
     }
 
-    /// How many records up to the one at `start` were deleted when they were walked over, and now.
+    /// How many records up to the one at `start` were deleted when they were walked over. What was deleted since does not
+    /// count, so that a view that took an entry in before is noticed at its next opening.
     pub(super) fn erased_up_to<L: Layout>(&self, layout: &L, source: &Source, start: u64) -> Result<u64> {
-        let mut erased = self.mark_before(start).map_or(0, |mark| mark.erased);
+        let Some(mark) = self.mark_before(start) else { return Ok(0) };
+        let (mut erased, mut number) = (mark.erased, mark.count);
         let mut walk = self.walk_from(layout, source, start);
         while let Some(item) = walk.next()? {
-            match item {
-                Item::Record(record) if record.start > start => break,
-                Item::Record(record) => erased += u64::from(record.erased),
-                Item::Gap(_) => {}
+            let Item::Record(record) = item else { continue };
+            if record.start > start {
+                break;
             }
+            erased += u64::from(self.was_erased(number));
+            number += 1;
         }
         Ok(erased)
+    }
+
+    fn was_erased(&self, number: u64) -> bool {
+        let bits = u64::from(u64::BITS);
+        let word = usize::try_from(number / bits).ok().and_then(|at| self.erased_bits.get(at));
+        word.is_some_and(|word| word >> (number % bits) & 1 == 1)
     }
 }
 
