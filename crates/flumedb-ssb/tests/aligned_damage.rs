@@ -99,6 +99,29 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
     #[test]
+    fn any_block_size_is_told_once_a_block_is_full(
+        block in prop_oneof![11..64_u32, 64..5000_u32, 5000..=65536_u32],
+        sizes in vec(0.0..1.0_f64, 40..60),
+    ) {
+        run(async {
+            let largest = f64::from(block - 10);
+            let payloads: Vec<Vec<u8>> =
+                sizes.iter().map(|size| vec![b'.'; 1 + (size * size * (largest - 1.0)) as usize]).collect();
+            let (bytes, read) = written(block, &payloads).await;
+            prop_assert_eq!(read.len(), payloads.len());
+            let env = machine(&bytes);
+            let log = AlignedLog::builder().env(env.clone()).open("log.offset").unwrap();
+            prop_assert_eq!(all(&log).await, read);
+            drop(log);
+            if bytes.len() > block as usize {
+                let writer = AlignedLog::builder().env(env).append().open("log.offset").unwrap();
+                prop_assert_eq!(writer.block_size(), Some(block));
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn a_cut_anywhere_leaves_the_whole_records(
         block in block(),
         payloads in vec(payload(), 1..40),
