@@ -138,7 +138,11 @@ fn kind(path: &Path) -> Result<Option<PathKind>, Failure> {
 pub(crate) fn told(recovery: Option<Recovery>) {
     if let Some(recovery) = recovery {
         let kept = recovery.kept_in.map_or(String::new(), |path| format!("; they are kept in {}", path.display()));
-        say(format!("cut {} torn bytes off {}{kept}", recovery.dropped_bytes, recovery.file.display()));
+        let (bytes, file) = (recovery.dropped_bytes, recovery.file.display());
+        match bytes {
+            0 => say(format!("{file} had no end to its last block; it has one now")),
+            bytes => say(format!("cut {bytes} torn bytes off {file}{kept}")),
+        }
     }
 }
 
@@ -150,9 +154,14 @@ pub(crate) fn warn(report: &Report) -> Verdict {
     }
     if let Some(tail) = &report.torn_tail {
         let (file, offset, bytes) = (tail.file.display(), tail.offset, tail.bytes);
-        say(format!(
-            "{file} is torn: {bytes} bytes from byte {offset} on are no whole entry; `flume repair` cuts them"
-        ));
+        say(match bytes {
+            0 => format!("{file} has no end to its last block, only {offset} bytes; `flume repair` adds it"),
+            bytes => {
+                format!(
+                    "{file} is torn: {bytes} bytes from byte {offset} on are no whole entry; `flume repair` cuts them"
+                )
+            }
+        });
     }
     if report.is_ok() { Verdict::Fine } else { Verdict::Lacking }
 }

@@ -40,7 +40,7 @@ pub(crate) fn convert(args: &Convert) -> Outcome {
     let (shown_from, shown_to) = (from.display(), to.display());
     output::line(format_args!("converted {entries} entries of {shown_from} ({was}) to {shown_to} ({is}){left_out}"))?;
     output::line(format_args!("checked: both have SHA-256 {}", converted.digest))?;
-    let Some(tail) = converted.torn_tail else { return Ok(Verdict::Fine) };
+    let Some(tail) = converted.torn_tail.filter(|tail| tail.bytes > 0) else { return Ok(Verdict::Fine) };
     output::say(format!("{} bytes at the end of {shown_from} are no whole entry and were left out", tail.bytes));
     Ok(Verdict::Lacking)
 }

@@ -27,7 +27,10 @@ pub(crate) fn repair(args: &Repair) -> Outcome {
         output::line(format_args!("passed over {} damaged bytes at byte {}", damage.bytes, damage.offset))?;
     }
     if let Some(tail) = &done.torn_tail {
-        output::line(format_args!("cut {} torn bytes at byte {}", tail.bytes, tail.offset))?;
+        match tail.bytes {
+            0 => output::line(format_args!("added the end of the last block at byte {}", tail.offset))?,
+            bytes => output::line(format_args!("cut {bytes} torn bytes at byte {}", tail.offset))?,
+        }
     }
     for kept in &done.kept_in {
         output::line(format_args!("kept in {}", kept.display()))?;

@@ -143,8 +143,12 @@ impl Layout for Aaol {
     }
 
     fn is_closed(&self, end: u64, source: &Source, len: u64) -> Result<bool> {
-        let closed = self.closed_len(end);
-        Ok(len == closed && is_zero(&source.exact(end, (closed - end) as usize)?))
+        Ok(len == self.closed_len(end) && self.sound_to(end, source, len)? == len)
+    }
+
+    fn sound_to(&self, end: u64, source: &Source, len: u64) -> Result<u64> {
+        let to = self.closed_len(end).min(len);
+        Ok(if is_zero(&source.exact(end, to.saturating_sub(end) as usize)?) { to } else { end })
     }
 
     fn closed_len(&self, end: u64) -> u64 {

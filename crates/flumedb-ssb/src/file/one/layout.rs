@@ -82,6 +82,15 @@ pub trait Layout: Clone + Send + Sync + 'static {
         Ok(end == len)
     }
 
+    /// How far the bytes behind `end`, where records end, are what a file has that was closed in order.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn sound_to(&self, end: u64, source: &Source, len: u64) -> Result<u64> {
+        let (_, _) = (source, len);
+        Ok(end)
+    }
+
     /// How long a file is whose records end at `end`.
     fn closed_len(&self, end: u64) -> u64 {
         end

@@ -49,7 +49,8 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
         survey.damage.push(damage);
     } else {
         // Of no bytes where only the end of a block is missing.
-        survey.torn_tail = Some(TornTail { file: source.path.clone(), offset: end, bytes });
+        let offset = layout.sound_to(end, source, len)?;
+        survey.torn_tail = Some(TornTail { file: source.path.clone(), offset, bytes: len.saturating_sub(offset) });
     }
     Ok(survey)
 }
