@@ -128,6 +128,7 @@ fn lines_are_read_and_never_written() {
     assert_eq!(lines, ["{\"seq\":0,\"value\":{\"n\": 1}}"]);
 }
 
+/// Row N1 of `docs/compatibility.md`.
 #[test]
 fn bare_lines_are_not_taken_for_numbered_ones() {
     let dir = temp();
@@ -140,6 +141,8 @@ fn bare_lines_are_not_taken_for_numbered_ones() {
     ] {
         std::fs::write(dir.path().join("lines"), lines).unwrap();
         assert_eq!(flume(dir.path(), &["cat", "lines", "--values"]).fine(), lines.lines().collect::<Vec<_>>());
+        let named = flume(dir.path(), &["get", "lines", "0", "--format", "memory", "--values"]);
+        assert!(named.lines == ["1"] || lines.contains("key"), "{named:?}");
     }
 }
 
@@ -261,6 +264,14 @@ fn a_block_size_that_is_not_the_file_s_is_wrong_usage() {
         let before = files(dir);
         for command in ["cat", "append", "repair"] {
             flume_with(dir, &[command, "log", "--format", other], "1").failed(2);
+        }
+        assert_eq!(files(dir), before);
+        // Torn, it is still no log of the other format, all of which would be cut.
+        let torn = std::fs::File::options().write(true).open(dir.join("log")).unwrap();
+        torn.set_len(torn.metadata().unwrap().len() - 3).unwrap();
+        let before = files(dir);
+        for command in ["append", "repair"] {
+            flume_with(dir, &[command, "log", "--format", "offset53"], "1").failed(2);
         }
         assert_eq!(files(dir), before);
         std::fs::remove_file(dir.join("log")).unwrap();

@@ -100,6 +100,15 @@ impl Format {
         }
     }
 
+    /// Whether the two are told apart by one layout: widths of one format, sizes of its blocks, shapes of lines.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Offset(_), Self::Offset(_)) => true,
+            (Self::Memory | Self::JsonLines, Self::Memory | Self::JsonLines) => true,
+            _ => self.name() == other.name(),
+        }
+    }
+
     /// The same format with blocks of a size that is not known.
     pub(super) fn without_block(self) -> Self {
         match self {

@@ -91,7 +91,7 @@ pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access
             let message = format!("{} is a directory, but no {format} log", path.display());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        refuse_another(env, path, format)?;
+        refuse_another(env, path, format, access)?;
         return Ok(Found::said(format, format!("it was said to be {format}")));
     }
     let (Told { format, rivals, evidence }, open) = look(env, path)?;
@@ -105,23 +105,28 @@ pub(super) fn find(env: &Env, path: &Path, named: Option<Format>, access: Access
     Ok(Found { format, evidence, open })
 }
 
-/// A file that is all of one format, from its first byte to its last, is not taken for another one.
-fn refuse_another(env: &Env, path: &Path, named: Format) -> Result<()> {
+/// A file that is all of one format, from its first byte to its last, is not taken for another one. Nor is one written to
+/// as a format that makes nothing of it while another does: all of it would be cut as a torn tail.
+fn refuse_another(env: &Env, path: &Path, named: Format, access: Access) -> Result<()> {
     if named.is_directory() {
         return Ok(());
     }
     let source = Source::open(env, path.to_owned(), OpenMode::Read)?;
     let len = source.len()?;
-    let whole = findings(env, &source, len)?.into_iter().filter(|finding| finding.known && finding.whole);
-    let whole: Vec<Format> = whole.map(|finding| finding.format).collect();
-    match whole.first() {
-        Some(told) if whole.iter().all(|format| format.name() != named.name()) => {
-            let path = path.display();
-            let message = format!("{path} is no {named} log; leave the name out, or give the right one: {told}");
-            Err(Error::new(ErrorKind::Invalid, message))
+    let findings = findings(env, &source, len)?;
+    let of_others = |finding: &&Finding| finding.known && !finding.format.is_like(named);
+    let holds = |holds: fn(&Finding) -> bool| findings.iter().any(|found| found.format.is_like(named) && holds(found));
+    let other = match access {
+        _ if holds(|finding| finding.whole) => None,
+        Access::Append | Access::Create if !holds(|finding| finding.proved > 0) => {
+            findings.iter().filter(of_others).find(|finding| finding.proved > 0)
         }
-        _ => Ok(()),
-    }
+        _ => findings.iter().filter(of_others).find(|finding| finding.whole),
+    };
+    let Some(other) = other else { return Ok(()) };
+    let (path, told) = (path.display(), other.format);
+    let message = format!("{path} is no {named} log; leave the name out, or give the right one: {told}");
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 fn misplaced(path: &Path, format: Format) -> String {
