@@ -187,7 +187,7 @@ async fn what_is_no_state_of_this_log_changes_nothing() {
     assert_eq!(content(&env, LOG), log);
 }
 
-/// The failure: a view that goes on with what it has seen, because what is there now looks the same.
+/// Row L14. The failure: a view that goes on with what it has seen, because what is there now looks the same.
 #[tokio::test]
 async fn a_compacted_log_is_another_log_to_views_and_to_readers() {
     let env = Env::memory();

@@ -184,6 +184,33 @@ async fn half_a_record_is_no_record() {
     }
 }
 
+/// Row L4: the original takes an entry of no bytes, and shows nothing of what comes behind it.
+#[tokio::test]
+async fn what_an_entry_of_no_bytes_hides_is_reported() {
+    let mut bytes = b"\x03\0one\0\0\x03\0two".to_vec();
+    bytes.resize(64, 0);
+    let hidden = bytes.clone();
+    // In the last block it is a torn tail, and elsewhere damage.
+    for (blocks, head) in [(&[][..], 0), (&b"\x05\0three"[..], 64)] {
+        bytes.truncate(64);
+        bytes.extend_from_slice(blocks);
+        bytes.resize(if blocks.is_empty() { 64 } else { 128 }, 0);
+        let env = Env::memory();
+        put(&env, LOG, &bytes);
+        let reader = AaolLog::builder().env(env.clone()).block_size(64).open(LOG).unwrap();
+        assert_eq!(reader.barrier().await.unwrap(), Some(Seq::new(head)));
+        let report = AaolLog::check(&env, LOG, &Some(64)).unwrap();
+        assert_eq!((report.torn_tail.is_some(), report.damage.len()), (head == 0, usize::from(head > 0)));
+        AaolLog::repair(&env, LOG, &Some(64), true).unwrap();
+        let kept = content(&env, if head == 0 { "log.bipf.torn" } else { "log.bipf.damaged" });
+        assert_eq!(kept, hidden[5..]);
+        let log = AaolLog::builder().env(env.clone()).block_size(64).append().open(LOG).unwrap();
+        assert_eq!(log.barrier().await.unwrap(), Some(Seq::new(head)));
+        assert!(log.report().unwrap().is_ok());
+    }
+}
+
+/// Row L4.
 #[tokio::test]
 async fn what_the_format_cannot_hold_is_refused_whole() {
     let env = Env::memory();
@@ -207,6 +234,7 @@ async fn what_the_format_cannot_hold_is_refused_whole() {
     }
 }
 
+/// Row L10.
 #[tokio::test]
 async fn writing_needs_a_block_size_that_is_certain() {
     // One block of 1024 bytes of which the end is missing may be one of 65536.

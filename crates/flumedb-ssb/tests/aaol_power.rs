@@ -53,6 +53,7 @@ fn append(sim: &Sim, log: &AaolLog, count: u64, whole: bool) -> (Vec<(u64, Vec<u
     (acknowledged, None)
 }
 
+/// Rows L1 and L11.
 #[test]
 fn a_power_cut_at_any_call_takes_nothing_that_was_acknowledged() {
     const COUNT: u64 = 12;

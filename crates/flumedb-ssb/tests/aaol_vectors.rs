@@ -356,6 +356,7 @@ async fn damage_is_reported_and_loses_no_whole_record() {
         let recovery = log.recovery();
         assert_eq!(recovery.is_some(), !report.is_ok(), "{case}");
         if let Some(kept) = recovery.and_then(|recovery| recovery.kept_in) {
+            // Row L9.
             assert!(!content(&env, kept.to_str().unwrap()).is_empty());
         }
         let added = log.append(batch([&b"after"[..]])).await.unwrap();
