@@ -16,7 +16,7 @@ pub trait Layout: Clone + Send + Sync + 'static {
     const HEAD: u32;
 
     /// Whether records behind a bad place are found only by looking at every byte, because no block says where one may
-    /// start.
+    /// start. Sixteen zeros are the beginning of none of them.
     const RESEEKS: bool = false;
 
     /// Whether all of a record is there once its framing is. Where nothing comes behind the payload, one that ends in

@@ -55,6 +55,16 @@ pub(super) fn survey<L: Layout>(source: &Source, layout: &L, chain: &Chain, len:
     Ok(survey)
 }
 
+/// Where a record may start, from `at` on: not where so many zeros follow that none begins like that.
+fn past_zeros(bytes: &[u8], at: usize) -> usize {
+    const PIECE: &[u8] = &[0; 4096];
+    const MOST: usize = 15;
+    let rest = bytes.get(at..).unwrap_or_default();
+    let pieces = rest.chunks_exact(PIECE.len()).take_while(|&piece| piece == PIECE).count() * PIECE.len();
+    let zeros = rest.get(pieces..).unwrap_or_default().iter().take_while(|&&byte| byte == 0).count();
+    at + (pieces + zeros).saturating_sub(MOST)
+}
+
 /// Looks for records at every byte behind the chain.
 fn search<L: Layout>(source: &Source, layout: &L, chain: &Chain, len: u64, survey: &mut Survey) -> Result<()> {
     let base = chain.end();
@@ -64,7 +74,7 @@ fn search<L: Layout>(source: &Source, layout: &L, chain: &Chain, len: u64, surve
     let (mut bad, mut at, mut reason) = (0, 1, chain.stop().unwrap_or(CUT_OFF));
     while at < bytes.len() {
         let Verdict::Record(_) = judge(at) else {
-            at += 1;
+            at = past_zeros(&bytes, at + 1);
             continue;
         };
         if survey.damage.len() >= MOST_GAPS {
