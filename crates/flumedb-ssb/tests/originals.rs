@@ -17,6 +17,7 @@ use flumedb::{
     env::OpenMode,
     log::{Batch, SlotKind},
 };
+use flumedb_sim::{Choices, Sim};
 use flumedb_ssb::{Format, Framing, any, bipf, open_any};
 use originals_support::{Originals, Plan, json};
 use serde_json::{Value, json};
@@ -122,6 +123,77 @@ async fn both_ways(name: &str, kind: fn(u64) -> Kind) {
         left.push(&plan.more);
         assert_eq!(payloads(&read), left, "{name} {number}");
     }
+}
+
+/// What the original makes of our logs by compaction, and of our compactions that were stopped at any call.
+#[tokio::test]
+async fn async_append_only_log_compactions() {
+    let Some(originals) = Originals::find("async_append_only_log_compactions") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (mut jobs, mut expected) = (Vec::new(), Vec::new());
+    for number in 0..100_u64 {
+        let kind = aaol(0);
+        let mut plan = Plan::random(&mut Rng::with_seed(number), kind.longest, true);
+        // With nothing behind the last hole the original does nothing, row L12 again.
+        let last = plan.batches.iter().map(Vec::len).sum::<usize>() - 1;
+        plan.deleted.retain(|&deleted| deleted != last);
+        let env = Env::memory();
+        write(&env, kind.ours, &plan).await;
+        let before = content(&env);
+        any::compact(&env, "log", Some(kind.ours)).unwrap();
+        let after = content(&env);
+        let mut images = vec![(before.clone(), None)];
+        if number < 5 {
+            images.extend(stopped(&before, kind.ours));
+        }
+        for (log, state) in images {
+            let file = dir.path().join(jobs.len().to_string());
+            std::fs::write(&file, log).unwrap();
+            if let Some(state) = state {
+                std::fs::write(file.with_extension("compaction"), state).unwrap();
+            }
+            jobs.push(job(&kind, &file, json!({"compact": true})));
+            expected.push((file, after.clone()));
+        }
+    }
+    assert!(jobs.len() > 200, "{}", jobs.len());
+    originals.run(dir.path(), &jobs);
+    let kind = aaol(0);
+    for (file, ours) in expected {
+        let theirs = std::fs::read(&file).unwrap();
+        assert_eq!(theirs.len(), ours.len(), "{}", file.display());
+        // Row L12: deleted entries that no other entry takes the place of stay in theirs.
+        std::fs::write(file.with_extension("ours"), ours).unwrap();
+        let [ours, theirs] = [read(&file.with_extension("ours"), &kind).await, read(&file, &kind).await];
+        assert_eq!(theirs, ours, "{}", file.display());
+        assert!(!file.with_extension("compaction").exists());
+    }
+}
+
+/// The log, and the state beside it, where a power cut has stopped a compaction of ours.
+fn stopped(log: &[u8], format: Format) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let machine = || {
+        let sim = Sim::new(1);
+        let file = sim.env.storage.open("log".as_ref(), OpenMode::CreateNew).unwrap();
+        file.write_all(0, log).unwrap();
+        file.sync().unwrap();
+        sim.env.storage.sync_dir("".as_ref()).unwrap();
+        sim
+    };
+    let calls = {
+        let sim = machine();
+        let before = sim.disk.calls();
+        any::compact(&sim.env, "log", Some(format)).unwrap();
+        before..sim.disk.calls()
+    };
+    let stop = |at| {
+        let sim = machine();
+        sim.disk.power_off_at(Some(at));
+        any::compact(&sim.env, "log", Some(format)).unwrap_err();
+        let image = sim.crash(&mut Choices::seeded(at)).disk.image();
+        (image.read("log".as_ref()).unwrap(), image.read("log.compaction".as_ref()))
+    };
+    calls.map(stop).collect()
 }
 
 fn job(kind: &Kind, file: &Path, what: Value) -> Value {

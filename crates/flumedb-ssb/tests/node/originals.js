@@ -63,6 +63,8 @@ const formats = {
     drained,
     del: (log, seq) => promisify(log.del)(seq),
     read: (log) => collected(log, { offsets: true, values: true }, 'offset'),
+    // One that was stopped goes on by itself, and whoever asks for another one waits for it.
+    compact: (log) => promisify(log.compact)(),
     close: async (log) => {
       await new Promise((resolve) => log.onDeletesFlushed(resolve))
       await promisify(log.close)()
@@ -80,6 +82,7 @@ async function log(job) {
     await format.drained(log)
   }
   for (const seq of job.delete || []) await format.del(log, seq)
+  if (job.compact) await format.compact(log)
   const rows = job.read ? await format.read(log) : []
   await format.close(log, job)
   return { seqs, rows }
