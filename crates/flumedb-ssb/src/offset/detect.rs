@@ -46,7 +46,15 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<Framing>) -> Resul
 fn tell(framing: Framing, chain: &Chain, len: u64) -> String {
     match (chain.count(), chain.stop()) {
         (0, stop) => format!("{framing}: no record at byte 0: {}", stop.unwrap_or("nothing is there")),
-        (count, None) => format!("{framing}: {count} records fill all {len} bytes"),
+        (count, None) => {
+            let position = match framing.position_bytes() {
+                0 => String::new(),
+                bytes => format!(" and the place where it ends in {} bits", 8 * bytes),
+            };
+            format!(
+                "{framing}: {count} records fill all {len} bytes, each with its length before and after it{position}"
+            )
+        }
         (count, Some(stop)) => format!("{framing}: {count} records up to byte {}, then {stop}", chain.end()),
     }
 }
