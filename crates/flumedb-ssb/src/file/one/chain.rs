@@ -38,6 +38,8 @@ pub struct Chain {
     gaps: Vec<Gap>,
     /// Why there is no record behind the last one, where something is.
     stop: Option<&'static str>,
+    /// How long the file was at the last walk.
+    walked: u64,
     /// What looks like the last record, but may be half of it.
     doubted: Option<Doubted>,
 }
@@ -126,6 +128,11 @@ impl Chain {
         self.erased_bytes
     }
 
+    /// Whether another walk through a file of `len` bytes would give up where the last one did.
+    pub(super) fn gave_up_at(&self, len: u64) -> bool {
+        self.stop == Some(TOO_MUCH) && self.walked == len
+    }
+
     /// Whether there is one more record that counts if the next look sees the same.
     pub(crate) fn doubts(&self) -> bool {
         self.doubted.is_some()
@@ -172,6 +179,7 @@ impl Chain {
 
     /// The same, and what was doubted counts if it is as it was.
     pub(super) fn look_again<L: Layout>(&mut self, layout: &L, source: &Source, len: u64) -> Result<()> {
+        self.walked = len;
         let mut window = Window::new(source, len);
         let (mut at, mut broken, mut steps) = (self.end, None, 0);
         let mut doubted: Option<(Doubted, bool)> = None;

@@ -149,7 +149,9 @@ impl<L: Layout> Records for One<L> {
         // What no layout fits is none because of what a block far behind looks like.
         let unknown = !self.known && !self.layout.may_be(&self.source, len)?;
         // Why it stops does not matter: a record that is being written looks like a torn one.
-        if len > self.chain().end() && !unknown {
+        // Nor is a hole of any size gone through over and over.
+        let hopeless = self.chain().gave_up_at(len);
+        if len > self.chain().end() && !unknown && !hopeless {
             self.change(|chain| chain.extend(&self.layout, &self.source, len))?;
             if self.chain().doubts() {
                 settle::pause(&self.env, self.path())?;
