@@ -234,6 +234,16 @@ async fn what_the_format_cannot_hold_is_refused_whole() {
     }
 }
 
+/// Row L11. A disk writes sectors of 512 bytes whole, so the length that makes a batch be there must lie in one of them.
+#[tokio::test]
+async fn a_whole_batch_begins_where_no_power_cut_can_halve_its_first_length() {
+    for (size, start) in [(255, 511), (256, 2048), (1000, 2048)] {
+        let log = writer(&Env::memory(), 2048);
+        log.append(batch(&[[1; 509]])).await.unwrap();
+        assert_eq!(log.append_whole(batch(&[vec![2; size]])).await.unwrap(), [Seq::new(start)]);
+    }
+}
+
 /// Row L10.
 #[tokio::test]
 async fn writing_needs_a_block_size_that_is_certain() {

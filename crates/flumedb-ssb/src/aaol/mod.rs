@@ -53,11 +53,8 @@ impl FileLog<One<Aaol>> {
     }
 
     /// How many bytes the records take, and those of deleted ones among them.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn stats(&self) -> Result<AaolStats> {
-        Ok(stats::of(self.records()))
+    pub fn stats(&self) -> AaolStats {
+        stats::of(self.records())
     }
 }
 
