@@ -5,6 +5,7 @@
 mod limits;
 mod measure;
 mod messages;
+mod others;
 mod ours;
 mod report;
 mod seek;

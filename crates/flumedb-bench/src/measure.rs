@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -63,10 +64,27 @@ impl Sample {
 
 /// Seconds this process has spent on a core so far, in steps of 10 ms.
 fn cpu_seconds() -> f64 {
+    stat_seconds(11)
+}
+
+/// The same of those that it has started and that have ended.
+pub(crate) fn children_cpu_seconds() -> f64 {
+    stat_seconds(13)
+}
+
+/// Seconds that this thread has spent on a core so far.
+pub(crate) fn thread_cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split_whitespace().next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
+}
+
+/// The sum of two times of `/proc/self/stat`.
+fn stat_seconds(skipped: usize) -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field after it.
+    // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field after it, and those of
+    // children the next two.
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    after.split_whitespace().skip(skipped).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Watches how much anonymous memory this process has.
@@ -82,7 +100,7 @@ impl MemoryWatch {
         let (peak, stopped) = (peak_kb.clone(), stop.clone());
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                peak.fetch_max(rss_anon_kb(), Ordering::Relaxed);
+                peak.fetch_max(rss_anon_kb(Path::new("/proc/self/status")), Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(2));
             }
         });
@@ -97,8 +115,9 @@ impl MemoryWatch {
     }
 }
 
-fn rss_anon_kb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Anonymous memory of a process, by its file in `/proc`.
+pub(crate) fn rss_anon_kb(status: &Path) -> u64 {
+    let status = fs::read_to_string(status).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, limits, measure::Sample, messages::Messages, ours, seek, stores};
+use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, seek, stores};
 
 /// Concurrent writers of `durable-64`.
 pub(crate) const WRITERS: usize = 64;
@@ -99,6 +99,21 @@ pub(crate) const ALL: &[Workload] = &[
         extra: &[("anon_mb", "RssAnon MB")],
     },
     Workload {
+        name: "others-scan",
+        what: "look at every message of 1 GB in order, in the files of other formats beside our own log, by the time that the \
+               thread has on a core in the best of seven passes; only ours checks a checksum per message",
+        limits: &[others::OURS],
+        subjects: others::SCANNED,
+        extra: &[("first_s", "s of the first pass"), ("open_s", "s to open")],
+    },
+    Workload {
+        name: "others-import",
+        what: "`flume import` of 1 GB into a new database, to the disk; its anonymous memory at its most",
+        limits: &["write-sync-1g"],
+        subjects: others::IMPORTED,
+        extra: &[("anon_mb", "RssAnon MB")],
+    },
+    Workload {
         name: "seek",
         what: "find `value.author` and `value.content.type` in messages of 1 kB in memory; entries/s are of the latter; \
                `-doc` has been parsed before, `-parsed` is parsed each time",
@@ -149,6 +164,8 @@ pub(crate) fn fill(store: &str, cx: &Context) -> Result {
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
         _ if workload == "seek" => seek::measure(subject, cx),
+        format if workload == "others-scan" => others::scan(format, cx),
+        "write-sync-1g" => others::write_sync(cx),
         "write-1m" => limits::write_1m(&cx.messages()?, &cx.scratch),
         "sync-1" => limits::sync_1(&cx.messages()?, &cx.scratch),
         "sync-64" => limits::sync_64(&cx.messages()?, &cx.scratch),
@@ -160,6 +177,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "flumedb-1g" | KILLED => ours::open_log(cx),
         "flumedb-1g-views" => ours::open_views(cx),
         "flumedb-catch-up" => ours::catch_up(cx),
+        format if workload == "others-import" => others::import(format.trim_start_matches("import-"), cx),
         store => match workload {
             "append-batch" => append_batch(store, cx),
             "durable-1" => durable_1(store, cx),

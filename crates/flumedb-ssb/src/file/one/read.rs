@@ -14,19 +14,20 @@ use super::{
 };
 use crate::file::records::not_found;
 
-/// A slot says where in a chunk its payload is with 32 bits.
-const LONGEST: u64 = u32::MAX as u64;
-
 /// What a record costs a chunk beside its bytes in the file, so that one of empty records is no larger than another.
 const RECORD: u64 = 64;
 
+/// A chunk is no larger, whatever is asked for: it is looked through and copied while it is in the processor's cache, and
+/// what a walk reads at once has room for it and for the records around it.
+const CHUNK: u64 = 240 << 10;
+
 /// Backwards, so many records are held at most while the last ones are looked for; a chunk has room for no more.
-const HELD: usize = 1 << 14;
+const HELD: usize = 1 << 12;
 
 /// Whether so many records that lie in so many bytes make a chunk of the size that is asked for.
 fn fits(request: &ReadRequest, records: usize, bytes: u64) -> bool {
     let cost = (records as u64).saturating_mul(RECORD).saturating_add(bytes);
-    records <= HELD && cost <= LONGEST.min(request.max_bytes as u64)
+    records <= HELD && cost <= CHUNK.min(request.max_bytes as u64)
 }
 
 impl<L: Layout> One<L> {
@@ -96,7 +97,7 @@ impl<L: Layout> One<L> {
         let Span { from, to } = request.span;
         let upper = to.min(chain.end());
         // Records can only be walked over forwards, so the walk begins early enough to find what is asked for.
-        let low = upper.saturating_sub((request.max_bytes as u64).max(1)).max(from);
+        let low = upper.saturating_sub((request.max_bytes as u64).clamp(1, CHUNK)).max(from);
         let (mut records, mut gap): (Vec<Record>, Option<Gap>) = (Vec::new(), None);
         let mut walk = chain.walk_from(&self.layout, &self.source, low);
         while let Some(item) = walk.next()? {
