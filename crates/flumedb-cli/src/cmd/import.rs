@@ -39,7 +39,8 @@ pub(crate) fn import(args: &Import) -> Outcome {
         if !payloads.is_empty() {
             imported += payloads.len();
             let note = Note { name: name.clone(), position, proof };
-            target.db.append_all(payloads).note(note).blocking()?;
+            // Without waiting for the disk: what a power cut may take is the newest entries with their note, and closing waits.
+            target.db.append_all(payloads).note(note).buffered().blocking()?;
         }
         progress.at(done);
         group = source.next_group()?;

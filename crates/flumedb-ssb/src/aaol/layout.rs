@@ -118,6 +118,7 @@ impl Layout for Aaol {
         compact::lineage(env, source)
     }
 
+    #[inline]
     fn judge(&self, at: u64, bytes: &[u8], len: u64) -> Verdict {
         let stop = self.block_end(at);
         let size = match bytes.first_chunk::<2>() {

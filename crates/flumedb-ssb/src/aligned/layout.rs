@@ -32,6 +32,7 @@ impl Layout for Aligned {
         detect::detect(source, len, *named)
     }
 
+    #[inline]
     fn judge(&self, at: u64, bytes: &[u8], len: u64) -> Verdict {
         let Some(size) = u16_at(bytes, 0) else { return Verdict::more(at, 2, len) };
         let ((place, block_end), size) = (self.place(at), u32::from(size));

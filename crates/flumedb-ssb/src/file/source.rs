@@ -54,6 +54,7 @@ pub(crate) struct Window<'a> {
     pub(super) len: u64,
     start: u64,
     bytes: Bytes,
+    copies: bool,
 }
 
 impl<'a> Window<'a> {
@@ -62,24 +63,46 @@ impl<'a> Window<'a> {
 
     /// A walk through the first `len` bytes of `source`.
     pub(crate) fn new(source: &'a Source, len: u64) -> Self {
-        Self { source, len, start: 0, bytes: Bytes::new() }
+        Self { source, len, start: 0, bytes: Bytes::new(), copies: false }
+    }
+
+    /// Walks through copies, so that what is found can be kept whatever becomes of the file.
+    pub(super) fn copying(mut self) -> Self {
+        self.copies = true;
+        self
+    }
+
+    /// The bytes from `from` to `to`, if they were read last.
+    pub(super) fn held(&self, from: u64, to: u64) -> Option<Bytes> {
+        let start = usize::try_from(from.checked_sub(self.start)?).ok()?;
+        let end = usize::try_from(to.checked_sub(self.start)?).ok()?;
+        (start <= end && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
     }
 
     /// The bytes from `offset` on: `least` or more, fewer only at the end of the file.
+    #[inline]
     pub(crate) fn from(&mut self, offset: u64, least: usize) -> Result<&[u8]> {
-        let inside = |window: &Self| usize::try_from(offset.checked_sub(window.start)?).ok();
-        let skip = match inside(self) {
+        let inside = offset.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
+        let skip = match inside {
             Some(skip) if skip.saturating_add(least) <= self.bytes.len() => skip,
-            _ => {
-                // Never more than there is, whatever a length that cannot be trusted says.
-                let piece = least.max(Self::PIECE).min(self.left(offset));
-                self.bytes = self.source.up_to(offset, piece)?;
-                self.start = offset;
-                warm(&self.bytes);
-                0
-            }
+            _ => self.go_to(offset, least)?,
         };
         Ok(self.bytes.get(skip..).unwrap_or_default())
+    }
+
+    /// Reads the next piece, which begins at `offset`: that is how far into it that is.
+    #[cold]
+    fn go_to(&mut self, offset: u64, least: usize) -> Result<usize> {
+        // Never more than there is, whatever a length that cannot be trusted says.
+        let piece = least.max(Self::PIECE).min(self.left(offset));
+        self.bytes = self.source.up_to(offset, piece)?;
+        self.start = offset;
+        if self.copies {
+            self.bytes = Bytes::copy_from_slice(&self.bytes);
+        } else {
+            warm(&self.bytes);
+        }
+        Ok(0)
     }
 
     /// How many bytes there are from `offset` on.

@@ -83,6 +83,7 @@ impl Framing {
     }
 
     /// Judges a record at `start` whose leading length is `len`, given what lies behind its payload.
+    #[inline]
     pub(super) fn judge_trailer(self, start: u64, len: u32, trailer: &[u8]) -> Judgement {
         let Some((again, position)) = trailer.split_at_checked(4) else { return Judgement::Broken(LENGTHS) };
         if be(again) != u64::from(len) {

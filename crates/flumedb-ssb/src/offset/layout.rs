@@ -24,6 +24,7 @@ impl Layout for Framing {
         detect::detect(source, len, *named)
     }
 
+    #[inline]
     fn judge(&self, at: u64, bytes: &[u8], len: u64) -> Verdict {
         let Some((head, rest)) = bytes.split_first_chunk::<4>() else { return Verdict::more(at, 4, len) };
         let size = u32::from_be_bytes(*head);

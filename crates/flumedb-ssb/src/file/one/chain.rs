@@ -1,6 +1,7 @@
 //! [`Chain`], the records that a walk from the first byte of a file proves, and a sparse index of where they start. Never
 //! trusts a payload: a record starts where the one before it ends, or at the start of a block, and nowhere else.
 
+use bytes::Bytes;
 use flumedb::{Damage, Error, Result, Seq};
 
 use super::layout::{Layout, Verdict};
@@ -314,6 +315,17 @@ pub(super) struct Walk<'a, L> {
 }
 
 impl<L: Layout> Walk<'_, L> {
+    /// Walks through copies of the bytes.
+    pub(super) fn copying(mut self) -> Self {
+        self.window = self.window.copying();
+        self
+    }
+
+    /// A copy of the bytes from `from` to `to`, if the walk has made one.
+    pub(super) fn copied(&self, from: u64, to: u64) -> Option<Bytes> {
+        self.window.held(from, to)
+    }
+
     /// The next record or damaged place.
     pub(super) fn next(&mut self) -> Result<Option<Item>> {
         let mut broken: Option<(u64, &'static str)> = None;
@@ -346,12 +358,14 @@ impl<L: Layout> Walk<'_, L> {
 }
 
 /// Where the record at `start` ends.
+#[inline]
 pub(super) fn end<L: Layout>(layout: &L, start: u64, size: u32) -> u64 {
     start.saturating_add(u64::from(L::HEAD) + u64::from(size) + u64::from(layout.trailer()))
 }
 
 impl Window<'_> {
     /// What `layout` says of the place `at`.
+    #[inline]
     fn judge<L: Layout>(&mut self, layout: &L, at: u64) -> Result<Verdict> {
         let mut need = L::HEAD as usize;
         loop {
@@ -365,6 +379,7 @@ impl Window<'_> {
     }
 
     /// The payload of the record that was judged last.
+    #[inline]
     fn payload<L: Layout>(&mut self, start: u64, size: u32) -> &[u8] {
         let head = L::HEAD as usize;
         let bytes = self.from(start, head + size as usize).unwrap_or_default();
@@ -382,6 +397,7 @@ pub(super) fn checksum(payload: &[u8]) -> u64 {
 }
 
 /// Whether a payload is one that was deleted: some bytes, all zero. A payload of no bytes is an entry of no bytes.
+#[inline]
 pub(crate) fn is_erased(payload: &[u8]) -> bool {
     // The common payload does not begin with a zero, so that one byte decides.
     payload.first() == Some(&0) && payload.iter().all(|&byte| byte == 0)

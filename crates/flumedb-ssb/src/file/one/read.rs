@@ -14,20 +14,17 @@ use super::{
 };
 use crate::file::records::not_found;
 
-/// What a record costs a chunk beside its bytes in the file, so that one of empty records is no larger than another.
-const RECORD: u64 = 64;
+/// A chunk is no longer, whatever is asked for, so that it and what lies around it are read, and copied, in one piece that
+/// the processor's cache can hold.
+const CHUNK: u64 = 248 << 10;
 
-/// A chunk is no larger, whatever is asked for: it is looked through and copied while it is in the processor's cache, and
-/// what a walk reads at once has room for it and for the records around it.
-const CHUNK: u64 = 240 << 10;
-
-/// Backwards, so many records are held at most while the last ones are looked for; a chunk has room for no more.
-const HELD: usize = 1 << 12;
+/// A chunk has no more records, so that one of empty records is no larger than another. Backwards, where the last ones have
+/// to be looked for, no more than twice as many are held.
+const RECORDS: usize = 1 << 12;
 
 /// Whether so many records that lie in so many bytes make a chunk of the size that is asked for.
 fn fits(request: &ReadRequest, records: usize, bytes: u64) -> bool {
-    let cost = (records as u64).saturating_mul(RECORD).saturating_add(bytes);
-    records <= HELD && cost <= CHUNK.min(request.max_bytes as u64)
+    records <= RECORDS && bytes <= CHUNK.min(request.max_bytes as u64)
 }
 
 impl<L: Layout> One<L> {
@@ -63,7 +60,7 @@ impl<L: Layout> One<L> {
         let Span { from, to } = request.span;
         let mut records: Vec<Record> = Vec::new();
         let mut covered_to = to.min(chain.end());
-        let mut walk = chain.walk_from(&self.layout, &self.source, from);
+        let mut walk = chain.walk_from(&self.layout, &self.source, from).copying();
         while let Some(item) = walk.next()? {
             let record = match item {
                 Item::Record(record) if record.start < from => continue,
@@ -89,7 +86,9 @@ impl<L: Layout> One<L> {
             records.push(record);
         }
         let covered = Span { from, to: covered_to.max(from) };
-        self.chunk(&chain, &records, covered, false)
+        let ends = records.first().zip(records.last());
+        let bytes = ends.and_then(|(first, last)| walk.copied(first.start, last.end));
+        self.chunk(&chain, &records, bytes, covered, false)
     }
 
     pub(super) fn backwards(&self, request: ReadRequest) -> Result<Chunk> {
@@ -104,8 +103,8 @@ impl<L: Layout> One<L> {
             match item {
                 Item::Record(record) if record.start >= upper => break,
                 Item::Record(record) if record.start >= from => {
-                    if records.len() >= 2 * HELD {
-                        records.drain(..HELD);
+                    if records.len() >= 2 * RECORDS {
+                        records.drain(..RECORDS);
                     }
                     records.push(record);
                 }
@@ -132,17 +131,27 @@ impl<L: Layout> One<L> {
         let records = records.split_off(records.len() - taken);
         // Whether there is more is not known here; what the chunk does not cover is asked for again.
         let lowest = records.first().map_or(from, |record| record.start);
-        self.chunk(&chain, &records, Span { from: lowest, to }, true)
+        self.chunk(&chain, &records, None, Span { from: lowest, to }, true)
     }
 
-    /// The chunk of these records, which lie one after another.
-    fn chunk(&self, chain: &Chain, records: &[Record], covered: Span, reverse: bool) -> Result<Chunk> {
+    /// The chunk of these records, which lie one after another, in a copy of their bytes or in one that is made here.
+    fn chunk(
+        &self,
+        chain: &Chain,
+        records: &[Record],
+        bytes: Option<Bytes>,
+        covered: Span,
+        reverse: bool,
+    ) -> Result<Chunk> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Ok(Chunk::nothing(covered, chain.end()));
         };
         let low = first.start;
         let len = usize::try_from(last.end - low).unwrap_or(usize::MAX);
-        let bytes = Bytes::copy_from_slice(&self.source.exact(low, len)?);
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None => Bytes::copy_from_slice(&self.source.exact(low, len)?),
+        };
         let slot = |record: &Record| {
             let start = (record.payload::<L>() - low) as usize;
             let erased = is_erased(bytes.get(start..start + record.size as usize).unwrap_or_default());
