@@ -252,7 +252,7 @@ impl Last<'_> {
                 Err(Error::corrupt(Damage::new(path, offset, end - offset, reason)))
             }
             Stop::End | Stop::Index { .. } => {
-                let missing = if head == u64::MAX || self.sealed_before { 0 } else { head - at };
+                let missing = if head == u64::MAX || self.sealed_before { 0 } else { head.saturating_sub(at) };
                 let reason = "entries that were acknowledged are gone";
                 Err(Error::corrupt(Damage::new(path, at, missing, reason)))
             }
