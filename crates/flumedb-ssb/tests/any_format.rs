@@ -169,6 +169,28 @@ fn a_huge_file_of_nothing_is_given_up_at_once() {
     }
 }
 
+/// The failure: what a power cut leaves behind a log makes it look like one of another format, without a fault.
+#[test]
+fn a_torn_end_does_not_make_it_a_log_of_another_format() {
+    let values: Vec<Vec<u8>> =
+        (0..400).map(|number| format!("{{\"n\":{number},\"text\":\"some words\"}}").into_bytes()).collect();
+    let mut logs: Vec<(&str, Vec<u8>)> =
+        WRITTEN.iter().map(|&format| (format.name(), content(&written(format, &values), PATH))).collect();
+    logs.push(("jsonl", values.join(&b'\n').into_iter().chain([b'\n']).collect()));
+    for (name, log) in logs {
+        for torn in [&b"\0"[..], &[0; 4096], &[0; 70_000], &[0; 1 << 20], b"{\"n\":40", b"{\"n\":40\0\0\0"] {
+            let env = machine(&[&log[..], torn].concat());
+            let opened = any::builder().env(env).open(PATH).unwrap();
+            assert_eq!(opened.format.name(), name, "{} bytes: {:#?}", torn.len(), opened.evidence);
+            let read: Vec<_> = block_on(all(&*opened.log)).into_iter().map(|(.., payload)| payload.to_vec()).collect();
+            assert_eq!(read, values, "{name}, {} bytes", torn.len());
+            // Zeros are what fills a block.
+            let blocks = ["aligned", "aaol"].contains(&name) && torn.iter().all(|&byte| byte == 0);
+            assert!(blocks || !opened.report().unwrap().is_ok(), "{name}, {} bytes", torn.len());
+        }
+    }
+}
+
 #[test]
 fn what_is_named_must_be_what_is_there() {
     let env = written(Format::Offset(Framing::Bits32), &[b"one".to_vec(), b"two".to_vec()]);

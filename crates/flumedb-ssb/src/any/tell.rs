@@ -142,6 +142,10 @@ fn misplaced(path: &Path, format: Format) -> String {
 struct Finding {
     format: Format,
     known: bool,
+    /// Whether it is more than chance: lengths alone that lead somewhere, in blocks of no size that can be told, are found
+    /// in other bytes, too.
+    strong: bool,
+    records: u64,
     /// Bytes in records that are proved.
     proved: u64,
     /// Whether nothing is left over.
@@ -168,6 +172,8 @@ fn ask<L: Layout>(env: &Env, source: &Source, len: u64, format: impl FnOnce(&L) 
     Ok(Finding {
         format: if certain.is_ok() { format } else { format.without_block() },
         known: *known,
+        strong: L::PROVEN || certain.is_ok(),
+        records: chain.count(),
         proved: chain.end().saturating_sub(chain.gap_bytes()),
         whole: chain.count() > 0 && chain.gap_bytes() == 0 && layout.is_closed(chain.end(), source, len)?,
         evidence,
@@ -182,16 +188,24 @@ fn opening<L: Layout>(source: &Source, detected: Detected<L>) -> Open {
 
 /// What text says.
 fn ask_lines(source: &Source) -> Result<Finding> {
-    let lines::Told { shape, bytes, evidence } = lines::tell(source)?;
+    let lines::Told { shape, lines, bytes, evidence } = lines::tell(source)?;
     let format = if shape == Some(Shape::Numbered) { Format::Memory } else { Format::JsonLines };
-    Ok(Finding { format, known: shape.is_some(), proved: bytes, whole: false, evidence: vec![evidence], open: None })
+    let (known, evidence) = (shape.is_some(), vec![evidence]);
+    Ok(Finding { format, known, strong: true, records: lines, proved: bytes, whole: false, evidence, open: None })
 }
 
-/// The finding that leaves nothing over, or else the one that proves most. Those that are as good are its rivals.
+/// The finding that leaves nothing over, or else the one that proves most. Those that are as good are its rivals. One that
+/// may be chance gives way to one that finds more records: chance finds few, as it passes over most.
 fn choose(path: &Path, mut findings: Vec<Finding>) -> Result<(Told, Option<Open>)> {
-    let known = findings.iter().enumerate().filter(|(_, finding)| finding.known);
-    // Of equals the first.
-    let best = known.rev().max_by_key(|(_, finding)| (finding.whole, finding.proved)).map(|(at, _)| at);
+    let best_of = |may_be: &dyn Fn(&Finding) -> bool| {
+        let known = findings.iter().enumerate().filter(|(_, finding)| finding.known && may_be(finding));
+        // Of equals the first.
+        known.rev().max_by_key(|(_, finding)| (finding.whole, finding.proved))
+    };
+    let best = best_of(&|_| true).map(|(at, best)| match best.strong {
+        true => at,
+        false => best_of(&|other| other.strong && other.records > best.records).map_or(at, |(other, _)| other),
+    });
     let Some(at) = best else {
         return Err(Error::new(ErrorKind::Unsupported, no_format(path)));
     };

@@ -58,6 +58,8 @@ fn numbered(line: &[u8]) -> Option<Numbered<'_>> {
 pub(crate) struct Told {
     /// Nothing if they are no JSON.
     pub(crate) shape: Option<Shape>,
+    /// How many were looked at.
+    pub(crate) lines: u64,
     /// How many bytes they are.
     pub(crate) bytes: u64,
     pub(crate) evidence: String,
@@ -67,7 +69,13 @@ pub(crate) struct Told {
 const LINES: u64 = 1000;
 const BYTES: u64 = 1 << 20;
 
-/// Tells what the lines of a file are. Lines count from 0 where they are numbered: others with these two names in them
+/// Whether it may be the beginning of a line, behind which zeros may stand that a power cut leaves.
+fn is_text(line: &[u8]) -> bool {
+    let end = line.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    line.iter().take(end).all(|&byte| byte >= b' ' || b"\t\r".contains(&byte))
+}
+
+/// Tells what the lines of a file are. A last line that is torn tells nothing. Lines count from 0 where they are numbered: others with these two names in them
 /// are what they are.
 pub(crate) fn tell(source: &Source) -> Result<Told> {
     let mut walk = Walk::within(source, BYTES);
@@ -76,8 +84,11 @@ pub(crate) fn tell(source: &Source) -> Result<Told> {
         && let Some(line) = walk.next()?
     {
         if Shape::Bare.value(&line.text).is_none() {
+            if walk.open && lines > 0 && is_text(&line.text) {
+                break;
+            }
             let evidence = format!("jsonl: line {} is no JSON", lines + 1);
-            return Ok(Told { shape: None, bytes: 0, evidence });
+            return Ok(Told { shape: None, lines, bytes: 0, evidence });
         }
         all_numbered &= numbered(&line.text).is_some_and(|numbered| numbered.seq == lines);
         lines += 1;
@@ -90,5 +101,5 @@ pub(crate) fn tell(source: &Source) -> Result<Told> {
         }
         (_, false) => (Some(Shape::Bare), format!("jsonl: the first {lines} lines are JSON")),
     };
-    Ok(Told { shape, bytes, evidence })
+    Ok(Told { shape, lines, bytes, evidence })
 }
