@@ -28,7 +28,7 @@ impl Kind for One<Framing> {
     }
 
     fn format(&self) -> Format {
-        Format::Offset(*self.layout())
+        Format::Offset(self.layout())
     }
 }
 

@@ -62,10 +62,12 @@ struct Shared<R> {
 }
 
 impl<R: Records> Shared<R> {
-    /// Tells of a new head.
+    /// Tells of a new head. It is looked at in the turn of whoever tells, so that nobody goes back to an older one.
     fn tell(&self) {
-        let head = self.records.head();
-        self.head.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+        self.head.send_if_modified(|seen| {
+            let head = self.records.head();
+            std::mem::replace(seen, head) != head
+        });
     }
 
     /// Takes in what another process has appended.

@@ -28,7 +28,7 @@ pub type OffsetLog = FileLog<One<Framing>>;
 impl FileLog<One<Framing>> {
     /// The framing of its records; `None` if no framing fits the bytes of the file.
     pub fn framing(&self) -> Option<Framing> {
-        (!self.is_unknown()).then(|| *self.records().layout())
+        (!self.is_unknown()).then(|| self.records().layout())
     }
 }
 

@@ -99,7 +99,7 @@ impl Chain {
     pub(super) fn extend(&mut self, files: &Files) -> Result<()> {
         // What a writer adds, it adds to `data` first; so `ofst` is measured first.
         let (words, data) = (files.ofst.len()?, files.data.len()?);
-        if std::mem::replace(&mut self.seen, (words, data)) == (words, data) {
+        if self.seen == (words, data) {
             return Ok(());
         }
         let mut walk = Walk {
@@ -127,6 +127,8 @@ impl Chain {
                 break;
             }
         }
+        // Last, so that what could not be read is looked at again.
+        self.seen = (words, data);
         Ok(())
     }
 

@@ -42,20 +42,27 @@ impl Offset2 {
             let chain = self.chain();
             (chain.count(), chain.end())
         };
+        let Files { data, ofst, .. } = &self.files;
+        let places = count * Head::BYTES as u64;
+        // Nothing may be written over what another program has added: margaret takes no lock.
+        if (data.len()?, ofst.len()?) != (end, places) {
+            let path = data.path.display();
+            let message =
+                format!("another program writes to {path}, too; nothing was written: end one of them, open again");
+            return Err(Error::new(ErrorKind::Locked, message));
+        }
         let mut at = end;
         let mut words = Vec::with_capacity(staged.records.len() * Head::BYTES);
         for &(_, size) in &staged.records {
             words.extend_from_slice(&at.to_be_bytes());
             at = Head { size, deleted: false }.end(at);
         }
-        let Files { data, ofst, .. } = &self.files;
         let mut written = write_at(data, end, &staged.bytes);
         if staged.durable {
             written = written.and_then(|()| data.sync());
         } else {
             self.unsynced.store(true, Ordering::Release);
         }
-        let places = count * Head::BYTES as u64;
         if let Err(error) = written.and_then(|()| write_at(ofst, places, &words)) {
             // What got there of the group is taken back, so that a later one can follow. If even that fails, what the
             // files hold is unknown.

@@ -61,7 +61,7 @@ impl FileLog<One<Aaol>> {
         let path = path.as_ref();
         let bytes_before = Source::open(env, path.to_owned(), OpenMode::Read)?.len()?;
         let opening = One::<Aaol>::open(env, path.to_owned(), block_size, Access::Append)?;
-        let (source, layout) = (&opening.records.source, *opening.records.layout());
+        let (source, layout) = (&opening.records.source, opening.records.layout());
         let removed = opening.records.stat()?.deleted;
         let len = source.len()?;
         if let Some(start) = first_hole(layout, source, len)?.map(|hole| layout.block_start(hole)) {

@@ -29,7 +29,7 @@ pub(super) fn open<L: Layout>(
 ) -> Result<Opening<One<L>>> {
     if access == Access::Read {
         let source = Source::open(env, path, OpenMode::Read)?;
-        return found(env, source, |source| detect(env, source, options));
+        return found(env, source, options, |source| detect(env, source, options));
     }
     let found = env.storage.kind(&path).map_err(|error| Error::io("look for", &path, error))?;
     if found.is_none() && access != Access::Create {
@@ -58,35 +58,38 @@ pub(super) fn open<L: Layout>(
     L::finish(env, &source, false)?;
     let detected = detect(env, &source, options)?;
     let recovery = recover(env, &source, &detected)?;
-    Ok(Opening { records: one(env, source, detected)?, recovery, lock: Some(lock) })
+    Ok(Opening { records: one(env, source, detected, options)?, recovery, lock: Some(lock) })
 }
 
-/// What a file holds of which `detected` tells the layout, to be read.
+/// What a file holds of which `detected` tells the layout, to be read. `options`: what it was told with.
 pub(super) fn found<L: Layout>(
     env: &Env,
     source: Source,
+    options: &L::Options,
     detected: impl FnOnce(&Source) -> Result<Detected<L>>,
 ) -> Result<Opening<One<L>>> {
     if let Some(damage) = L::unfinished(env, &source)? {
         return Err(Error::new(ErrorKind::Corrupt, unfinished(&damage)));
     }
     let detected = detected(&source)?;
-    Ok(Opening { records: one(env, source, detected)?, recovery: None, lock: None })
+    Ok(Opening { records: one(env, source, detected, options)?, recovery: None, lock: None })
 }
 
-fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>) -> Result<One<L>> {
-    let Detected { layout, chain, known, .. } = detected;
+fn one<L: Layout>(env: &Env, source: Source, detected: Detected<L>, options: &L::Options) -> Result<One<L>> {
+    let Detected { layout, chain, known, certain, .. } = detected;
     Ok(One {
         env: env.clone(),
         lineage: L::lineage(env, &source)?,
         moved: AtomicBool::new(false),
         refreshing: Mutex::new(()),
         source,
-        layout,
+        options: options.clone(),
+        guessed: AtomicBool::new(certain.is_err() || chain.count() == 0),
+        layout: RwLock::new(layout),
         chain: RwLock::new(chain),
         deleted: AtomicU64::new(0),
         deleted_bytes: AtomicU64::new(0),
-        known,
+        known: AtomicBool::new(known),
     })
 }
 

@@ -34,8 +34,8 @@ impl<L: Layout> One<L> {
     }
 
     pub(super) fn payload(&self, seq: Seq) -> Result<Bytes> {
-        let chain = self.chain();
-        let record = chain.find(&self.layout, &self.source, seq.get())?.ok_or_else(|| not_found(seq))?;
+        let (chain, layout) = (self.chain(), self.layout());
+        let record = chain.find(&layout, &self.source, seq.get())?.ok_or_else(|| not_found(seq))?;
         let payload = self.source.exact(record.payload::<L>(), record.size as usize)?;
         let payload = Bytes::copy_from_slice(&payload);
         if is_erased(&payload) {
@@ -46,7 +46,8 @@ impl<L: Layout> One<L> {
 
     /// Length and checksum of the record at `start`, if there is one.
     pub(super) fn digest(&self, start: u64) -> Result<Option<[u8; 12]>> {
-        let Some(record) = self.chain().find(&self.layout, &self.source, start)? else { return Ok(None) };
+        let (chain, layout) = (self.chain(), self.layout());
+        let Some(record) = chain.find(&layout, &self.source, start)? else { return Ok(None) };
         let payload = self.source.exact(record.payload::<L>(), record.size as usize)?;
         let mut digest = [0; 12];
         let (length, sum) = digest.split_at_mut(4);
@@ -56,11 +57,11 @@ impl<L: Layout> One<L> {
     }
 
     pub(super) fn forwards(&self, request: ReadRequest) -> Result<Chunk> {
-        let chain = self.chain();
+        let (chain, layout) = (self.chain(), self.layout());
         let Span { from, to } = request.span;
         let mut records: Vec<Record> = Vec::new();
         let mut covered_to = to.min(chain.end());
-        let mut walk = chain.walk_from(&self.layout, &self.source, from).copying();
+        let mut walk = chain.walk_from(&layout, &self.source, from).copying();
         while let Some(item) = walk.next()? {
             let record = match item {
                 Item::Record(record) if record.start < from => continue,
@@ -92,13 +93,13 @@ impl<L: Layout> One<L> {
     }
 
     pub(super) fn backwards(&self, request: ReadRequest) -> Result<Chunk> {
-        let chain = self.chain();
+        let (chain, layout) = (self.chain(), self.layout());
         let Span { from, to } = request.span;
         let upper = to.min(chain.end());
         // Records can only be walked over forwards, so the walk begins early enough to find what is asked for.
         let low = upper.saturating_sub((request.max_bytes as u64).clamp(1, CHUNK)).max(from);
         let (mut records, mut gap): (Vec<Record>, Option<Gap>) = (Vec::new(), None);
-        let mut walk = chain.walk_from(&self.layout, &self.source, low);
+        let mut walk = chain.walk_from(&layout, &self.source, low);
         while let Some(item) = walk.next()? {
             match item {
                 Item::Record(record) if record.start >= upper => break,

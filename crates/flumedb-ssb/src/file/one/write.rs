@@ -4,20 +4,20 @@ use std::{io, sync::atomic::Ordering};
 
 use flumedb::{Error, ErrorKind, Result, Seq, env::File, log::Batch};
 
-use super::{Layout, One};
+use super::{Layout, One, Verdict};
 use crate::file::records::{Staged, not_found};
 
 impl<L: Layout> One<L> {
     pub(super) fn frame(&self, batch: &Batch, staged: &mut Staged) -> Result<Vec<Seq>> {
-        let base = self.chain().end();
+        let (base, layout) = (self.chain().end(), self.layout());
         staged.undo_on_error(|staged| {
             if staged.whole {
-                self.layout.make_room(base, &mut batch.payloads().map(<[u8]>::len), staged)?;
+                layout.make_room(base, &mut batch.payloads().map(<[u8]>::len), staged)?;
             }
             let mut seqs = Vec::with_capacity(batch.len());
             for payload in batch.payloads() {
                 let size = u32::try_from(payload.len()).map_err(|_| self.too_long(payload.len()))?;
-                let start = self.layout.frame(base, payload, staged)?;
+                let start = layout.frame(base, payload, staged)?;
                 staged.records.push((start, size));
                 seqs.push(Seq::new(start));
             }
@@ -26,13 +26,15 @@ impl<L: Layout> One<L> {
     }
 
     fn too_long(&self, bytes: usize) -> Error {
-        let message = format!("an entry of {bytes} bytes; a record of an {} log holds 4294967295", self.layout.name());
+        let message =
+            format!("an entry of {bytes} bytes; a record of an {} log holds 4294967295", self.layout().name());
         Error::new(ErrorKind::Invalid, message)
     }
 
     pub(super) fn append(&self, staged: &Staged) -> Result<()> {
-        let end = self.chain().end();
-        let closed = self.layout.closed_len(end + staged.bytes.len() as u64);
+        let (end, layout) = (self.chain().end(), self.layout());
+        self.refuse_if_written(end, &layout)?;
+        let closed = layout.closed_len(end + staged.bytes.len() as u64);
         let file = &*self.source.file;
         let written = write(file, end, staged, L::HEAD).and_then(|()| {
             if closed > end + staged.bytes.len() as u64 && file.len()? < closed { file.set_len(closed) } else { Ok(()) }
@@ -41,7 +43,7 @@ impl<L: Layout> One<L> {
             let error = Error::io("append to", &self.source.path, error);
             // What got there of the group is taken back, so that a later one can follow. If even that fails, what the
             // file holds is unknown.
-            return Err(match (error.kind(), close(file, end, self.layout.closed_len(end))) {
+            return Err(match (error.kind(), close(file, end, layout.closed_len(end))) {
                 (ErrorKind::StorageFull, Ok(())) => error,
                 (ErrorKind::StorageFull, Err(failed)) => Error::io("append to", &self.source.path, failed),
                 _ => error,
@@ -50,10 +52,27 @@ impl<L: Layout> One<L> {
         Ok(())
     }
 
+    /// Nothing may be written over what another program has added: the libraries that the formats are from take no lock.
+    fn refuse_if_written(&self, end: u64, layout: &L) -> Result<()> {
+        let len = self.source.len()?;
+        let closed = layout.closed_len(end);
+        let begun = || {
+            let head = self.source.up_to(end, L::HEAD as usize)?;
+            Ok(matches!(layout.judge(end, &head, len), Verdict::Record(_) | Verdict::Broken(..)))
+        };
+        if len == closed && (closed == end || !begun()?) {
+            return Ok(());
+        }
+        let path = self.path().display();
+        let message =
+            format!("another program writes to {path}, too; nothing was written: end one of them, open again");
+        Err(Error::new(ErrorKind::Locked, message))
+    }
+
     pub(super) fn erase(&self, seqs: &[Seq]) -> Result<u64> {
         let mut targets = Vec::new();
         for &seq in seqs {
-            let record = self.chain().find(&self.layout, &self.source, seq.get())?.ok_or_else(|| not_found(seq))?;
+            let record = self.chain().find(&self.layout(), &self.source, seq.get())?.ok_or_else(|| not_found(seq))?;
             if record.size == 0 {
                 let message = format!("entry {seq} has no bytes, and such an entry cannot be deleted in this format");
                 return Err(Error::new(ErrorKind::Unsupported, message));
@@ -66,7 +85,8 @@ impl<L: Layout> One<L> {
         targets.dedup();
         let mut bytes = 0;
         for record in &targets {
-            zero(&*self.source.file, record.payload::<L>(), u64::from(record.size))
+            // Nobody reads meanwhile, so that no reader gets half of a payload.
+            self.change(|_| zero(&*self.source.file, record.payload::<L>(), u64::from(record.size)))
                 .map_err(|error| Error::io("delete from", &self.source.path, error))?;
             bytes += record.end - record.start;
         }
@@ -74,7 +94,7 @@ impl<L: Layout> One<L> {
             self.source.sync()?;
             self.deleted.fetch_add(targets.len() as u64, Ordering::AcqRel);
             self.deleted_bytes.fetch_add(bytes, Ordering::AcqRel);
-            self.layout.count_deleted(self, self.deleted_bytes())?;
+            self.layout().count_deleted(self, self.deleted_bytes())?;
         }
         Ok(targets.len() as u64)
     }

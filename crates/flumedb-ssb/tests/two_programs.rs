@@ -1,0 +1,144 @@
+//! Guards against losing what another program writes that knows of no lock: the JavaScript libraries and margaret append to
+//! the same files.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use common::{all, content, put};
+use flumedb::{
+    Env, ErrorKind, Seq,
+    env::OpenMode,
+    log::{Batch, Log},
+};
+use flumedb_ssb::{AaolLog, AlignedLog, FileLogBuilder, Framing, Offset2Log, OffsetLog, file::Records};
+
+fn batch(payload: &[u8]) -> Batch {
+    let mut batch = Batch::new();
+    batch.push(payload);
+    batch
+}
+
+/// Copies a file over another one, byte by byte of what is new.
+fn overwrite(env: &Env, path: &str, content: &[u8]) {
+    env.storage.open(path.as_ref(), OpenMode::Write).unwrap().write_all(0, content).unwrap();
+}
+
+/// Two programs have a log open. `files`: what it consists of.
+async fn nothing_is_lost<R: Records>(builder: impl Fn() -> FileLogBuilder<R>, files: &[&str]) {
+    let ours = Env::memory();
+    let log = builder().env(ours.clone()).create().open("log").unwrap();
+    log.append(batch(b"both know of this")).await.unwrap();
+    // The other one, without our lock, begins with the same bytes and appends.
+    let theirs = Env::memory();
+    let other = builder().env(theirs.clone()).create().open("log").unwrap();
+    other.append(batch(b"both know of this")).await.unwrap();
+    let theirs_seq = other.append(batch(b"only one has written this")).await.unwrap()[0];
+    other.close().await.unwrap();
+    for file in files {
+        overwrite(&ours, file, &content(&theirs, file));
+    }
+    let before: Vec<_> = files.iter().map(|file| content(&ours, file)).collect();
+    let error = log.append(batch(b"written over it")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    // Not a second time either, whatever the order.
+    assert_eq!(log.append(batch(b"again")).await.unwrap_err().kind(), ErrorKind::Poisoned);
+    let _ = log.close().await;
+    drop(log);
+    assert!(files.iter().zip(&before).all(|(file, before)| content(&ours, file) == *before));
+    let log = builder().env(ours).append().open("log").unwrap();
+    assert_eq!(log.get(theirs_seq).await.unwrap(), "only one has written this");
+    assert_eq!(log.append(batch(b"behind it")).await.unwrap().len(), 1);
+    assert_eq!(all(&log).await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_another_program_has_appended_is_not_written_over() {
+    nothing_is_lost(|| OffsetLog::builder().framing(Framing::Bits32), &["log"]).await;
+    nothing_is_lost(|| OffsetLog::builder().framing(Framing::Bits53), &["log"]).await;
+    nothing_is_lost(|| AlignedLog::builder().block_size(64), &["log"]).await;
+    nothing_is_lost(|| AaolLog::builder().block_size(64), &["log"]).await;
+    // In the block that is there already.
+    nothing_is_lost(|| AaolLog::builder().block_size(4096), &["log"]).await;
+    nothing_is_lost(Offset2Log::builder, &["log/data", "log/ofst"]).await;
+}
+
+/// A reader opens a file that tells nothing yet, and follows.
+async fn is_followed<R: Records>(reader: FileLogBuilder<R>, writer: FileLogBuilder<R>, first: usize) {
+    let theirs = Env::memory();
+    let other = writer.env(theirs.clone()).create().open("log").unwrap();
+    for number in 0..first {
+        other.append(batch(format!("entry {number}").as_bytes())).await.unwrap();
+    }
+    let env = Env::memory();
+    put(&env, "log", &content(&theirs, "log"));
+    let reader = reader.env(env.clone()).open("log").unwrap();
+    let mut head = reader.barrier().await.unwrap();
+    assert_eq!(all(&reader).await.len(), first);
+    for number in first..first + 40 {
+        let seq = other.append(batch(format!("entry {number}").as_bytes())).await.unwrap()[0];
+        if number % 3 == 0 {
+            overwrite(&env, "log", &content(&theirs, "log"));
+            let now = reader.barrier().await.unwrap();
+            assert!(now >= head, "the head went back from {head:?} to {now:?}");
+            assert_eq!(now, Some(seq), "entry {number} is not seen");
+            head = now;
+        }
+    }
+    overwrite(&env, "log", &content(&theirs, "log"));
+    assert_eq!(reader.barrier().await.unwrap(), *other.head().borrow());
+    assert_eq!(all(&reader).await, all(&other).await);
+    assert!(reader.report().unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_reader_that_came_before_the_layout_could_be_told_follows() {
+    is_followed(OffsetLog::builder(), OffsetLog::builder().framing(Framing::Bits48), 0).await;
+    is_followed(OffsetLog::builder(), OffsetLog::builder().framing(Framing::Bits53), 0).await;
+    for (block, first) in [(64, 0), (64, 2), (200, 3), (1024, 0), (1024, 5)] {
+        is_followed(AlignedLog::builder(), AlignedLog::builder().block_size(block), first).await;
+    }
+    for (block, first) in [(64, 0), (64, 2), (4096, 0), (512, 1)] {
+        is_followed(AaolLog::builder(), AaolLog::builder().block_size(block), first).await;
+    }
+}
+
+/// The evidence for the last of three entries, before and after the first is deleted by the handle that gives it, and what
+/// the next one to open the log gives.
+async fn evidence<R: Records>(builder: impl Fn() -> FileLogBuilder<R>, between: usize) {
+    let env = Env::memory();
+    let log = builder().env(env.clone()).create().open("log").unwrap();
+    let mut seqs: Vec<Seq> = Vec::new();
+    for number in 0..between + 3 {
+        seqs.extend(log.append(batch(format!("entry {number}").as_bytes())).await.unwrap());
+    }
+    log.close().await.unwrap();
+    for deleted in [1, between / 2 + 1, between + 1] {
+        let log = builder().env(env.clone()).append().open("log").unwrap();
+        let last = seqs[between + 2];
+        let before = log.proof(last).unwrap();
+        log.delete(&[seqs[deleted]]).await.unwrap();
+        // A view that has taken in the entry stores what it gets now.
+        let stored = log.proof(last).unwrap();
+        log.close().await.unwrap();
+        let log = builder().env(env.clone()).append().open("log").unwrap();
+        let again = log.proof(last).unwrap();
+        assert!(
+            again.is_some() && again != stored,
+            "entry {deleted} of {between}: a stored view keeps what is deleted"
+        );
+        assert_ne!(again, before);
+        log.close().await.unwrap();
+        let log = builder().env(env.clone()).open("log").unwrap();
+        assert_eq!(log.proof(last).unwrap(), again, "a view that was built anew stays");
+    }
+}
+
+#[tokio::test]
+async fn a_view_that_took_in_what_was_deleted_since_cannot_be_stored_as_right() {
+    for between in [2, 1200] {
+        evidence(OffsetLog::builder, between).await;
+        evidence(|| AlignedLog::builder().block_size(256), between).await;
+        evidence(|| AaolLog::builder().block_size(256), between).await;
+        evidence(Offset2Log::builder, between).await;
+    }
+}
