@@ -430,3 +430,21 @@ fn the_first_of_two_members_counts() {
     assert_eq!(doc.integer(&["a"]), Some(1));
     assert_eq!(doc.value().kind(), Kind::Object);
 }
+
+/// The failure: a value of many levels that nobody has checked uses up the stack of who prints it.
+#[test]
+fn a_value_that_is_too_deep_is_printed_without_its_levels() {
+    let mut bytes = vec![6];
+    for _ in 0..20_000 {
+        let mut outer = Vec::with_capacity(bytes.len() + 5);
+        let mut tag = (bytes.len() as u64) << 3 | 4;
+        while tag >= 0x80 {
+            outer.push((tag & 0x7f) as u8 | 0x80);
+            tag >>= 7;
+        }
+        outer.push(tag as u8);
+        outer.extend_from_slice(&bytes);
+        bytes = outer;
+    }
+    assert!(format!("{:?}", Value::new(&bytes).unwrap()).starts_with("Array("));
+}

@@ -129,3 +129,22 @@ fn only_reading_is_offered() {
         assert_eq!(log.delete(&[Seq::new(0)]).await.unwrap_err().kind(), ErrorKind::Unsupported);
     });
 }
+
+#[tokio::test]
+async fn a_stored_view_notices_that_an_earlier_line_was_edited() {
+    let lines = |changed: Option<usize>| -> Vec<u8> {
+        (0..200)
+            .flat_map(|at| format!("{{\"n\":{}}}\n", if Some(at) == changed { 9 } else { at % 7 }).into_bytes())
+            .collect()
+    };
+    let evidence = |content: Vec<u8>| {
+        let log = open(&machine(&content), Shape::Bare);
+        (log.identity(), log.proof(Seq::new(150)).unwrap().unwrap())
+    };
+    let before = evidence(lines(None));
+    for edited in [0, 1, 70, 149, 150] {
+        assert_ne!(evidence(lines(Some(edited))), before, "line {edited}");
+    }
+    // What comes behind does not matter.
+    assert_eq!(evidence(lines(Some(151))), before);
+}

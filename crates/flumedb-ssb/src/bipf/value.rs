@@ -169,6 +169,8 @@ impl<'a> Value<'a> {
 impl fmt::Debug for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.content() {
+            // As deep as values may stand inside one another, so that no bytes use up the stack.
+            Some(_) if super::check(self.bytes).is_err() => write!(f, "{:?}({:?})", self.kind, self.body),
             Some(content) => content.fmt(f),
             None => write!(f, "String({:?})", self.body),
         }

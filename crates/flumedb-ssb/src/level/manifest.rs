@@ -26,6 +26,8 @@ pub(super) struct Manifest {
     /// There are keys that are no times.
     foreign: bool,
     pub(super) torn_tail: Option<TornTail>,
+    /// The number of the newest change that is in it.
+    pub(super) changed: u64,
 }
 
 /// A table with its first key and its last.
@@ -98,8 +100,9 @@ impl Manifest {
     fn change(&mut self, tag: u64, rest: &mut Cursor<'_>) -> Option<()> {
         match tag {
             2 => self.log = rest.varint()?,
-            // The next number of a file; the newest change.
-            3 | 4 => drop(rest.varint()?),
+            // The next number of a file.
+            3 => drop(rest.varint()?),
+            4 => self.changed = self.changed.max(rest.varint()?),
             // Where the next compaction of a level goes on.
             5 => drop((rest.varint()?, rest.slice()?)),
             6 => drop(self.tables.remove(&(rest.varint()?, rest.varint()?))),

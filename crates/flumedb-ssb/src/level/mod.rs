@@ -71,6 +71,8 @@ pub struct Level {
     torn_tail: Option<TornTail>,
     first: Option<Seq>,
     head: Option<Seq>,
+    /// The number of the newest change: what was deleted leaves nothing else behind.
+    changed: u64,
 }
 
 impl Level {
@@ -86,6 +88,7 @@ impl Level {
             torn_tail: manifest.torn_tail.clone(),
             first: None,
             head: None,
+            changed: manifest.changed,
             path,
         };
         for table in manifest.tables() {
@@ -121,6 +124,7 @@ impl Level {
             self.torn_tail = self.torn_tail.take().or_else(|| journal.torn_tail(&place));
         }
         self.rows.sort_by_key(Row::order);
+        self.changed = self.rows.iter().map(|row| row.change).fold(self.changed, u64::max);
         Ok(())
     }
 

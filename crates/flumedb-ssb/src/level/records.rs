@@ -83,6 +83,8 @@ impl Records for Level {
 
     fn identity(&self) -> Result<LogIdentity> {
         let mut identity = format!("{NAME}/").into_bytes();
+        // Another log after each change, because any of them may have deleted something that a view has taken in.
+        identity.extend_from_slice(&self.changed.to_be_bytes());
         if let Some(first) = self.first {
             identity.extend_from_slice(&self.digest(first)?);
         }

@@ -13,8 +13,10 @@ pub(super) const STRIDE: u64 = 64;
 /// Lines that have been seen.
 #[derive(Default)]
 pub(super) struct Index {
-    /// Where every [`STRIDE`]th line starts.
-    marks: Vec<u64>,
+    /// Where every [`STRIDE`]th line starts, and the sum of those before it.
+    marks: Vec<(u64, u64)>,
+    /// The sum of all lines.
+    sum: u64,
     pub(super) count: u64,
     /// Where the last line ends, its line feed included.
     pub(super) end: u64,
@@ -47,22 +49,44 @@ impl Index {
                 return Ok(());
             }
             if line.number.is_multiple_of(STRIDE) {
-                self.marks.push(line.start);
+                self.marks.push((line.start, self.sum));
             }
+            self.sum = add(self.sum, &line.text);
             self.count = line.number + 1;
         }
         (self.end, self.open) = (walk.at, walk.open);
         Ok(())
     }
 
+    /// The sum of the lines up to `number`: those before it in the stretch as they are now, and all before that as they
+    /// were when they were taken in.
+    pub(super) fn sum_to(&self, source: &Source, number: u64) -> Result<Option<u64>> {
+        let mark = usize::try_from(number / STRIDE).ok().and_then(|mark| self.marks.get(mark));
+        let Some(&(start, mut sum)) = mark.filter(|_| number < self.count) else { return Ok(None) };
+        let mut walk = Walk::new(source, start, number / STRIDE * STRIDE);
+        while let Some(line) = walk.next()? {
+            sum = add(sum, &line.text);
+            if line.number == number {
+                return Ok(Some(sum));
+            }
+        }
+        Ok(None)
+    }
+
     /// A walk that begins at the line `number`, or at most [`STRIDE`] lines before it; where there is none, at the end.
     pub(super) fn walk_to<'a>(&self, source: &'a Source, number: u64) -> Walk<'a> {
         let mark = number.min(self.count) / STRIDE;
         match usize::try_from(mark).ok().and_then(|mark| self.marks.get(mark)) {
-            Some(&start) => Walk::new(source, start, mark * STRIDE),
+            Some(&(start, _)) => Walk::new(source, start, mark * STRIDE),
             None => Walk::new(source, self.end, self.count),
         }
     }
+}
+
+/// The sum of some lines and one more: another one whenever one of them is another.
+fn add(sum: u64, line: &[u8]) -> u64 {
+    let line = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, line);
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, [sum.to_be_bytes(), line.to_be_bytes()].as_flattened())
 }
 
 /// A line with something in it.

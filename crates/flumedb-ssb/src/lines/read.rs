@@ -31,15 +31,9 @@ impl Lines {
         Ok(line.text.slice(range))
     }
 
-    /// Where it starts, and a checksum of the line, if it is there.
-    pub(super) fn digest(&self, seq: Seq) -> Result<Option<[u8; 16]>> {
-        let Some(line) = self.line(seq.get())? else { return Ok(None) };
-        let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &line.text);
-        let mut digest = [0; 16];
-        let (start, checksum) = digest.split_at_mut(8);
-        start.copy_from_slice(&line.start.to_be_bytes());
-        checksum.copy_from_slice(&sum.to_be_bytes());
-        Ok(Some(digest))
+    /// A sum of the lines up to this one, if it is there: any of them may be changed with an editor.
+    pub(super) fn digest(&self, seq: Seq) -> Result<Option<[u8; 8]>> {
+        Ok(self.index().sum_to(&self.source, seq.get())?.map(u64::to_be_bytes))
     }
 
     fn line(&self, number: u64) -> Result<Option<Line>> {

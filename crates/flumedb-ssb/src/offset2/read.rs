@@ -35,22 +35,23 @@ impl Offset2 {
     ///
     /// # Errors
     /// `NotFound`, `Corrupt`, `Io`.
-    pub(super) fn find(&self, seq: u64) -> Result<Place> {
-        let chain = self.chain();
+    pub(super) fn find(&self, chain: &Chain, seq: u64) -> Result<Place> {
         if seq >= chain.count() {
             return Err(not_found(Seq::new(seq)));
         }
         if let Some(gap) = chain.gap_from(seq).filter(|gap| gap.from <= seq) {
             return Err(self.damaged(gap, seq));
         }
-        let bounds = self.bounds(&chain, seq, seq + 1)?;
+        let bounds = self.bounds(chain, seq, seq + 1)?;
         let &[start, end] = bounds.as_slice() else { return Err(self.changed(seq)) };
         let head = Head::parse(&self.files.data.up_to(start, Head::BYTES)?).filter(|head| head.end(start) == end);
         Ok(Place { start, head: head.ok_or_else(|| self.changed(seq))? })
     }
 
     pub(super) fn payload(&self, seq: Seq) -> Result<Bytes> {
-        let place = self.find(seq.get())?;
+        // While it is held, nothing is overwritten.
+        let chain = self.chain();
+        let place = self.find(&chain, seq.get())?;
         if place.head.deleted {
             return Err(Error::new(ErrorKind::Deleted, format!("entry {seq} was deleted")));
         }
@@ -59,7 +60,8 @@ impl Offset2 {
 
     /// Length and checksum of the entry `seq`, if it can be read or was deleted.
     pub(super) fn digest(&self, seq: u64) -> Result<Option<[u8; 16]>> {
-        let place = match self.find(seq) {
+        let chain = self.chain();
+        let place = match self.find(&chain, seq) {
             Ok(place) => place,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),

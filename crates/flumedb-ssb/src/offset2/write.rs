@@ -103,7 +103,8 @@ impl Offset2 {
         }
         data.sync()?;
         for place in &targets {
-            zero_at(data, place.payload(), u64::from(place.head.size))?;
+            // Nobody reads meanwhile, so that no reader gets half of a payload.
+            self.change(|_| zero_at(data, place.payload(), u64::from(place.head.size)))?;
         }
         data.sync()?;
         let deleted = targets.iter().filter(|place| !place.head.deleted).count() as u64;
@@ -113,7 +114,7 @@ impl Offset2 {
 
     /// Where an entry is that is to be changed.
     fn target(&self, seq: Seq) -> Result<Place> {
-        self.find(seq.get()).map_err(|error| match error.kind() {
+        self.find(&self.chain(), seq.get()).map_err(|error| match error.kind() {
             ErrorKind::Corrupt => {
                 let message = format!("entry {seq} is damaged ({error}); mend the log first, with `flume repair`");
                 Error::with_source(ErrorKind::Unsupported, message, error)
@@ -139,8 +140,10 @@ impl Offset2 {
             return Err(Error::new(ErrorKind::Invalid, message));
         };
         let data = &self.files.data;
-        write_at(data, place.payload(), payload)?;
-        zero_at(data, place.payload() + payload.len() as u64, left as u64)?;
+        self.change(|_| {
+            write_at(data, place.payload(), payload)?;
+            zero_at(data, place.payload() + payload.len() as u64, left as u64)
+        })?;
         data.sync()
     }
 }
