@@ -24,6 +24,18 @@ fn logs() -> Vec<Value> {
     logs
 }
 
+/// The files of the vectors that end like this, with the log that each is about.
+fn about(ending: &str) -> Vec<(String, String)> {
+    let named = entries("aaol/").into_iter().filter_map(|file| {
+        let name = file["file"].as_str().unwrap();
+        let log = format!("{}.log", name.strip_suffix(ending)?);
+        Some((name.to_owned(), file["for"].as_str().map_or(log, str::to_owned)))
+    });
+    let named: Vec<_> = named.collect();
+    assert!(!named.is_empty(), "{ending}");
+    named
+}
+
 fn machine(content: &[u8]) -> Env {
     let env = Env::memory();
     put(&env, LOG, content);
@@ -150,8 +162,10 @@ async fn every_file_of_the_manifest_is_there_and_used_by_a_test() {
     for file in entries("aaol/") {
         let name = file["file"].as_str().unwrap();
         assert_eq!(sha256(&vector(name)), file["sha256"].as_str().unwrap(), "{name}");
-        let kinds = ["base-64k", "deleted-64k", "compacted-64k", "damage", "fit", "empty", "holes/", "interrupted/"];
-        let used = kinds.iter().any(|kind| name["aaol/".len()..].starts_with(kind));
+        let kinds = [".expected.jsonl", ".streams.jsonl", ".gets.jsonl", ".log.stats", "damage.cases.jsonl"];
+        let used = kinds.into_iter().chain(["fit.cases.jsonl", "empty.meta.json"]).any(|kind| name.ends_with(kind))
+            || name.ends_with(".log") && file["blockSize"].is_u64()
+            || ["aaol/holes/", "aaol/interrupted/"].iter().any(|folder| name.starts_with(folder));
         assert!(used, "{name} has no test");
     }
     assert_eq!(serde_json::from_slice::<Value>(&vector("aaol/empty.meta.json")).unwrap()["since"], -1);
@@ -159,54 +173,60 @@ async fn every_file_of_the_manifest_is_there_and_used_by_a_test() {
 
 #[tokio::test]
 async fn bounds_are_filters() {
-    let log = open(&machine(&vector("aaol/base-64k.log")));
-    let bytes = vector("aaol/base-64k.log");
-    let starts: Vec<u64> = all(&log).await.into_iter().map(|(seq, ..)| seq).collect();
-    for row in vector_rows("aaol/base-64k.streams.jsonl") {
-        let opts = &row["opts"];
-        let from = opts["gte"].as_i64().or(opts["gt"].as_i64().map(|gt| gt + 1)).unwrap_or(0).max(0) as u64;
-        let to = opts["lt"].as_i64().or(opts["lte"].as_i64().map(|lte| lte + 1)).map_or(u64::MAX, |to| to as u64);
-        let mut limit = opts["limit"].as_u64().map_or(usize::MAX, |limit| limit as usize);
-        for max_bytes in [1, 700, ReadRequest::SCAN_BYTES] {
-            let read = scan(&log, Span { from, to }, false, max_bytes).await;
-            let mut found: Vec<u64> = read.iter().map(|(seq, ..)| *seq).collect();
-            // Row L2: the original gives one more if the last one it may give is the last of its block.
-            let of_block = |seq: &u64| starts.iter().rfind(|start| *start / 65_536 == seq / 65_536) == Some(seq);
-            if limit < found.len() && of_block(&found[limit - 1]) {
-                limit += 1;
-            }
-            found.truncate(limit);
-            assert_eq!(row["count"].as_u64(), Some(found.len() as u64), "{row}");
-            let offsets = &row["offsets"];
-            if let Some(listed) = offsets.as_array() {
-                assert_eq!(Value::from(found), Value::from(listed.clone()), "{row}");
-            } else if let Some(sum) = offsets["sha256_of_comma_joined"].as_str() {
-                let joined = found.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-                assert_eq!(sha256(joined.as_bytes()), sum, "{row}");
-            }
-            if let Some(sizes) = row["sizes"].as_array() {
-                let ours: Vec<usize> = read.iter().map(|(_, _, payload)| payload.len() + 2).collect();
-                assert_eq!(Value::from(ours), Value::from(sizes.clone()), "{row}");
+    for (name, log) in about(".streams.jsonl") {
+        let bytes = vector(&log);
+        let log = open(&machine(&bytes));
+        let starts: Vec<u64> = all(&log).await.into_iter().map(|(seq, ..)| seq).collect();
+        for row in vector_rows(&name) {
+            let opts = &row["opts"];
+            let from = opts["gte"].as_i64().or(opts["gt"].as_i64().map(|gt| gt + 1)).unwrap_or(0).max(0) as u64;
+            let to = opts["lt"].as_i64().or(opts["lte"].as_i64().map(|lte| lte + 1)).map_or(u64::MAX, |to| to as u64);
+            let mut limit = opts["limit"].as_u64().map_or(usize::MAX, |limit| limit as usize);
+            for max_bytes in [1, 700, ReadRequest::SCAN_BYTES] {
+                let read = scan(&log, Span { from, to }, false, max_bytes).await;
+                let mut found: Vec<u64> = read.iter().map(|(seq, ..)| *seq).collect();
+                // Row L2: the original gives one more if the last one it may give is the last of its block.
+                let of_block = |seq: &u64| starts.iter().rfind(|start| *start / 65_536 == seq / 65_536) == Some(seq);
+                if limit < found.len() && of_block(&found[limit - 1]) {
+                    limit += 1;
+                }
+                found.truncate(limit);
+                assert_eq!(row["count"].as_u64(), Some(found.len() as u64), "{row}");
+                let offsets = &row["offsets"];
+                if let Some(listed) = offsets.as_array() {
+                    assert_eq!(Value::from(found), Value::from(listed.clone()), "{row}");
+                } else if let Some(sum) = offsets["sha256_of_comma_joined"].as_str() {
+                    let joined = found.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+                    assert_eq!(sha256(joined.as_bytes()), sum, "{row}");
+                }
+                if let Some(sizes) = row["sizes"].as_array() {
+                    let ours: Vec<usize> = read.iter().map(|(_, _, payload)| payload.len() + 2).collect();
+                    assert_eq!(Value::from(ours), Value::from(sizes.clone()), "{row}");
+                }
             }
         }
+        assert_eq!(bytes.len() % 65_536, 0);
     }
-    assert_eq!(bytes.len() % 65_536, 0);
 }
 
 #[tokio::test]
 async fn a_number_that_is_no_record_is_not_found() {
-    let log = open(&machine(&vector("aaol/deleted-64k.log")));
-    for row in vector_rows("aaol/deleted-64k.gets.jsonl") {
-        let Some(seq) = row["get"].as_u64() else { continue };
-        let got = log.get_now(Seq::new(seq)).unwrap();
-        match (row["sha256"].as_str(), row["error"]["code"].as_str()) {
-            (Some(sum), _) => assert_eq!(sha256(&got.unwrap()), sum, "{row}"),
-            (None, Some("ERR_AAOL_DELETED_RECORD")) => assert_eq!(got.unwrap_err().kind(), ErrorKind::Deleted, "{row}"),
-            _ => assert_eq!(got.unwrap_err().kind(), ErrorKind::NotFound, "{row}"),
+    for (name, log) in about(".gets.jsonl") {
+        let log = open(&machine(&vector(&log)));
+        for row in vector_rows(&name) {
+            let Some(seq) = row["get"].as_u64() else { continue };
+            let got = log.get_now(Seq::new(seq)).unwrap();
+            match (row["sha256"].as_str(), row["error"]["code"].as_str()) {
+                (Some(sum), _) => assert_eq!(sha256(&got.unwrap()), sum, "{row}"),
+                (None, Some("ERR_AAOL_DELETED_RECORD")) => {
+                    assert_eq!(got.unwrap_err().kind(), ErrorKind::Deleted, "{row}")
+                }
+                _ => assert_eq!(got.unwrap_err().kind(), ErrorKind::NotFound, "{row}"),
+            }
         }
+        // Row L3: the original gives garbage where no record starts.
+        assert_eq!(log.get_now(Seq::new(3)).unwrap().unwrap_err().kind(), ErrorKind::NotFound);
     }
-    // Row L3: the original gives garbage where no record starts.
-    assert_eq!(log.get_now(Seq::new(3)).unwrap().unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -248,7 +268,7 @@ async fn appending_the_same_entries_writes_the_same_file() {
 
 #[tokio::test]
 async fn records_land_where_the_original_puts_them() {
-    for case in vector_rows("aaol/fit.cases.jsonl") {
+    for case in about("fit.cases.jsonl").iter().flat_map(|(name, _)| vector_rows(name)) {
         let block = case["blockSize"].as_u64().unwrap();
         let env = Env::memory();
         let log = named(&env, block).create().open(LOG).unwrap();
@@ -309,10 +329,21 @@ async fn deleting_writes_what_the_original_writes_and_counts_each_entry_once() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_is_counted_as_the_original_counts_it() {
+    for (name, log) in about(".log.stats") {
+        let stats: Value = serde_json::from_slice(&vector(&name)).unwrap();
+        let counted = open(&machine(&vector(&log))).stats().unwrap().deleted_bytes;
+        assert_eq!(stats["deletedBytes"].as_u64(), Some(counted), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn damage_is_reported_and_loses_no_whole_record() {
-    let base = vector("aaol/damage-base.log");
-    let whole = records(&base, 1024);
-    for case in vector_rows("aaol/damage.cases.jsonl") {
+    let cases = about("damage.cases.jsonl");
+    let cases = cases.iter().flat_map(|(name, log)| vector_rows(name).into_iter().map(move |case| (case, log)));
+    for (case, log) in cases {
+        let base = vector(log);
+        let whole = records(&base, 1024);
         let mut damaged = base.clone();
         // Up to where the records are as they were, and the blocks of which something was changed.
         let (mut sound, mut block) = (base.len(), usize::MAX);

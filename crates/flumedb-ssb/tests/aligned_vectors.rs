@@ -102,7 +102,7 @@ async fn every_log_reads_as_its_rows_say_and_its_blocks_are_told_from_its_bytes(
 #[tokio::test]
 async fn every_file_of_the_manifest_is_there_and_used_by_a_test_here() {
     let kinds = ["json-b", "raw-b", "deleted-b", "deleted-tail-b", "torn-base-b", "torn-b", "fit.", "empty."];
-    assert_eq!(files().len(), 35);
+    assert!(files().len() >= 35, "{}", files().len());
     for (name, file) in files() {
         assert_eq!(sha256(&bytes(&name)), file["sha256"].as_str().unwrap(), "{name}");
         assert!(kinds.iter().any(|kind| name.starts_with(kind)), "{name} has no test");
@@ -209,7 +209,7 @@ async fn a_number_that_is_no_record_is_not_found() {
 
 #[tokio::test]
 async fn a_block_ends_where_the_original_ends_it() {
-    for row in rows("fit.cases.jsonl") {
+    for row in named("fit.cases.jsonl").iter().flat_map(|(name, _)| rows(name)) {
         let (size, len) = (row["block"].as_u64().unwrap() as u32, row["len"].as_u64().unwrap());
         let env = Env::memory();
         let log = writer(&env, size);

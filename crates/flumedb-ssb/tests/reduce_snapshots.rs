@@ -22,8 +22,8 @@ async fn log() -> Listed {
 
 /// Each view of the vectors with the files that it wrote.
 fn views() -> Vec<Value> {
-    let text = std::fs::read_to_string(vectors().join("views/reduce.jsonl")).unwrap();
-    let views: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let files = common::entries("views/reduce");
+    let views: Vec<Value> = files.iter().flat_map(|file| common::vector_rows(file["file"].as_str().unwrap())).collect();
     assert!(!views.is_empty());
     views
 }

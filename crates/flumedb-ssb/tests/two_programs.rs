@@ -142,3 +142,37 @@ async fn a_view_that_took_in_what_was_deleted_since_cannot_be_stored_as_right() 
         evidence(Offset2Log::builder, between).await;
     }
 }
+
+/// The failure: the only bytes that are left of a log are removed as the state of a compaction that is done.
+#[tokio::test]
+async fn the_state_of_a_compaction_is_kept_if_its_log_is_gone() {
+    let env = Env::memory();
+    let log = AaolLog::builder().env(env.clone()).block_size(64).create().open("log").unwrap();
+    log.append(batch(b"all that is left")).await.unwrap();
+    log.close().await.unwrap();
+    let mut state = Vec::new();
+    [1, 0, u32::MAX, 0, 0].iter().for_each(|number| state.extend(number.to_le_bytes()));
+    state.extend(content(&env, "log"));
+    let env = Env::memory();
+    put(&env, "log", b"");
+    put(&env, "log.compaction", &state);
+    let log = AaolLog::builder().env(env.clone()).append().open("log").unwrap();
+    assert_eq!(log.barrier().await.unwrap(), None);
+    assert_eq!(content(&env, "log.compaction.damaged"), state);
+    assert!(env.storage.kind("log.compaction".as_ref()).unwrap().is_none());
+}
+
+/// The failure: each look at a log finds its damage once more, because the only record behind it ends in a zero.
+#[tokio::test]
+async fn damage_before_one_last_record_is_told_once() {
+    let env = Env::memory();
+    let log = AaolLog::builder().env(env.clone()).block_size(16).create().open("log").unwrap();
+    let mut seqs = Vec::new();
+    for payload in [b"0123456789", b"abcdefghij", b"ABCDEFGHI\0"] {
+        seqs.extend(log.append(batch(payload)).await.unwrap());
+    }
+    log.close().await.unwrap();
+    env.storage.open("log".as_ref(), OpenMode::Write).unwrap().write_all(16, &[0xff; 2]).unwrap();
+    let report = AaolLog::check(&env, "log", &Some(16)).unwrap();
+    assert_eq!((report.damage.len(), report.entries, report.head), (1, 2, Some(seqs[2])), "{report:#?}");
+}

@@ -9,7 +9,7 @@ use super::{
     survivors::{Record, Survivors},
 };
 use crate::{
-    aaol::Aaol,
+    aaol::{Aaol, layout::is_zero},
     file::{Finish, Source, is_erased},
 };
 
@@ -35,14 +35,19 @@ pub(in crate::aaol) fn finish(env: &Env, source: &Source, skip_damage: bool) -> 
 fn go_on(env: &Env, source: &Source, state: State) -> Result<()> {
     let len = source.len()?;
     if len == 0 {
-        // There was no entry left, and nothing is left to do but this.
+        // There was no entry left, and nothing is left to do but this. What the state holds of a log whose bytes are gone is
+        // kept.
+        if !is_zero(&state.copy) {
+            state::set_aside(env, source)?;
+        }
         return fill::cut(env, source, 0);
     }
     let resume = Resume::of(source, state, len)?;
     if let Some(last) = resume.state.truncate {
         let end = (u64::from(last) + 1) * u64::from(resume.layout.block_size());
         return match resume.disagreement(source, end, resume.last_of(source, end, len)?)? {
-            None => fill::cut(env, source, end),
+            // The original has moved entries and left no mark of it.
+            None => lineage::renew(env, source).and_then(|()| fill::cut(env, source, end)),
             Some(damage) => Err(Error::corrupt(damage)),
         };
     }

@@ -185,6 +185,8 @@ impl Chain {
         let (mut at, mut broken, mut steps) = (self.end, None, 0);
         let mut doubted: Option<(Doubted, bool)> = None;
         self.stop = None;
+        // With nothing but a doubted record behind it, a damaged place is found again.
+        self.gaps.retain(|gap| gap.from < self.end);
         while at < len {
             match window.judge(layout, at)? {
                 Verdict::Record(size) => {
