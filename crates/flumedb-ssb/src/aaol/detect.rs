@@ -41,7 +41,9 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<Aaol>) -> Result<D
     let Some(at) = best.map(|(at, _)| at) else { return Err(Error::new(ErrorKind::Invalid, "no block size fits")) };
     let mut best = trials.swap_remove(at);
     let mut certain = best.is_certain()
-        || best.resumes && trials.iter().all(|other| other.proved().saturating_mul(2) < best.proved());
+        || best.resumes
+            && best.is_usual()
+            && trials.iter().all(|other| other.proved().saturating_mul(2) < best.proved());
     let (mut known, mut refused) = (best.is_known(), None);
     if let Some(named) = named {
         let trial = Trial::of(named, &bytes, len);
@@ -167,6 +169,12 @@ impl Trial {
     fn is_certain(&self) -> bool {
         let usual = self.closed && self.layout.block_size() == AaolLog::BLOCK_SIZE;
         self.is_sound() && self.records > 0 && (self.resumes && self.fills || usual)
+    }
+
+    /// Whether its size is a usual one. What a stopped append leaves has zeros in front of what it has written, too, and
+    /// looks as if a block of any size ended there.
+    fn is_usual(&self) -> bool {
+        USUAL.contains(&self.layout.block_size())
     }
 
     /// Whether it is such a log at all: a whole block is proof, and what comes before it is torn needs to look like an

@@ -97,7 +97,8 @@ pub(super) fn load(env: &Env, source: &Source) -> Result<Beside> {
     let bytes = file.exact(0, len as usize)?;
     // The original does not sync its name and its bytes together; until it has, it changes nothing else.
     let told = detect::detect(source, source.len()?, None)?;
-    let short = told.certain.is_ok() && len < HEAD as u64 + u64::from(told.layout.block_size());
+    let short =
+        told.chain.count() > 0 && told.certain.is_ok() && len < HEAD as u64 + u64::from(told.layout.block_size());
     if short || is_zero(&bytes) {
         return Ok(Beside::Stub);
     }
