@@ -157,9 +157,12 @@ pub(crate) fn warn(report: &Report) -> Verdict {
         say(match bytes {
             0 => format!("{file} has no end to its last block, only {offset} bytes; `flume repair` adds it"),
             bytes => {
-                format!(
-                    "{file} is torn: {bytes} bytes from byte {offset} on are no whole entry; `flume repair` cuts them"
-                )
+                let lines = [Format::JsonLines, Format::Memory].map(Format::name);
+                let help = match report.format.as_deref().is_some_and(|format| lines.contains(&format)) {
+                    true => "an editor mends it",
+                    false => "`flume repair` cuts them",
+                };
+                format!("{file} is torn: {bytes} bytes from byte {offset} on are no whole entry; {help}")
             }
         });
     }

@@ -175,7 +175,7 @@ fn are_lines(place: &Place) -> bool {
         None => {
             let told = || any::tell(&Env::os(), &place.path).map(|told| told.format);
             place.path.extension().is_some_and(|ending| ending == "jsonl")
-                && !told().is_ok_and(|it| it == Format::Memory)
+                && !told().is_ok_and(|it| it == Format::Memory || it.is_directory())
         }
     }
 }

@@ -338,3 +338,17 @@ fn a_position_that_the_width_cannot_hold_is_refused_and_nothing_is_lost() {
     assert_eq!(std::fs::metadata(&path).unwrap().len(), before);
     assert_eq!(flume_with(dir.path(), &["append", "log"], "1").fine(), [before.to_string()], "what fits still goes in");
 }
+
+#[test]
+fn torn_lines_are_read_and_a_database_may_be_called_as_lines_are() {
+    let dir = temp();
+    let dir = dir.path();
+    std::fs::write(dir.join("torn"), "1\n2\n{\"n\":").unwrap();
+    let ran = flume(dir, &["cat", "torn", "--values"]);
+    assert_eq!(ran.lines, ["1", "2"]);
+    assert!(ran.err.contains("torn") && ran.err.contains("an editor"), "{ran:?}");
+    ran.failed(1);
+    flume_with(dir, &["append", "db.jsonl"], "1\n2").fine();
+    flume(dir, &["import", "db.jsonl", "copy"]).fine();
+    assert_eq!(flume(dir, &["cat", "copy", "--values"]).fine(), ["1", "2"]);
+}
