@@ -61,6 +61,9 @@ impl<'a> Window<'a> {
     /// What the processor's nearest large cache holds.
     const PIECE: usize = 256 << 10;
 
+    /// Of its first piece a walk may need no more: it may be after one record only.
+    const BEGINNING: usize = 8 << 10;
+
     /// A walk through the first `len` bytes of `source`.
     pub(crate) fn new(source: &'a Source, len: u64) -> Self {
         Self { source, len, start: 0, bytes: Bytes::new(), copies: false }
@@ -95,12 +98,13 @@ impl<'a> Window<'a> {
     fn go_to(&mut self, offset: u64, least: usize) -> Result<usize> {
         // Never more than there is, whatever a length that cannot be trusted says.
         let piece = least.max(Self::PIECE).min(self.left(offset));
+        let ahead = if self.bytes.is_empty() { Self::BEGINNING } else { Self::PIECE };
         self.bytes = self.source.up_to(offset, piece)?;
         self.start = offset;
         if self.copies {
             self.bytes = Bytes::copy_from_slice(&self.bytes);
         } else {
-            warm(&self.bytes);
+            warm(self.bytes.get(..ahead).unwrap_or(&self.bytes));
         }
         Ok(0)
     }
@@ -115,6 +119,6 @@ impl<'a> Window<'a> {
 /// before it, so that a walk over cold bytes would wait for the memory at each.
 fn warm(bytes: &[u8]) {
     const LINE: usize = 64;
-    let sum = bytes.iter().step_by(LINE).take(Window::PIECE / LINE).fold(0, |sum, byte| sum ^ byte);
+    let sum = bytes.iter().step_by(LINE).fold(0, |sum, byte| sum ^ byte);
     std::hint::black_box(sum);
 }
