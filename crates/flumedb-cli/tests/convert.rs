@@ -52,21 +52,10 @@ fn convert_killed(dir: &Path, source: &str, to: &str) -> u32 {
     let mut kills = 0;
     loop {
         let mut running = Running::start(dir, &["convert", source, to, "--to", to]);
-        let mut waited = Duration::ZERO;
         let patience = Duration::from_millis(5) * (kills % 20) + Duration::from_millis(u64::from(kills) * 2);
-        let done = loop {
-            match running.child.try_wait().unwrap() {
-                Some(status) => break Some(status),
-                None if waited >= patience => break None,
-                None => {
-                    std::thread::sleep(Duration::from_millis(1));
-                    waited += Duration::from_millis(1);
-                }
-            }
-        };
-        match done {
-            Some(status) => {
-                assert_eq!(status.code(), Some(0));
+        match running.ends_within(patience) {
+            Some(code) => {
+                assert_eq!(code, 0);
                 return kills;
             }
             None => kills += 1,

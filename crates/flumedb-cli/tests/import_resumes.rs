@@ -20,21 +20,10 @@ fn import_killed(dir: &Path, source: &str) -> u32 {
     let mut kills = 0;
     loop {
         let mut running = Running::start(dir, &["import", source, "db"]);
-        let mut waited = Duration::ZERO;
         let patience = Duration::from_millis(3) * (kills % 12) + Duration::from_millis(u64::from(kills / 12));
-        let done = loop {
-            match running.child.try_wait().unwrap() {
-                Some(status) => break Some(status),
-                None if waited >= patience => break None,
-                None => {
-                    std::thread::sleep(Duration::from_millis(1));
-                    waited += Duration::from_millis(1);
-                }
-            }
-        };
-        match done {
-            Some(status) => {
-                assert_eq!(status.code(), Some(0));
+        match running.ends_within(patience) {
+            Some(code) => {
+                assert_eq!(code, 0);
                 return kills;
             }
             None => kills += 1,

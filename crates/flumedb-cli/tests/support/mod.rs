@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    time::Duration,
 };
 
 /// What a run gave.
@@ -98,6 +99,20 @@ impl Running {
     pub(crate) fn hang_up(mut self) -> i32 {
         self.out = None;
         self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// How it ended, if it does within this time.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> Option<i32> {
+        const LOOK: Duration = Duration::from_millis(1);
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return Some(status.code().unwrap_or(-1)),
+                None if waited >= patience => return None,
+                None => std::thread::sleep(LOOK),
+            }
+            waited += LOOK;
+        }
     }
 
     pub(crate) fn send(&mut self, text: &str) {

@@ -26,6 +26,31 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
+/// Gives the names of all targets to a macro.
+#[macro_export]
+macro_rules! targets {
+    ($with:ident) => {
+        $with!(
+            aaol,
+            aligned,
+            bipf,
+            bipf_json,
+            hashtable,
+            jitdb,
+            level,
+            lines,
+            message,
+            multimsg,
+            offset,
+            offset2,
+            open_any,
+            segmented,
+            segmented_sealed,
+            snapshot
+        );
+    };
+}
+
 macro_rules! list {
     ($($name:ident),+ $(,)?) => {
         /// All of them.
@@ -33,21 +58,4 @@ macro_rules! list {
     };
 }
 
-list!(
-    aaol,
-    aligned,
-    bipf,
-    bipf_json,
-    hashtable,
-    jitdb,
-    level,
-    lines,
-    message,
-    multimsg,
-    offset,
-    offset2,
-    open_any,
-    segmented,
-    segmented_sealed,
-    snapshot
-);
+targets!(list);

@@ -69,23 +69,36 @@ pub trait Records: Sized + Send + Sync + 'static {
     fn report(&self) -> Result<Report>;
 
     /// Frames a batch behind what is staged. If it fails, `staged` is as before.
-    fn stage(&self, batch: &Batch, staged: &mut Staged) -> Result<Vec<Seq>>;
+    fn stage(&self, batch: &Batch, staged: &mut Staged) -> Result<Vec<Seq>> {
+        let (_, _) = (batch, staged);
+        Err(only_read())
+    }
 
     /// Writes what is staged. After `StorageFull` the files are as before; after any other failure nobody knows what they
     /// hold.
-    fn write(&self, staged: &Staged) -> Result<()>;
+    fn write(&self, staged: &Staged) -> Result<()> {
+        let _ = staged;
+        Err(only_read())
+    }
 
     /// Shows readers what was written: it is as durable as it has to be.
-    fn show(&self, staged: &Staged);
+    fn show(&self, staged: &Staged) {
+        let _ = staged;
+    }
 
     /// Overwrites the payloads of entries in place. Says how many were not deleted before.
     ///
     /// # Errors
     /// `NotFound` or `Unsupported`, with nothing done; after any other failure nobody knows what the files hold.
-    fn delete(&self, seqs: &[Seq]) -> Result<u64>;
+    fn delete(&self, seqs: &[Seq]) -> Result<u64> {
+        let _ = seqs;
+        Err(only_read())
+    }
 
     /// Makes what was written durable.
-    fn sync(&self) -> Result<()>;
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a log is opened for.
@@ -133,6 +146,11 @@ impl Staged {
         }
         framed
     }
+}
+
+/// What a kind of log says that is never opened for writing, so that nobody should come to ask.
+fn only_read() -> Error {
+    Error::new(flumedb::ErrorKind::Unsupported, "logs of this kind are only read; convert this one to write to it")
 }
 
 /// There is no such entry.

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use flumedb::{
     Env, Error, ErrorKind, Result, Seq, Span,
     check::{Repair, Report},
-    log::{Batch, Chunk, LogIdentity, LogStat, Proof, ReadRequest},
+    log::{Chunk, LogIdentity, LogStat, Proof, ReadRequest},
 };
 
 use super::{Level, Place, list};
-use crate::file::{Access, Opening, Records, Staged};
+use crate::file::{Access, Opening, Records};
 
 const NAME: &str = "level";
 
@@ -131,23 +131,5 @@ impl Records for Level {
             }
         }
         Ok(report)
-    }
-
-    fn stage(&self, _: &Batch, _: &mut Staged) -> Result<Vec<Seq>> {
-        read_only()
-    }
-
-    fn write(&self, _: &Staged) -> Result<()> {
-        read_only()
-    }
-
-    fn show(&self, _: &Staged) {}
-
-    fn delete(&self, _: &[Seq]) -> Result<u64> {
-        read_only()
-    }
-
-    fn sync(&self) -> Result<()> {
-        Ok(())
     }
 }

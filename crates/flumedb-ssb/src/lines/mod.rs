@@ -15,13 +15,13 @@ use flumedb::{
     Damage, Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report, TornTail},
     env::OpenMode,
-    log::{Batch, Chunk, LogIdentity, LogStat, Proof, ReadRequest},
+    log::{Chunk, LogIdentity, LogStat, Proof, ReadRequest},
 };
 
 pub use shape::Shape;
 pub(crate) use shape::{Told, tell};
 
-use crate::file::{Access, FileLog, FileLogBuilder, Opening, Records, Source, Staged};
+use crate::file::{Access, FileLog, FileLogBuilder, Opening, Records, Source};
 use index::{Index, Walk};
 
 /// A file of JSON lines as a log. The [`Seq`] of an entry is the number of its line, from 0; empty lines are none.
@@ -187,23 +187,5 @@ impl Records for Lines {
             }
         }
         Ok(report)
-    }
-
-    fn stage(&self, _: &Batch, _: &mut Staged) -> Result<Vec<Seq>> {
-        read_only()
-    }
-
-    fn write(&self, _: &Staged) -> Result<()> {
-        read_only()
-    }
-
-    fn show(&self, _: &Staged) {}
-
-    fn delete(&self, _: &[Seq]) -> Result<u64> {
-        read_only()
-    }
-
-    fn sync(&self) -> Result<()> {
-        Ok(())
     }
 }

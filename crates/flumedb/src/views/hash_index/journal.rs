@@ -9,9 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use crc_fast::{CrcAlgorithm, checksum};
-
-use super::Pair;
+use super::{Pair, crc32c};
 use crate::{
     Error, Result,
     env::{File, OpenMode, Storage},
@@ -71,7 +69,7 @@ impl Journal {
         bytes.extend_from_slice(checkpoint);
         pairs.iter().for_each(|pair| bytes.extend_from_slice(&pair.to_bytes()));
         let len = u32::try_from(bytes.len() - HEAD).map_err(too_large)?;
-        let sum = crc(bytes.get(HEAD..).unwrap_or_default());
+        let sum = crc32c(bytes.get(HEAD..).unwrap_or_default());
         for (byte, value) in bytes.iter_mut().zip(len.to_le_bytes().into_iter().chain(sum)) {
             *byte = value;
         }
@@ -110,16 +108,11 @@ fn record(bytes: &[u8]) -> Option<(u8, &[u8], &[[u8; Pair::BYTES]], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<4>()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let (content, behind) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-    if *sum != crc(content) {
+    if *sum != crc32c(content) {
         return None;
     }
     let (kind, content) = content.split_first()?;
     let (len, content) = content.split_first_chunk::<4>()?;
     let (checkpoint, pairs) = content.split_at_checked(u32::from_le_bytes(*len) as usize)?;
     Some((*kind, checkpoint, pairs.as_chunks().0, behind))
-}
-
-fn crc(bytes: &[u8]) -> [u8; 4] {
-    // A CRC-32 in 64 bits.
-    (checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32).to_le_bytes()
 }

@@ -140,6 +140,11 @@ impl<T: Send + Sync + 'static, K: Key> View for HashIndex<T, K> {
     }
 }
 
+/// The checksum of what is stored, as it is stored.
+fn crc32c(bytes: &[u8]) -> [u8; 4] {
+    crc_fast::crc32_iscsi(bytes).to_le_bytes()
+}
+
 /// A place that is gone with its last user.
 fn in_memory() -> Result<Place> {
     let (storage, dir) = (MemoryStorage::new(), PathBuf::from("hash-index"));

@@ -14,14 +14,12 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum};
-
-use super::{Fingerprint, Pair};
+use super::{Fingerprint, Pair, crc32c};
 use crate::{
     Damage, Error, Result,
     env::{File, OpenMode, Storage},
 };
+use bytes::Bytes;
 
 const MAGIC: &[u8; 8] = b"flumhix\x01";
 const BLOCK: usize = 4096;
@@ -88,7 +86,8 @@ impl Run {
         let block = block.ok_or_else(|| damaged(&self.path, start, BLOCK, "the file was cut"))?;
         let (word, bit) = (self.seen.get(at / 64), 1_u64 << (at % 64));
         if word.is_some_and(|word| word.load(Ordering::Relaxed) & bit == 0) {
-            if block.get(PAIRS * PAIR..PAIRS * PAIR + 4) != Some(&crc(block.get(..PAIRS * PAIR).unwrap_or_default())) {
+            if block.get(PAIRS * PAIR..PAIRS * PAIR + 4) != Some(&crc32c(block.get(..PAIRS * PAIR).unwrap_or_default()))
+            {
                 return Err(damaged(&self.path, start, BLOCK, "its checksum is wrong"));
             }
             word.map(|word| word.fetch_or(bit, Ordering::Relaxed));
@@ -138,13 +137,13 @@ fn footer(bytes: &[u8]) -> Option<(u64, Vec<u64>)> {
     let (len, sums) = numbers.split_first_chunk::<8>()?;
     let (fences_sum, sums) = sums.split_first_chunk::<4>()?;
     let own_sum = sums.first_chunk::<4>()?;
-    if magic != MAGIC || *own_sum != crc(numbers.get(..12)?) {
+    if magic != MAGIC || *own_sum != crc32c(numbers.get(..12)?) {
         return None;
     }
     let len = u64::from_le_bytes(*len);
     let blocks = usize::try_from(len).ok()?.div_ceil(PAIRS);
     let fences = rest.get(blocks.checked_mul(BLOCK)?..)?;
-    if fences.len() != blocks.checked_mul(8)? || *fences_sum != crc(fences) {
+    if fences.len() != blocks.checked_mul(8)? || *fences_sum != crc32c(fences) {
         return None;
     }
     Some((len, fences.as_chunks::<8>().0.iter().map(|fence| u64::from_be_bytes(*fence)).collect()))
@@ -190,7 +189,7 @@ impl RunWriter {
     fn end_block(&mut self) -> Result<()> {
         self.buffer.resize(self.buffer.len() + (PAIRS - self.in_block) * PAIR, 0);
         let start = self.buffer.len() - PAIRS * PAIR;
-        let sum = crc(self.buffer.get(start..).unwrap_or_default());
+        let sum = crc32c(self.buffer.get(start..).unwrap_or_default());
         self.buffer.extend_from_slice(&sum);
         self.buffer.extend_from_slice(&[0; 4]);
         self.in_block = 0;
@@ -210,20 +209,15 @@ impl RunWriter {
             self.end_block()?;
         }
         let mut numbers = self.len.to_le_bytes().to_vec();
-        numbers.extend_from_slice(&crc(&self.fences));
+        numbers.extend_from_slice(&crc32c(&self.fences));
         self.buffer.extend_from_slice(&self.fences);
         self.buffer.extend_from_slice(&numbers);
-        self.buffer.extend_from_slice(&crc(&numbers));
+        self.buffer.extend_from_slice(&crc32c(&numbers));
         self.buffer.extend_from_slice(&[0; 4]);
         self.buffer.extend_from_slice(MAGIC);
         self.write()?;
         Run::open(storage, self.path, self.number)
     }
-}
-
-fn crc(bytes: &[u8]) -> [u8; 4] {
-    // A CRC-32 in 64 bits.
-    (checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32).to_le_bytes()
 }
 
 fn damaged(path: &PathBuf, offset: usize, bytes: usize, reason: &str) -> Error {
