@@ -53,7 +53,7 @@ struct Open {
 
 fn open(sim: &Sim, key: &Arc<AtomicBool>) -> Open {
     let builder = Flume::builder(Numbers { key: key.clone() }).env(sim.env.clone()).set(|settings| {
-        settings.views.memory = 8 << 10;
+        settings.views.memory = 256 << 10;
         settings.views.publish_every = Duration::from_millis(1);
         settings.views.sync_every = Duration::ZERO;
     });
@@ -67,7 +67,7 @@ fn read(sim: &Sim, open: &Open) -> Vec<u64> {
     sim.block_on(open.all.read().into_future()).unwrap().to_vec()
 }
 
-const COUNT: u64 = 3_000;
+const COUNT: u64 = 20_000;
 
 #[test]
 fn what_was_decoded_before_is_not_taken_in_after() {
