@@ -92,6 +92,16 @@ impl<T: Send + Sync + 'static, K: Key> HashIndex<T, K> {
         self
     }
 
+    fn take_in<'a>(&mut self, items: impl Iterator<Item = (Seq, &'a T)>) -> Result<()> {
+        let keys = self.keys.clone();
+        let Open { store, fingerprints, .. } = self.opened()?;
+        let mut pairs = Vec::with_capacity(items.size_hint().0);
+        for (seq, item) in items {
+            keys(item, &mut |key| pairs.push(Pair { fingerprint: fingerprints.of_bytes(key), seq: seq.get() }));
+        }
+        store.add(&pairs)
+    }
+
     fn opened(&mut self) -> Result<&mut Open<T>> {
         self.open
             .as_mut()
@@ -117,18 +127,19 @@ impl<T: Send + Sync + 'static, K: Key> View for HashIndex<T, K> {
     }
 
     fn apply(&mut self, run: &Run<T>) -> Result<()> {
-        let keys = self.keys.clone();
-        let Open { store, fingerprints, .. } = self.opened()?;
-        let mut pairs = Vec::with_capacity(run.len());
-        for entry in run.iter() {
-            let seq = entry.seq.get();
-            keys(&entry.value, &mut |key| pairs.push(Pair { fingerprint: fingerprints.of_bytes(key), seq }));
-        }
-        store.add(&pairs)
+        self.take_in(run.iter().map(|entry| (entry.seq, &entry.value)))
     }
 
     fn retract(&mut self, _seq: Seq, _item: Option<&T>) -> Result<Retraction> {
         // The log is asked for each answer, and has no deleted entry.
+        Ok(Retraction::Done)
+    }
+
+    fn reprocess(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
+        // By a former key it is not found any more, because the log is asked.
+        if let Some(item) = item {
+            self.take_in(std::iter::once((seq, item)))?;
+        }
         Ok(Retraction::Done)
     }
 
