@@ -19,7 +19,7 @@ use flumedb::{
     views::{HashIndex, HashReader},
 };
 use flumedb_sim::{
-    Choices,
+    Choices, soak_or,
     views::{Subject, check},
 };
 
@@ -129,7 +129,7 @@ fn grow(recent: usize, keys: u64, step: u64, sync_every: u64) {
 
 #[test]
 fn it_takes_sixteen_bytes_a_key_at_every_moment_and_finds_all() {
-    grow(HashIndex::<u64, String>::RECENT, soak_or(60_000, 1_000_000), 1, u64::MAX);
+    grow(HashIndex::<u64, String>::RECENT, soak_or(1_000_000, 60_000), 1, u64::MAX);
     grow(500, 60_000, 1, u64::MAX);
     // As positions in a file of 100 TB.
     grow(500, 60_000, 1_700_000_000, u64::MAX);
