@@ -38,18 +38,16 @@ fn keys_of(view: &str, (seq, message): &Message) -> Vec<AnyKey> {
     let rows = match view {
         "key" => vec![message["key"].clone()],
         "clock" => vec![json!([value["author"], value["sequence"]])],
-        "type_ts" => vec![json!([if content.is_string() { "private" } else { content["type"].as_str().unwrap() }, time])],
+        "type_ts" => {
+            vec![json!([if content.is_string() { "private" } else { content["type"].as_str().unwrap() }, time])]
+        }
         "mentions" => {
             let mentions = content["mentions"].as_array().cloned().unwrap_or_default();
             mentions.iter().map(|mention| json!([mention["link"], value["author"], time])).collect()
         }
         "mixed" => {
             let channel = content.get("channel").cloned().unwrap_or(json!(false));
-            vec![
-                json!([null, seq]),
-                json!(["n", value["sequence"], seq]),
-                json!([channel, -time.as_i64().unwrap()]),
-            ]
+            vec![json!([null, seq]), json!(["n", value["sequence"], seq]), json!([channel, -time.as_i64().unwrap()])]
         }
         other => panic!("there is no index {other}"),
     };

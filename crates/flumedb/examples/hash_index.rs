@@ -28,7 +28,10 @@ async fn main() -> Result<()> {
         println!("{:?}", found.map(|entry| entry.value.text));
         println!("{}", reader.contains("%letter-1000").await?);
         // Without a look at the log, which has the last word: all that may have the key, the newest first.
-        println!("{:?}", reader.candidates("%letter-7").map(|seq| seq.map(|seq| seq.get())).collect::<Result<Vec<_>>>()?);
+        println!(
+            "{:?}",
+            reader.candidates("%letter-7").map(|seq| seq.map(|seq| seq.get())).collect::<Result<Vec<_>>>()?
+        );
 
         if opening == 1 {
             let newest = reader.candidates("%letter-7").next().transpose()?;

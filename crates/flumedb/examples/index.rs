@@ -10,7 +10,8 @@ use flumedb::{
 async fn main() -> Result<()> {
     let db = Flume::open("tides", JsonDocs).await?;
     // Typed: by harbour and hour.
-    let by_hour = Index::new(1, |tide: &JsonDoc| Some((tide.text(&["harbour"])?.into_owned(), tide.integer(&["hour"])?)));
+    let by_hour =
+        Index::new(1, |tide: &JsonDoc| Some((tide.text(&["harbour"])?.into_owned(), tide.integer(&["hour"])?)));
     let by_hour = db.view("by-hour", by_hour).await?;
     // Whatever stands in the document: nothing, a truth value, a number, a text, in this order.
     let by_note = Index::new(1, |tide: &JsonDoc| AnyKey::try_from(tide.field(&["note"])?).ok());

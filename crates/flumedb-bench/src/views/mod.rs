@@ -19,7 +19,14 @@ pub(crate) const ALL: &[Workload] = &[
                `-rows` by hand from rows in memory, in one transaction, in the order of the log or sorted before; \
                SQLite with its default cache, or with 256 MB",
         limits: &["sqlite-rows"],
-        subjects: &["flumedb-index", "flumedb-index-any", "redb-rows", "redb-rows-sorted", "sqlite-rows-256mb", "sqlite-rows-sorted"],
+        subjects: &[
+            "flumedb-index",
+            "flumedb-index-any",
+            "redb-rows",
+            "redb-rows-sorted",
+            "sqlite-rows-256mb",
+            "sqlite-rows-sorted",
+        ],
         extra: &[
             ("view_s", "s in the view"),
             ("view_cpu_s", "CPU s in the view"),

@@ -25,8 +25,8 @@ use std::{
 
 use bytes::Bytes;
 
-use self::{filter::Filter, shape::Shape};
 pub(super) use self::writer::RunWriter;
+use self::{filter::Filter, shape::Shape};
 use super::{Fingerprint, PARTS, Pair, crc32c};
 use crate::{
     Damage, Error, Result,
