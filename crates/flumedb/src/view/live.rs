@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Progress, View, after,
+    Entries, Progress, View, after,
     host::Core,
     shared::{Asked, Shared},
 };
@@ -130,6 +130,11 @@ impl<V: View> Live<V> {
     pub(crate) async fn read_with_entry_at(&self, position: u64) -> Result<V::Reader> {
         let seen = self.shared.shows(position).await?;
         self.read_at(seen).await
+    }
+
+    /// The log's entries.
+    pub(crate) fn entries(&self) -> &Entries<V::Item> {
+        &self.core.entries
     }
 
     pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {

@@ -8,4 +8,4 @@ mod store;
 
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
-pub use reduce::{Reduce, Reduced};
+pub use reduce::{Feed, Fold, Invertible, Map, Mapped, Reduce, Reduced, Replica, Told, Undo};
