@@ -3,8 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The least positive `f64` is 2 to the minus this.
-const LEAST: u32 = 1074;
 /// Bits of a float's fraction.
 const FRACTION: u32 = 52;
 const DIGIT: u32 = 32;
