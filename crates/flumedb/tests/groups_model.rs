@@ -160,6 +160,7 @@ fn any_item(chance: &mut Choices) -> Item {
 /// By text, an entry in none, one or several of them.
 struct ByText {
     undo: bool,
+    memory_bytes: usize,
 }
 
 impl Subject for ByText {
@@ -169,7 +170,7 @@ impl Subject for ByText {
 
     fn view(&self, version: u32) -> Self::View {
         let keys = move |item: &Item| keys(version, item);
-        let groups = Groups::new(version, keys, kept());
+        let groups = Groups::new(version, keys, kept()).memory_bytes(self.memory_bytes);
         if self.undo { groups.with_undo() } else { groups }
     }
 
@@ -288,12 +289,18 @@ impl Subject for ByNewest {
 
 #[test]
 fn groups_are_what_their_entries_come_to() {
-    check(&ByText { undo: false }, 100);
+    check(&ByText { undo: false, memory_bytes: usize::MAX }, 100);
 }
 
 #[test]
 fn groups_with_undo_are_what_their_entries_come_to() {
-    check(&ByText { undo: true }, 100);
+    check(&ByText { undo: true, memory_bytes: usize::MAX }, 100);
+}
+
+#[test]
+fn groups_that_do_not_fit_in_memory_are_what_their_entries_come_to() {
+    check(&ByText { undo: false, memory_bytes: 500 }, 60);
+    check(&ByText { undo: true, memory_bytes: 500 }, 60);
 }
 
 #[test]

@@ -101,8 +101,8 @@ fn follow<F: Fold<u32, State, Item = u32>>(seed: u64, view: Reduce<u32, State, F
     let view = sim.block_on(db.view("view", view).into_future()).unwrap();
     let (mut model, mut feed, mut replica) = (Model::default(), view.feed(), Replica::new(PUSH));
     let mut unlocked = !may_lock;
-    for _ in 0..chance.pick(40) {
-        match chance.pick(12) {
+    for _ in 0..chance.pick(60) {
+        match chance.pick(18) {
             0..=4 => {
                 let items: Vec<u32> = (0..=chance.pick(12)).map(|_| chance.pick(100) as u32).collect();
                 let seqs = sim.block_on(db.append_all(&items).into_future()).unwrap();

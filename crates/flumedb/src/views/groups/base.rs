@@ -57,11 +57,16 @@ impl Base {
         self.tables.as_ref().map(|tables| &tables.groups)
     }
 
-    /// The group with this key.
-    pub(super) fn group<S: Serialize + DeserializeOwned>(&self, key: &[u8]) -> Result<Option<GroupState<S>>> {
+    /// The row of the group with this key.
+    pub(super) fn group(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let Some(groups) = self.groups() else { return Ok(None) };
         let row = groups.get(key).map_err(|error| self.failed(error))?;
-        row.map(|row| GroupState::from_row(row.value()).ok_or_else(|| self.damaged())).transpose()
+        Ok(row.map(|row| row.value().to_owned()))
+    }
+
+    /// What a row says of a group.
+    pub(super) fn decode<S: Serialize + DeserializeOwned>(&self, row: &[u8]) -> Result<GroupState<S>> {
+        GroupState::from_row(row).ok_or_else(|| self.damaged())
     }
 
     /// What the entry of this key has brought to the group of this key.

@@ -1,16 +1,13 @@
 //! [`Changes`], groups that have changed since the last publish.
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map},
-    io,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    base::{Base, ENTRIES, GROUPS, PARTS},
+    base::{Base, ENTRIES, PARTS},
     keys::{KeysOf, after_prefix, join, part_key, split},
+    loaded::Loaded,
     state::{GroupState, to_bytes},
 };
 use crate::{Error, Result, Seq, view::Retraction, views::aggregate::Aggregate};
@@ -21,7 +18,7 @@ pub(super) struct Changes<T, A: Aggregate<T>> {
     aggregate: Arc<A>,
     /// Whether what entries bring is kept.
     pub(super) undo: bool,
-    groups: HashMap<Vec<u8>, GroupState<A::State>>,
+    pub(super) groups: Loaded<A::State>,
     /// Rows of the other tables; `None`: removed.
     parts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     entries: BTreeMap<Seq, Option<Vec<u8>>>,
@@ -36,7 +33,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
     }
 
     pub(super) fn clear(&mut self) {
-        self.groups.clear();
+        self.groups = Loaded::default();
         self.parts.clear();
         self.entries.clear();
     }
@@ -52,7 +49,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
             self.entries.insert(seq, Some(join(&found)));
         }
         for key in found.drain(..) {
-            let group = load(&mut self.groups, base, key)?;
+            let group = self.groups.load(base, key)?;
             group.entries += 1;
             self.aggregate.add(&mut group.state, seq, item);
         }
@@ -69,7 +66,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
         let (mut keys, part) = (Vec::new(), self.part(seq, item));
         (self.keys)(item, &mut keys);
         for key in keys {
-            let group = load(&mut self.groups, base, key)?;
+            let group = self.groups.load(base, key)?;
             let Some(rest) = group.entries.checked_sub(1) else { return Ok(Retraction::Rebuild) };
             group.entries = rest;
             // A group without entries is gone, whatever was in it.
@@ -97,7 +94,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
                 None => base.part(&row)?,
             };
             let part = part.and_then(|part| rmp_serde::from_slice(&part).ok()).ok_or_else(|| base.damaged())?;
-            let group = load(&mut self.groups, base, key)?;
+            let group = self.groups.load(base, key)?;
             group.entries = group.entries.checked_sub(1).ok_or_else(|| base.damaged())?;
             if group.entries == 0 {
                 *group = GroupState::default();
@@ -132,39 +129,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
                 None => entries.remove(seq.get())?,
             };
         }
-        let mut groups = transaction.open_table(GROUPS)?;
-        let mut changed: Vec<_> = self.groups.iter_mut().collect();
-        changed.sort_unstable_by(|one, other| one.0.cmp(other.0));
-        for (key, group) in changed {
-            if group.entries == 0 {
-                groups.remove(key.as_slice())?;
-                continue;
-            }
-            if group.stale {
-                group.state = merged(&*self.aggregate, &parts, key)?;
-                group.stale = false;
-            }
-            groups.insert(key.as_slice(), group.to_row().map_err(carried)?.as_slice())?;
-        }
-        Ok(())
-    }
-}
-
-/// The group of this key as it is now.
-fn load<'a, S>(
-    groups: &'a mut HashMap<Vec<u8>, GroupState<S>>,
-    base: &Base,
-    key: Vec<u8>,
-) -> Result<&'a mut GroupState<S>>
-where
-    S: Default + serde::Serialize + serde::de::DeserializeOwned,
-{
-    match groups.entry(key) {
-        hash_map::Entry::Occupied(group) => Ok(group.into_mut()),
-        hash_map::Entry::Vacant(place) => {
-            let group = base.group(place.key())?.unwrap_or_default();
-            Ok(place.insert(group))
-        }
+        self.groups.write(transaction, |key| merged(&*self.aggregate, &parts, key), carried)
     }
 }
 

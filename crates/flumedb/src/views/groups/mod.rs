@@ -3,8 +3,10 @@
 mod base;
 mod changes;
 mod keys;
+mod loaded;
 mod reader;
 mod rows;
+mod spill;
 mod state;
 mod windows;
 
@@ -17,6 +19,7 @@ pub use windows::Windows;
 use self::{
     changes::Changes,
     keys::{KeysOf, keys_of},
+    spill::Spilled,
 };
 use super::{Key, aggregate::Aggregate, store::Store};
 use crate::{
@@ -39,8 +42,8 @@ use crate::{
 /// # let _ = (authors, tags);
 /// ```
 ///
-/// Groups are rows of an ordered table on the disk; a publish reads and writes those that have changed since the last one,
-/// and only these are in memory meanwhile. Raise `version` when a function changes, and the view is built anew.
+/// Groups are rows of an ordered table on the disk; a publish writes those that have changed since the last one, and only
+/// these are in memory meanwhile, up to [a limit](Groups::memory_bytes). Raise `version` when a function changes, and the view is built anew.
 ///
 /// A deleted entry is taken out of its groups directly where the aggregates can do that (see the table at
 /// [`aggregate`](crate::views::aggregate)) and the entry's bytes are still there. Otherwise the view is built anew; unless it
@@ -48,6 +51,7 @@ use crate::{
 pub struct Groups<T, K, A: Aggregate<T>> {
     version: u32,
     cache_bytes: usize,
+    memory_bytes: usize,
     undo: bool,
     keys: KeysOf<T>,
     aggregate: Arc<A>,
@@ -61,11 +65,16 @@ pub struct Groups<T, K, A: Aggregate<T>> {
 struct Open {
     store: Store,
     base: base::Base,
+    /// Where that is.
+    published: Option<Checkpoint>,
 }
 
 impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> Groups<T, K, A> {
     /// Bytes of the store that are kept in memory, unless [`cache_bytes`](Groups::cache_bytes) says otherwise.
     pub const CACHE_BYTES: usize = 8 << 20;
+
+    /// Bytes of changed groups that are kept in memory, unless [`memory_bytes`](Groups::memory_bytes) says otherwise.
+    pub const MEMORY_BYTES: usize = 32 << 20;
 
     /// Groups by the keys that `keys` gives for an item (an `Option`, an array, a `Vec` or anything else to iterate over; an
     /// item without a key is skipped, one with several is in several groups), and what is kept of each.
@@ -76,14 +85,22 @@ impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> Groups<T, K, A> {
     ) -> Self {
         let (keys, aggregate) = (keys_of(keys), Arc::new(aggregate));
         let changes = Changes::new(keys.clone(), aggregate.clone());
-        let (cache_bytes, marker) = (Self::CACHE_BYTES, PhantomData);
-        Self { version, cache_bytes, undo: false, keys, aggregate, open: None, changes, marker }
+        let (cache_bytes, memory_bytes, marker) = (Self::CACHE_BYTES, Self::MEMORY_BYTES, PhantomData);
+        Self { version, cache_bytes, memory_bytes, undo: false, keys, aggregate, open: None, changes, marker }
     }
 
     /// Sets how many bytes of the store are kept in memory.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// Sets about how many bytes of groups that have changed since the last publish are kept in memory; those beyond wait in
+    /// the store, which costs writing them twice.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = bytes;
         self
     }
 
@@ -119,16 +136,28 @@ impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> View for Groups<T, K, A>
         self.open = None;
         self.changes = Changes::new(self.keys.clone(), self.aggregate.clone());
         self.changes.undo = self.undo;
-        let store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
-        let checkpoint = store.checkpoint()?;
+        let mut store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
+        let published = store.checkpoint()?;
+        if let Some(at) = &published {
+            Spilled::clean(&mut store, at)?;
+        }
         let base = base::Base::of(&store)?;
-        self.open = Some(Open { store, base });
-        Ok(checkpoint)
+        self.open = Some(Open { store, base, published: published.clone() });
+        Ok(published)
     }
 
     fn apply(&mut self, run: &Run<T>) -> Result<()> {
+        let most = self.memory_bytes;
         let (open, changes) = self.parts()?;
-        run.iter().try_for_each(|entry| changes.add(&open.base, entry.seq, &entry.value))
+        for entry in run.iter() {
+            changes.add(&open.base, entry.seq, &entry.value)?;
+            if changes.groups.held() > most
+                && let Some(at) = &open.published
+            {
+                changes.groups.spill(&mut open.store, at)?;
+            }
+        }
+        Ok(())
     }
 
     fn retract(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
@@ -152,6 +181,7 @@ impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> View for Groups<T, K, A>
         let (open, changes) = self.parts()?;
         open.store.commit(at, |transaction| changes.write(transaction))?;
         changes.clear();
+        open.published = Some(at.clone());
         open.base = base::Base::of(&open.store)?;
         let base = open.base.clone();
         Ok(GroupsReader::new(base, self.aggregate.clone(), at.since()))

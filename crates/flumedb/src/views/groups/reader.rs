@@ -60,7 +60,7 @@ impl<T, K: Key, A: Aggregate<T>> GroupsReader<T, K, A> {
     pub fn get<Q: AsKey<K>>(&self, key: Q) -> Result<Option<A::Value>> {
         let mut row = Vec::new();
         key.encode(&mut row);
-        let group = self.base.group(&row)?;
+        let group = self.base.group(&row)?.map(|row| self.base.decode(&row)).transpose()?;
         Ok(group.map(|group| self.aggregate.value(&group.state)))
     }
 

@@ -112,9 +112,7 @@ impl<T, K: Key, A: Aggregate<T>> GroupRows<T, K, A> {
             return None;
         };
         let found = match row {
-            Ok((key, row)) => GroupState::from_row(row.value())
-                .map(|group| (key.value().to_owned(), group))
-                .ok_or_else(|| self.base.damaged()),
+            Ok((key, row)) => self.base.decode(row.value()).map(|group| (key.value().to_owned(), group)),
             Err(error) => Err(self.base.failed(error)),
         };
         if found.is_err() {

@@ -21,7 +21,11 @@ impl<S: Default> Default for GroupState<S> {
 }
 
 impl<S: Serialize + DeserializeOwned> GroupState<S> {
+    /// As a row; an empty one if there is no such group.
     pub(super) fn to_row(&self) -> Result<Vec<u8>> {
+        if self.entries == 0 {
+            return Ok(Vec::new());
+        }
         to_bytes(&(self.entries, &self.state))
     }
 
