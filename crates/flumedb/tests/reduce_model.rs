@@ -16,7 +16,7 @@ use flumedb::{
     Entry, Env, Flume, Seq,
     codec::Json,
     view::View,
-    views::{Invertible, Map, Mapped, Reduce, Reduced},
+    views::{Invertible, MapFn, Mapped, Reduce, Reduced},
 };
 use flumedb_sim::{
     Choices,
@@ -104,7 +104,7 @@ impl Subject for Skipping {
         chance.pick(9) as u8
     }
 
-    async fn look(&self, reader: &Reduced<Told, Map<u8, u32>>) -> Told {
+    async fn look(&self, reader: &Reduced<Told, MapFn<u8, u32>>) -> Told {
         reader.to_vec()
     }
 

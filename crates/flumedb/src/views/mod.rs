@@ -10,5 +10,5 @@ mod store;
 
 pub use groups::{Group, GroupRows, Groups, GroupsReader, Windows};
 pub use hash_index::{Candidates, HashIndex, HashReader};
-pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
-pub use reduce::{Feed, Fold, Invertible, Map, Mapped, Reduce, Reduced, Replica, Told, Undo};
+pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use reduce::{Feed, Fold, Invertible, MapFn, Mapped, Reduce, Reduced, Replica, Told, Undo};

@@ -66,11 +66,11 @@ where
 }
 
 /// What an entry is mapped to, or nothing.
-pub type Map<T, M> = Arc<dyn Fn(&T) -> Option<M> + Send + Sync>;
+pub type MapFn<T, M> = Arc<dyn Fn(&T) -> Option<M> + Send + Sync>;
 
 /// A fold of what entries are mapped to.
 pub struct Mapped<T, M, F> {
-    pub(super) map: Map<T, M>,
+    pub(super) map: MapFn<T, M>,
     pub(super) fold: F,
 }
 
@@ -81,13 +81,13 @@ where
     F: Fn(&mut S, &M, Seq) + Send + 'static,
 {
     type Item = M;
-    type Map = Map<T, M>;
+    type Map = MapFn<T, M>;
 
-    fn map(&self) -> Map<T, M> {
+    fn map(&self) -> MapFn<T, M> {
         self.map.clone()
     }
 
-    fn told(map: &Map<T, M>, entry: T) -> Option<M> {
+    fn told(map: &MapFn<T, M>, entry: T) -> Option<M> {
         map(&entry)
     }
 
@@ -147,13 +147,13 @@ where
     G: Fn(&mut S, &M, Seq) + Send + 'static,
 {
     type Item = M;
-    type Map = Map<T, M>;
+    type Map = MapFn<T, M>;
 
-    fn map(&self) -> Map<T, M> {
+    fn map(&self) -> MapFn<T, M> {
         self.fold.map.clone()
     }
 
-    fn told(map: &Map<T, M>, entry: T) -> Option<M> {
+    fn told(map: &MapFn<T, M>, entry: T) -> Option<M> {
         map(&entry)
     }
 

@@ -10,7 +10,7 @@ use std::{marker::PhantomData, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use feed::{Feed, Told};
-pub use fold::{Fold, Invertible, Map, Mapped, Undo};
+pub use fold::{Fold, Invertible, MapFn, Mapped, Undo};
 pub use reader::Reduced;
 pub use replica::Replica;
 

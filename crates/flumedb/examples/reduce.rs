@@ -1,0 +1,59 @@
+//! A fold with a way back, and a replica of it elsewhere that follows by messages alone.
+
+use std::collections::BTreeMap;
+
+use flumedb::{
+    Env, Flume, Result,
+    codec::Json,
+    views::{Reduce, Replica, Told},
+};
+use serde::{Deserialize, Serialize};
+
+type Balances = BTreeMap<String, i64>;
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Payment {
+    account: String,
+    cents: i64,
+    test: bool,
+}
+
+fn payment(account: &str, cents: i64, test: bool) -> Payment {
+    Payment { account: account.into(), cents, test }
+}
+
+fn book(all: &mut Balances, (account, cents): &(String, i64)) {
+    *all.entry(account.clone()).or_default() += cents;
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let db = Flume::builder(Json::<Payment>::new()).env(Env::memory()).open("payments").await?;
+    // What the map gives nothing for is skipped, and never travels.
+    let map = |payment: &Payment| (!payment.test).then(|| (payment.account.clone(), payment.cents));
+    let balances = Reduce::mapped(1, Balances::new(), map, |all: &mut Balances, booked, _| book(all, booked))
+        .with_mapped_inverse(|all, (account, cents), _| book(all, &(account.clone(), -cents)));
+    let balances = db.view("balances", balances).await?;
+    let seqs = db.append_all([payment("alice", 1000, false), payment("bob", 500, false)]).await?;
+
+    let mut replica = Replica::new(|all: &mut Balances, booked: &(String, i64), _| book(all, booked));
+    let mut feed = balances.feed();
+    for step in 0..4 {
+        let told = feed.next().await.expect("it goes on until the database is closed")?;
+        let message = serde_json::to_string(&told).expect("JSON"); // from here …
+        println!("{message}");
+        let told: Told<Balances, (String, i64)> = serde_json::from_str(&message).expect("JSON"); // … to there
+        replica.take(told)?;
+        match step {
+            0 => db.append(&payment("alice", -250, false)).await.map(drop)?,
+            1 => db.append(&payment("eve", 1, true)).await.map(drop)?,
+            // Takes one call of the inverse; the replica is told the state once more.
+            2 => db.delete([seqs[1]]).await?,
+            _ => assert_eq!(replica.state(), Some(&*balances.read().await?)),
+        }
+    }
+    Ok(())
+}
+
+// prints:
+// x
