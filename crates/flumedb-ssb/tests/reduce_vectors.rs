@@ -22,9 +22,7 @@ fn defined(name: &str) -> (Value, fn(&Value) -> Option<Value>, Fold) {
     match name {
         "count" => (json!(0), whole, count),
         "count_no_initial" => (Value::Null, whole, count),
-        "types" => {
-            (json!({}), |item| Some(json!(kind(item))), |state, kind, _| add(state, kind.as_str().unwrap(), 1))
-        }
+        "types" => (json!({}), |item| Some(json!(kind(item))), |state, kind, _| add(state, kind.as_str().unwrap(), 1)),
         "latest" => (json!({}), whole, |state, item, _| {
             let author = item["value"]["author"].as_str().unwrap();
             if state[author]["s"].as_u64() < item["value"]["sequence"].as_u64() {

@@ -56,4 +56,7 @@ async fn main() -> Result<()> {
 }
 
 // prints:
-// x
+// {"Snapshot":{"since":1,"state":{"alice":1000,"bob":500}}}
+// {"Item":{"seq":2,"item":["alice",-250]}}
+// {"Skipped":{"since":3}}
+// {"Snapshot":{"since":4,"state":{"alice":750,"bob":0}}}

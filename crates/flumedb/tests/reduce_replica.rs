@@ -160,11 +160,7 @@ fn head<F: Fold<u32, State, Item = u32>>(sim: &Sim, view: &Live<Reduce<u32, Stat
     sim.block_on(view.read().into_future()).unwrap().since()
 }
 
-fn step(
-    sim: &Sim,
-    feed: &mut Feed<State, u32>,
-    replica: &mut Replica<State, fn(&mut State, &u32, Seq)>,
-) {
+fn step(sim: &Sim, feed: &mut Feed<State, u32>, replica: &mut Replica<State, fn(&mut State, &u32, Seq)>) {
     let told = sim.block_on(feed.next()).unwrap().unwrap();
     // Through the bytes that would travel.
     let bytes = rmp_serde::to_vec(&told).unwrap();

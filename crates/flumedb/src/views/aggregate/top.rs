@@ -40,7 +40,7 @@ impl<T: 'static, V: Key> Aggregate<T> for TopK<T, V> {
     fn add(&self, state: &mut Best, seq: Seq, item: &T) {
         (self.of)(item, &mut |value| {
             let mut row = Vec::new();
-            (value, !seq.get()).encode(&mut row);
+            AsKey::<(V, u64)>::encode(&(value, !seq.get()), &mut row);
             state.add(self.rule(), row, 1);
         });
     }

@@ -88,6 +88,10 @@ impl<S: Default + Serialize + DeserializeOwned> Loaded<S> {
 
 /// An empty row is a group that is gone.
 fn put(table: &mut Table<'_, &'static [u8], &'static [u8]>, key: &[u8], row: &[u8]) -> Result<(), redb::StorageError> {
-    if row.is_empty() { table.remove(key)? } else { table.insert(key, row)? };
+    if row.is_empty() {
+        table.remove(key)?
+    } else {
+        table.insert(key, row)?
+    };
     Ok(())
 }

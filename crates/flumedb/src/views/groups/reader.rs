@@ -64,8 +64,7 @@ impl<T, K: Key, A: Aggregate<T>> GroupsReader<T, K, A> {
         Ok(group.map(|group| self.aggregate.value(&group.state)))
     }
 
-    /// What is kept of all entries in all groups taken together is `all().total()`; entries that are in several groups count
-    /// several times. All groups, by key.
+    /// All groups, by key. What they come to taken together is `all().total()`.
     pub fn all(&self) -> GroupRows<T, K, A> {
         self.rows(Bound::Unbounded, Bound::Unbounded)
     }

@@ -38,7 +38,7 @@ pub struct GroupRows<T, K, A> {
 }
 
 enum State {
-    Rows(Range<'static, &'static [u8], &'static [u8]>),
+    Rows(Box<Range<'static, &'static [u8], &'static [u8]>>),
     Failed(Error),
     Done,
 }
@@ -51,7 +51,7 @@ impl<T, K: Key, A: Aggregate<T>> GroupRows<T, K, A> {
         let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
         let rows = match base.groups() {
             Some(groups) if !is_empty(&start, &end) => match groups.range::<&[u8]>(bounds) {
-                Ok(rows) => State::Rows(rows),
+                Ok(rows) => State::Rows(Box::new(rows)),
                 Err(error) => State::Failed(base.failed(error)),
             },
             _ => State::Done,

@@ -38,7 +38,8 @@ impl<S: Serialize + DeserializeOwned> GroupState<S> {
 /// As it stands in the store.
 pub(super) fn to_bytes(state: &impl Serialize) -> Result<Vec<u8>> {
     rmp_serde::to_vec(state).map_err(|error| {
-        let message = format!("the state of an aggregate cannot be written as MessagePack: {error}; mend its Serialize");
+        let message =
+            format!("the state of an aggregate cannot be written as MessagePack: {error}; mend its Serialize");
         Error::with_source(ErrorKind::Invalid, message, error)
     })
 }

@@ -169,7 +169,9 @@ where
         let mut told = VecDeque::with_capacity(chunk.slots.len());
         for slot in &chunk.slots {
             let item = entries.decode(&chunk.payload_bytes(slot)).ok();
-            told.extend(item.and_then(|item| F::told(&reader.map, item)).map(|item| Told::Item { seq: slot.seq, item }));
+            told.extend(
+                item.and_then(|item| F::told(&reader.map, item)).map(|item| Told::Item { seq: slot.seq, item }),
+            );
         }
         let last = chunk.slots.last().map(|slot| slot.seq);
         let last_told = told.back().and_then(|told| if let Told::Item { seq, .. } = told { Some(*seq) } else { None });
