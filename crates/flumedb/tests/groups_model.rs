@@ -1,7 +1,7 @@
 //! Guards against groups that count what was deleted, forget what is left, or keep a group that has no entries any more:
 //! through any history of the log and the machine, with every aggregate, held against lists of the entries themselves.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::type_complexity, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
