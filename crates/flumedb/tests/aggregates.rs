@@ -113,7 +113,7 @@ fn distinct_is_exact_for_few_and_within_its_error_for_many() {
         let mut state = Default::default();
         for n in 0..30_000_u64 {
             // Twice each.
-            distinct.add(&mut state, Seq::new(n), &(set << 32 | n / 2));
+            distinct.add(&mut state, Seq::new(n), &((set << 32) | (n / 2)));
             let there = n / 2 + 1;
             match there {
                 0..=256 => assert_eq!(distinct.value(&state), there),
