@@ -87,7 +87,7 @@ type InOrder = fn(&mut Told, &u32, Seq);
 struct Skipping;
 
 fn mapped(version: u32, item: u8) -> Option<u32> {
-    (item % 3 != 0).then_some(u32::from(item) * version)
+    (!item.is_multiple_of(3)).then_some(u32::from(item) * version)
 }
 
 impl Subject for Skipping {
@@ -138,7 +138,7 @@ async fn a_deletion_costs_one_call_of_the_inverse_and_what_was_skipped_costs_non
     let even = Reduce::mapped(
         1,
         0,
-        |n: &u64| (n % 2 == 0).then_some(*n),
+        |n: &u64| n.is_multiple_of(2).then_some(*n),
         move |sum: &mut u64, n: &u64, _| {
             fold();
             *sum += n;
@@ -166,7 +166,7 @@ async fn a_deletion_costs_one_call_of_the_inverse_and_what_was_skipped_costs_non
         fold();
         *sum += n;
     };
-    let plain = Reduce::mapped(1, 0, |n: &u64| (n % 2 == 0).then_some(*n), add);
+    let plain = Reduce::mapped(1, 0, |n: &u64| n.is_multiple_of(2).then_some(*n), add);
     let plain = db.view("plain", plain).await.unwrap();
     assert_eq!(*plain.read().await.unwrap(), 249_500 - 998);
     let before = folds.load(Ordering::SeqCst);
