@@ -4,6 +4,7 @@ mod hash_index;
 mod index;
 mod reduce;
 mod timed;
+mod together;
 
 use std::path::Path;
 
@@ -47,7 +48,11 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "views-groups",
-        what: "keep something of each author, to the disk, from the log, decoding each message: `reduce` a count and a sum in                one state with an inverse; `groups` a count, the newest time, a mean; `undo` the same with undo; `sketch` a                count, distinct times, quantiles; `hour` a count by author and hour; `sqlite-upsert` as `groups`, from                messages in memory, decoding each, in one transaction. Update and delete: one message more or less, and a                fresh read, among 20,000",
+        what: "keep something of each author, to the disk, from the log, decoding each message: `reduce` a count and a sum in \
+               one state with an inverse; `groups` a count, the newest time, a mean; `undo` the same with undo; `sketch` a \
+               count, distinct times, quantiles; `hour` a count by author and hour; `sqlite-upsert` as `groups`, from \
+               messages in memory, decoding each, in one transaction. Update and delete: one message more or less, and a \
+               fresh read, among 20,000",
         limits: &[],
         subjects: &[
             "flumedb-reduce",
@@ -68,6 +73,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("pause_ms", "ms of the longest apply or publish"),
         ],
     },
+    Workload {
+        name: "views-together",
+        what: "five views built at once (two indexes of text, one of numbers, a hash index, a sum) over the slowest of them \
+               alone or, where that is more, over one decode and all their calls alone, shared by the cores",
+        limits: &[],
+        subjects: &["flumedb-five"],
+        extra: &[
+            ("decode_s", "s to decode"),
+            ("slowest_s", "s of the slowest alone"),
+            ("work_s", "s of all work, by cores"),
+            ("applied_s", "s in the five views"),
+            ("ratio", "times the larger"),
+        ],
+    },
 ];
 
 /// Does a measurement of one of these.
@@ -76,6 +95,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-index" => index::measure(subject, cx),
         "views-groups" => reduce::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
+        "views-together" => together::measure(cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
 }
