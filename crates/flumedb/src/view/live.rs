@@ -86,7 +86,7 @@ impl<V: View> Live<V> {
         self.shared.progress(self.core.scan.head())
     }
 
-    /// The newest entry that stale reads show, and its changes. While somebody holds such a receiver, the view shows
+    /// The newest entry that stale reads show, and its changes; one more when the view was built anew and shows it again. While somebody holds such a receiver, the view shows
     /// new entries at once.
     pub fn watch(&self) -> watch::Receiver<Option<Seq>> {
         self.shared.since()

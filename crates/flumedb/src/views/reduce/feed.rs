@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
+    future::{Future, pending, poll_fn},
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
@@ -52,7 +53,7 @@ impl<S, M> Feed<S, M> {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Told<S, M>>> {
-        std::future::poll_fn(|cx| self.0.as_mut().poll_next(cx)).await
+        poll_fn(|cx| self.0.as_mut().poll_next(cx)).await
     }
 }
 
@@ -144,7 +145,7 @@ where
                 let reader = self.live.read().await?;
                 return Ok(self.snapshot(&reader));
             };
-            let reader = self.live.read_with_entry_at(next).await?;
+            let reader = news(&self.live, epoch, next).await?;
             if reader.epoch != epoch || !self.tell(&reader, next).await? {
                 return Ok(self.snapshot(&reader));
             }
@@ -179,5 +180,32 @@ where
         self.told = told;
         self.told_to = Some(ToldTo { epoch: reader.epoch, next: chunk.covered.to.min(to).max(next) });
         Ok(true)
+    }
+}
+
+/// A reader that shows an entry at or after `next`, or a state that has changed otherwise since `epoch`.
+async fn news<T, S, F>(live: &Live<Reduce<T, S, F>>, epoch: u64, next: u64) -> Result<Reduced<S, F::Map>>
+where
+    T: Send + Sync + 'static,
+    S: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: Fold<T, S>,
+{
+    let mut watch = live.watch();
+    let mut entry = pin!(live.read_with_entry_at(next));
+    let mut other = pin!(async {
+        while live.read_stale().is_none_or(|reader| reader.epoch == epoch) {
+            if watch.changed().await.is_err() {
+                // Then the view is gone, and `entry` says so.
+                return pending().await;
+            }
+        }
+    });
+    let found = poll_fn(|cx| match entry.as_mut().poll(cx) {
+        Poll::Pending => other.as_mut().poll(cx).map(|()| None),
+        Poll::Ready(found) => Poll::Ready(Some(found)),
+    });
+    match found.await {
+        Some(found) => found,
+        None => live.read().await,
     }
 }
