@@ -2,6 +2,7 @@
 
 mod hash_index;
 mod index;
+mod reduce;
 mod timed;
 mod together;
 
@@ -56,6 +57,33 @@ pub(crate) const ALL: &[Workload] = &[
         ],
     },
     Workload {
+        name: "views-groups",
+        what: "keep something of each author, to the disk, from the log, decoding each message: `reduce` a count and a sum in \
+               one state with an inverse; `groups` a count, the newest time, a mean; `undo` the same with undo; `sketch` a \
+               count, distinct times, quantiles; `hour` a count by author and hour; `sqlite-upsert` as `groups`, from \
+               messages in memory, decoding each, in one transaction. Update and delete: one message more or less, and a \
+               fresh read, among 20,000",
+        limits: &[],
+        subjects: &[
+            "flumedb-reduce",
+            "flumedb-groups",
+            "flumedb-groups-undo",
+            "flumedb-groups-sketch",
+            "flumedb-groups-hour",
+            "sqlite-upsert",
+        ],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("groups", "groups"),
+            ("get_ns", "ns a get"),
+            ("scan_ms", "ms all groups"),
+            ("update_us", "µs an update"),
+            ("delete_us", "µs a delete"),
+            ("entry_bytes", "bytes a message"),
+            ("pause_ms", "ms of the longest apply or publish"),
+        ],
+    },
+    Workload {
         name: "views-together",
         what: "five views built at once (two indexes of text, one of numbers, a hash index, a sum) over the slowest of them \
                alone or, where that is more, over one decode and all their calls alone, shared by the cores",
@@ -75,6 +103,7 @@ pub(crate) const ALL: &[Workload] = &[
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match workload {
         "views-index" => index::measure(subject, cx),
+        "views-groups" => reduce::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
         "views-together" => together::measure(cx),
         other => Err(format!("there is no workload `{other}`").into()),
