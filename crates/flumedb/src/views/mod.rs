@@ -2,10 +2,15 @@
 
 mod hash_index;
 mod index;
+mod links;
 mod reduce;
 mod snapshot;
 mod store;
 
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use links::{
+    Column, Distance, Edge, Find, FollowLinks, FoundLink, Graph, Link, LinkPlan, LinkRow, LinkRows, Links, LinksReader,
+    Reached, Stance, Way,
+};
 pub use reduce::{Reduce, Reduced};
