@@ -1,5 +1,6 @@
 //! Views that most programs need.
 
+mod bloom;
 mod hash_index;
 mod index;
 mod links;
@@ -7,6 +8,7 @@ mod reduce;
 mod snapshot;
 mod store;
 
+pub use bloom::{Bloom, BloomReader};
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use links::{
