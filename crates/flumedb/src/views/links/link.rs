@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Seq;
+use crate::{
+    Seq,
+    codec::{Document, Field},
+};
 
 /// What an entry says of two things: from `source`, by `rel`, to `dest`, and whatever else there is to say of it.
 ///
@@ -48,6 +51,17 @@ impl Link {
         Value::Object(members)
     }
 
+    fn part<'a, 'p>(&'a self, path: &'p [&'p str]) -> Part<'a, 'p> {
+        let Some((first, rest)) = path.split_first() else { return Part::Whole };
+        let text = match *first {
+            "source" => &self.source,
+            "rel" => &self.rel,
+            "dest" => &self.dest,
+            name => return self.fields.get(name).map_or(Part::Nothing, |value| Part::Field(value, rest)),
+        };
+        if rest.is_empty() { Part::Text(text) } else { Part::Nothing }
+    }
+
     /// What stands at `path`.
     pub(super) fn at(&self, path: &[String]) -> Option<Cow<'_, Value>> {
         let (first, rest) = path.split_first()?;
@@ -67,6 +81,41 @@ fn walk<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
         Value::Array(items) => items.get(name.parse::<usize>().ok()?),
         _ => None,
     })
+}
+
+/// Queries look into a link as into a document: its ends and its kind are members beside its fields.
+impl Document for Link {
+    fn field(&self, path: &[&str]) -> Option<Field<'_>> {
+        match self.part(path) {
+            Part::Whole => Some(Field::Object),
+            Part::Text(text) => Some(Field::Text(text.into())),
+            Part::Field(value, rest) => value.field(rest),
+            Part::Nothing => None,
+        }
+    }
+
+    fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document)) {
+        if let Part::Field(value, rest) = self.part(path) {
+            value.items(rest, visit);
+        }
+    }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        match self.part(path) {
+            Part::Whole => self.to_value().members(&[], visit),
+            Part::Field(value, rest) => value.members(rest, visit),
+            Part::Text(_) | Part::Nothing => {}
+        }
+    }
+}
+
+/// What stands at a path.
+enum Part<'a, 'p> {
+    Whole,
+    Text(&'a str),
+    /// A further field, and where to look in it.
+    Field(&'a Value, &'p [&'p str]),
+    Nothing,
 }
 
 /// A link, and the entry that says it.
