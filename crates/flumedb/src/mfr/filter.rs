@@ -1,6 +1,6 @@
 //! [`Filter`], whether a value is wanted: the argument of `$filter`. It looks into a document without copying it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Compat,
@@ -25,6 +25,8 @@ pub(super) struct Filter {
 pub(super) struct Test {
     pub(super) path: Path,
     pub(super) what: What,
+    /// What the query said: for those who want to know.
+    pub(super) said: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +69,7 @@ impl Filter {
                 self.add_container(path, items.iter().enumerate(), |index| (place.item(index), index.to_string()))
             }
             literal => {
-                self.push(path, What::Literal(literal.to_value()));
+                self.push(path, What::Literal(literal.to_value()), literal.to_value());
                 Ok(())
             }
         }
@@ -94,7 +96,7 @@ impl Filter {
             What::Operator(operator) => !operator.takes_nothing(compat),
         });
         if !implied {
-            self.push(path, What::Present);
+            self.push(path, What::Present, json!({}));
         }
         Ok(())
     }
@@ -109,12 +111,12 @@ impl Filter {
                     for test in inner.tests {
                         let mut path = path.clone();
                         path.join(&test.path);
-                        self.push(&path, test.what);
+                        self.push(&path, test.what, test.said);
                     }
                 }
                 Some(operator) => {
                     found = true;
-                    self.push(path, What::Operator(operator));
+                    self.push(path, What::Operator(operator), json!({ name: tree.to_value() }));
                 }
                 // The originals pass over what they do not know beside what they know.
                 None if self.compat == Compat::Originals => {}
@@ -130,8 +132,8 @@ impl Filter {
         }
     }
 
-    fn push(&mut self, path: &Path, what: What) {
-        self.tests.push(Test { path: path.clone(), what });
+    fn push(&mut self, path: &Path, what: What, said: Value) {
+        self.tests.push(Test { path: path.clone(), what, said });
     }
 }
 

@@ -56,6 +56,7 @@
 //! value of another kind. For those who depend on what the JavaScript originals do, there is [`Compat::Originals`].
 
 mod budget;
+mod constraint;
 mod filter;
 mod operator;
 mod order;
@@ -68,6 +69,8 @@ mod running;
 mod sort;
 mod tree;
 
+pub(crate) use constraint::Constraint;
+pub(crate) use path::with_names;
 pub use pipeline::{Language, Pipeline};
 pub use running::{Finish, Row, Running};
 

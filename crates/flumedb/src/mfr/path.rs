@@ -95,6 +95,15 @@ impl Path {
         self.rest.is_empty().then_some(&self.names)
     }
 
+    /// As a query has it.
+    pub(super) fn shown(&self) -> Vec<Value> {
+        let rest = self.rest.iter().map(|step| match step {
+            Step::Name(name) => Value::from(name.as_str()),
+            Step::FromEnd(back) => Value::from(format!("-{back}")),
+        });
+        self.names.iter().map(|name| Value::from(name.as_str())).chain(rest).collect()
+    }
+
     /// Shows `look` what stands there.
     pub(super) fn within<R>(&self, doc: Option<&dyn Document>, look: impl FnOnce(Input<'_>) -> R) -> R {
         with_names(&self.names, |names| {
@@ -132,7 +141,7 @@ fn walk(value: Value, steps: &[Step]) -> Option<Value> {
 }
 
 /// Names as a document takes them, on the stack where they are few.
-pub(super) fn with_names<R>(names: &[String], look: impl FnOnce(&[&str]) -> R) -> R {
+pub(crate) fn with_names<R>(names: &[String], look: impl FnOnce(&[&str]) -> R) -> R {
     let mut few = [""; 8];
     match few.get_mut(..names.len()) {
         Some(few) => {

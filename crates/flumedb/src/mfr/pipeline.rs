@@ -168,6 +168,11 @@ impl Pipeline {
         self.0.compat
     }
 
+    /// Whether the originals would look at the whole log for it: they do when it is sorted at its end.
+    pub(crate) fn wants_scan(&self) -> bool {
+        self.0.compat == Compat::Originals && matches!(self.0.stages.last(), Some(Stage::Sort(_)))
+    }
+
     /// Whether rows come as soon as there are values, and not only when all have been seen: there is no `$reduce` and no
     /// `$sort`.
     pub fn is_streaming(&self) -> bool {

@@ -2,10 +2,12 @@
 
 mod hash_index;
 mod index;
+mod query;
 mod reduce;
 mod snapshot;
 mod store;
 
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use query::{Ask, Bounds, Explain, Followed, IndexOn, Query, QueryIndex, QueryReader, Rows, Told};
 pub use reduce::{Reduce, Reduced};
