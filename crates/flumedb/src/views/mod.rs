@@ -8,6 +8,6 @@ mod snapshot;
 mod store;
 
 pub use hash_index::{Candidates, HashIndex, HashReader};
-pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use query::{Ask, Bounds, Explain, Followed, IndexOn, Query, QueryIndex, QueryReader, Rows, Told};
 pub use reduce::{Reduce, Reduced};
