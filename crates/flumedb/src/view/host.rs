@@ -1,6 +1,7 @@
 //! [`Host`], the views of one database: adds them, watches the log's head for them, closes them.
 
 use std::{
+    any::Any,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
@@ -94,7 +95,7 @@ struct Added {
 }
 
 /// A view whose type does not matter.
-trait Handle: Send + Sync {
+trait Handle: Any + Send + Sync {
     fn progress(&self) -> Progress;
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>>;
     fn set_ready(&self, ready: bool);
