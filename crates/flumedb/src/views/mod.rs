@@ -1,11 +1,13 @@
 //! Views that most programs need.
 
+pub mod bitmaps;
 mod hash_index;
 mod index;
 mod reduce;
 mod snapshot;
 mod store;
 
+pub use bitmaps::{Bitmaps, Op};
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use reduce::{Reduce, Reduced};

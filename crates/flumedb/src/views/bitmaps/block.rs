@@ -41,8 +41,7 @@ impl Block {
     /// Whether `number`, which is behind all that is in it, belongs in it.
     pub(super) fn takes(&self, number: u64) -> bool {
         let (high, low) = halves(number);
-        high == self.high
-            && (self.bits.len() < FULL || self.bits.max().is_some_and(|last| last >> 16 == low >> 16))
+        high == self.high && (self.bits.len() < FULL || self.bits.max().is_some_and(|last| last >> 16 == low >> 16))
     }
 
     pub(super) fn insert(&mut self, number: u64) {

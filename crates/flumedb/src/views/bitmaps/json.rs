@@ -45,9 +45,8 @@ impl Op {
     /// assert!(error.to_string().starts_with("at .args[0].op: there is no operator \"equals\""));
     /// ```
     pub fn from_json(text: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            Error::with_source(ErrorKind::Invalid, format!("the query is no JSON: {error}"), error)
-        })?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Error::with_source(ErrorKind::Invalid, format!("the query is no JSON: {error}"), error))?;
         Self::from_value(&value)
     }
 
@@ -61,7 +60,9 @@ impl Op {
 
     /// The tree as JSON, in the form that [`from_json`](Op::from_json) reads.
     pub fn to_json(&self) -> Value {
-        let args = |args: &[Self]| args.iter().map(Self::to_json).collect::<Vec<_>>();
+        // Among arguments `null` is left out, so every entry is said in another way there.
+        let arg = |op: &Self| if *op == Self::All { Self::And(Vec::new()).to_json() } else { op.to_json() };
+        let args = |args: &[Self]| args.iter().map(arg).collect::<Vec<_>>();
         match self {
             Self::All => Value::Null,
             Self::Equal { path, value, part: None } => {
@@ -102,7 +103,7 @@ impl Op {
             Self::Offsets(seqs) => json!({"op": "offsets", "values": seqs}),
             Self::And(ops) => json!({"op": "and", "args": args(ops)}),
             Self::Or(ops) => json!({"op": "or", "args": args(ops)}),
-            Self::Not(op) => json!({"op": "not", "args": [op.to_json()]}),
+            Self::Not(op) => json!({"op": "not", "args": [arg(op)]}),
         }
     }
 }
@@ -114,12 +115,8 @@ impl fmt::Display for Op {
 }
 
 impl Comparison {
-    const ALL: [(&'static str, Self); 4] = [
-        ("gt", Self::Greater),
-        ("gte", Self::GreaterOrEqual),
-        ("lt", Self::Less),
-        ("lte", Self::LessOrEqual),
-    ];
+    const ALL: [(&'static str, Self); 4] =
+        [("gt", Self::Greater), ("gte", Self::GreaterOrEqual), ("lt", Self::Less), ("lte", Self::LessOrEqual)];
 
     fn name(self) -> &'static str {
         Self::ALL.into_iter().find(|(_, comparison)| *comparison == self).map_or("gt", |(name, _)| name)
@@ -276,9 +273,10 @@ impl<'a> Fields<'a> {
 
     fn only(&self, names: &[&str]) -> Result<()> {
         match self.fields.keys().find(|name| !names.contains(&name.as_str())) {
-            Some(name) => {
-                Err(wrong(&Place::Member(self.place, name), format_args!("not known here; known are {}", names.join(", "))))
-            }
+            Some(name) => Err(wrong(
+                &Place::Member(self.place, name),
+                format_args!("not known here; known are {}", names.join(", ")),
+            )),
             None => Ok(()),
         }
     }

@@ -79,9 +79,8 @@ impl<T> BitmapReader<T> {
         let bits = transaction.open_table(BITS).map_err(|error| store.failed(error))?;
         let gone = transaction.open_table(GONE).map_err(|error| store.failed(error))?;
         let has_gone = gone.len().map_err(|error| store.failed(error))? > 0;
-        let column = measures
-            .then(|| transaction.open_table(COLUMN).map_err(|error| store.failed(error)))
-            .transpose()?;
+        let column =
+            measures.then(|| transaction.open_table(COLUMN).map_err(|error| store.failed(error))).transpose()?;
         let path = store.path().to_owned();
         Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, since })))
     }

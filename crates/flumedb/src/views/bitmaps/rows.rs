@@ -35,7 +35,11 @@ fn decode(key: &[u8], bytes: &[u8]) -> Result<Block, redb::Error> {
 }
 
 /// The block in which `number` would be: the last one that does not begin behind it.
-fn block_of(table: &impl ReadableTable<&'static [u8], &'static [u8]>, term: &[u8], number: u64) -> Result<Option<Block>, redb::Error> {
+fn block_of(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    term: &[u8],
+    number: u64,
+) -> Result<Option<Block>, redb::Error> {
     let (first, last) = (key(term, 0), key(term, number));
     let found = table.range::<&[u8]>(first.as_slice()..=last.as_slice())?.next_back();
     let Some(row) = found else { return Ok(None) };
