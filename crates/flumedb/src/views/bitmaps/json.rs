@@ -328,7 +328,9 @@ impl<'a> Fields<'a> {
                 wrong(&Place::Member(self.place, name), message)
             }),
         };
-        let bits = number("prefix", 0, PART * 8)?;
+        // jitdb has 32 bits of a text, and takes `true` for that.
+        let whole = opts.fields.get("prefix") == Some(&Value::Bool(true));
+        let bits = if whole { 32 } else { number("prefix", 0, PART * 8)? };
         let offset = number("prefixOffset", 0, 1 << 20)?;
         let map = opts.fields.get("useMap") == Some(&Value::Bool(true));
         let bytes = bits.div_ceil(8) as usize;
