@@ -1,5 +1,6 @@
 //! Views that most programs need.
 
+pub mod bitmaps;
 mod hash_index;
 mod index;
 mod query;
@@ -7,6 +8,7 @@ mod reduce;
 mod snapshot;
 mod store;
 
+pub use bitmaps::{Bitmaps, Op};
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use query::{Ask, Bounds, Explain, Followed, IndexOn, Query, QueryIndex, QueryReader, Rows, Told};
