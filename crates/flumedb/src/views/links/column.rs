@@ -81,7 +81,7 @@ pub(super) fn encode(value: Option<&Value>, out: &mut Vec<u8>) {
         Some(Value::Number(number)) => {
             out.push(kind::NUMBER);
             // Minus zero is zero.
-            (number.as_f64().unwrap_or(f64::INFINITY) + 0.0).encode(out);
+            AsKey::<f64>::encode(&(number.as_f64().unwrap_or(f64::INFINITY) + 0.0), out);
         }
         Some(Value::String(text)) => encode_text(text, out),
         Some(Value::Array(items)) => {
@@ -93,14 +93,14 @@ pub(super) fn encode(value: Option<&Value>, out: &mut Vec<u8>) {
         }
         Some(object @ Value::Object(_)) => {
             out.push(kind::OBJECT);
-            object.to_string().as_str().encode(out);
+            AsKey::<String>::encode(object.to_string().as_str(), out);
         }
     }
 }
 
 pub(super) fn encode_text(text: &str, out: &mut Vec<u8>) {
     out.push(kind::TEXT);
-    text.encode(out);
+    AsKey::<String>::encode(text, out);
 }
 
 /// The bytes that all texts with this beginning begin with.

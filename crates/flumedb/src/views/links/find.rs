@@ -153,9 +153,9 @@ impl<T: Send + Sync + 'static> Find<T> {
         self.into_iter().entries()
     }
 
-    /// What is asked, and whom.
-    pub(super) fn into_parts(self) -> (LinksReader<T>, Asked) {
-        (self.reader, self.asked)
+    /// A question that was asked otherwise.
+    pub(super) fn asking(reader: LinksReader<T>, asked: Asked) -> Self {
+        Self { reader, asked }
     }
 }
 
@@ -207,6 +207,11 @@ impl Plan {
         }
     }
 
+    /// The same, for a question that asks for no order, so that there always is one.
+    pub(super) fn best(orders: &[Vec<Column>], asked: &Asked) -> Self {
+        Self::new(orders, asked).unwrap_or_else(|_| Self::by_arrival())
+    }
+
     fn by_arrival() -> Self {
         Self { order: None, fixed: 0, bounded: false, within: (Bound::Unbounded, Bound::Unbounded) }
     }
@@ -235,7 +240,7 @@ impl Plan {
         Self { order: Some(order), fixed, bounded: false, within: (Bound::Included(start), end) }
     }
 
-    fn explain(&self, orders: &[Vec<Column>]) -> LinkPlan {
+    pub(super) fn explain(&self, orders: &[Vec<Column>]) -> LinkPlan {
         let order = self.order.and_then(|order| orders.get(usize::from(order))).cloned();
         LinkPlan { order, fixed: self.fixed, bounded: self.bounded }
     }

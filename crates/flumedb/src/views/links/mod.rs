@@ -7,6 +7,7 @@ mod follow;
 mod graph;
 mod link;
 mod pending;
+mod query;
 mod reader;
 mod rows;
 
@@ -17,6 +18,7 @@ pub use find::{Find, LinkPlan};
 pub use follow::{FollowLinks, FoundLink};
 pub use graph::{Distance, Edge, Graph, Reached, Stance, Way};
 pub use link::{Link, LinkRow};
+pub use query::LinkQuery;
 pub use reader::LinksReader;
 pub use rows::LinkRows;
 
