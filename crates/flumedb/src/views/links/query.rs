@@ -37,7 +37,7 @@ enum State<T> {
     },
     Finishing(Finish),
     /// What the originals give where no order fits.
-    All(std::vec::IntoIter<LinkRow>),
+    All(LinkRows<T>),
     Done,
 }
 
@@ -76,8 +76,9 @@ impl<T: Send + Sync + 'static> LinksReader<T> {
     ///
     /// # Compat
     /// A query read with [`Compat::Originals`] gives what flumeview-links gives: a row has only the columns of the order that is
-    /// walked, links of an entry that are alike in those are one row; and where no order fits, nothing of the query is applied,
-    /// and a limit counts entries. (A `$sort` sorts, where the original wants an order of exactly its columns.)
+    /// walked, links of an entry that are alike in those are one row; and where no order fits, nothing of the query is applied.
+    /// (A limit counts rows even there, where the original counts entries; and a `$sort` sorts, where it wants an order of exactly
+    /// its columns.)
     pub fn query(&self, query: &Pipeline) -> LinkQuery<T> {
         let asked = Asked { conditions: conditions(query, self.orders()), ..Asked::default() };
         LinkQuery { reader: self.clone(), query: query.clone(), asked, left: u64::MAX, state: State::Fresh }
@@ -138,48 +139,21 @@ impl<T: Send + Sync + 'static> LinkQuery<T> {
         Plan::best(self.reader.orders(), &self.asked)
     }
 
-    fn begin(&mut self) -> Result<State<T>> {
+    fn begin(&self) -> State<T> {
         let compat = self.query.compat() == Compat::Originals;
         let view = match self.explain().order {
-            None if compat => return self.all(),
+            None if compat => return State::All(LinkRows::new(&self.reader, self.asked.clone())),
             Some(columns) if compat => View::Columns { columns, before: None },
             _ => View::Whole,
         };
         let rows = LinkRows::new(&self.reader, self.asked.clone());
-        Ok(State::Walking { rows, running: self.query.start(), view })
-    }
-
-    /// All links of as many entries as rows are asked for: the originals apply nothing of the query.
-    fn all(&mut self) -> Result<State<T>> {
-        let (mut found, mut entries, mut newest) = (Vec::<LinkRow>::new(), 0, None);
-        let mut start = 0;
-        for row in LinkRows::new(&self.reader, Asked { reverse: self.asked.reverse, ..Asked::default() }) {
-            let row = row?;
-            if newest != Some(row.seq) {
-                entries += 1;
-                newest = Some(row.seq);
-                start = found.len();
-            }
-            if entries > self.left {
-                break;
-            }
-            // Entries are turned round, not what one says.
-            let at = if self.asked.reverse { start } else { found.len() };
-            found.insert(at, row);
-        }
-        self.left = u64::MAX;
-        Ok(State::All(found.into_iter()))
+        State::Walking { rows, running: self.query.start(), view }
     }
 
     fn step(&mut self) -> Option<Result<Row>> {
         loop {
             match &mut self.state {
-                State::Fresh => {
-                    self.state = match self.begin() {
-                        Ok(state) => state,
-                        Err(error) => return Some(Err(error)),
-                    }
-                }
+                State::Fresh => self.state = self.begin(),
                 State::Walking { rows, running, view } => match rows.next() {
                     Some(Ok(row)) => match view.show(&row).map(|shown| running.push(Some(row.seq), &*shown)) {
                         None | Some(Ok(None)) => {}
@@ -195,7 +169,9 @@ impl<T: Send + Sync + 'static> LinkQuery<T> {
                 },
                 State::Finishing(finish) => return finish.next(),
                 State::All(rows) => {
-                    return rows.next().map(|row| Ok(Row { seq: Some(row.seq), value: row.link.to_value() }));
+                    return rows
+                        .next()
+                        .map(|row| row.map(|row| Row { seq: Some(row.seq), value: row.link.to_value() }));
                 }
                 State::Done => return None,
             }
