@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flumedb::{
     Entry, Seq,
+    mfr::Pipeline,
     views::{Column, Edge, Find, Link, LinkRow, Links, LinksReader, Stance, Way},
 };
 use flumedb_sim::{
@@ -35,6 +36,25 @@ fn links(said: &Said, version: u32) -> Vec<Link> {
         if version == 2 { link.with("v", json!({"kind": [rel]})) } else { link }
     };
     said.0.iter().map(one).collect()
+}
+
+/// Queries that fit an order, or half of one, or none.
+const QUERIES: [&str; 9] = [
+    r#"[{"$filter":{"source":"a","dest":{"$prefix":"a"}}}]"#,
+    r#"[{"$filter":{"source":{"$prefix":"a"},"rel":{"$in":["like","block"]}}}]"#,
+    r#"[{"$filter":{"rel":"like","ts":{"$gt":1,"$lte":3}}},{"$map":"dest"}]"#,
+    r#"[{"$filter":{"rel":"like","ts":{"$gt":"a"}}}]"#,
+    r#"[{"$filter":{"ts":{"$lt":2}}}]"#,
+    r#"[{"$filter":{"ts":null}}]"#,
+    r#"[{"$filter":{"rel":{"$ne":"like"},"dest":"z"}},{"$reduce":{"rel":"rel","n":{"$count":true}}}]"#,
+    r#"[{"$filter":{"v":{"kind":[3]},"source":{"$gte":"b"}}}]"#,
+    r#"[{"$reduce":{"dest":"dest","last":{"$max":"ts"}}},{"$sort":["last"]}]"#,
+];
+
+fn in_any_order(rows: impl Iterator<Item = String>) -> String {
+    let mut rows: Vec<String> = rows.collect();
+    rows.sort_unstable();
+    rows.join(" ")
 }
 
 /// All answers, in words.
@@ -75,6 +95,11 @@ impl Subject for Rows {
         for (name, find) in questions(reader) {
             let rows: Vec<LinkRow> = find.into_iter().map(Result::unwrap).collect();
             answers.push((name, format!("{rows:?}")));
+        }
+        for query in QUERIES {
+            let pipeline = Pipeline::parse(query).unwrap();
+            let made = reader.query(&pipeline).map(|row| row.unwrap().value.to_string());
+            answers.push((query.to_owned(), in_any_order(made)));
         }
         let graph = reader.graph();
         for start in (0..NODES).map(node) {
@@ -120,6 +145,12 @@ impl Subject for Rows {
         let model = Model(rows);
         let mut answers = vec![("count".to_owned(), model.0.len().to_string())];
         answers.extend(model.answers());
+        let all: Vec<&Link> = model.0.iter().map(|row| &row.link).collect();
+        for query in QUERIES {
+            let pipeline = Pipeline::parse(query).unwrap();
+            let made = pipeline.run(all.iter().copied()).map(|row| row.unwrap().value.to_string());
+            answers.push((query.to_owned(), in_any_order(made)));
+        }
         for start in (0..NODES).map(node) {
             for way in [Way::Out, Way::In, Way::Both] {
                 let next: Vec<_> = model.next(&start, way).into_iter().collect();

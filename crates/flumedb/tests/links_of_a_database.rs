@@ -15,8 +15,9 @@ use std::{
 use flumedb::{
     Env, ErrorKind, Flume, Result, Seq,
     codec::Json,
+    mfr::Pipeline,
     view::Live,
-    views::{Column, Find, FoundLink, Link, Links},
+    views::{Column, Find, FoundLink, Link, Links, Told},
 };
 use futures_util::StreamExt;
 
@@ -176,5 +177,52 @@ async fn following_ends_with_the_limit_or_the_database() -> Result<()> {
     db.close().await?;
     let (last, ended) = soon(waiting).await.unwrap();
     assert_eq!((last.unwrap_err().kind(), ended), (ErrorKind::Closed, true));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_query_takes_the_order_that_fits_and_counts_what_it_makes() -> Result<()> {
+    let (db, live) = database(&Env::memory(), &Arc::default()).await?;
+    db.append_all(&(0..9).map(|time| post("ann", if time % 2 == 0 { "bc" } else { "c" }, time)).collect::<Vec<_>>())
+        .await?;
+    let reader = live.read().await?;
+    let query = |text: &str| reader.query(&Pipeline::parse(text).unwrap());
+    let values = |text: &str| query(text).map(|row| row.unwrap().value.to_string()).collect::<Vec<_>>();
+    let late = r#"[{"$filter":{"ts":{"$gt":5}}},{"$map":"ts"}]"#;
+    assert_eq!(query(late).explain().order, Some(vec!["ts".into()]));
+    assert_eq!(values(late), ["6", "6", "7", "8", "8"]);
+    assert_eq!(query(late).rev().limit(3).map(|row| row.unwrap().value).collect::<Vec<_>>(), [8, 8, 7]);
+    let whole = query(r#"{"dest":"b","rel":"names"}"#);
+    assert_eq!((whole.explain().fixed, whole.explain().bounded), (2, false));
+    let whole: Vec<_> = whole.map(|row| row.unwrap().seq.unwrap().get()).collect();
+    assert_eq!(whole, [0, 2, 4, 6, 8], "a row that comes out as it was knows its entry");
+    let counted = r#"[{"$filter":{"source":"ann"}},{"$reduce":{"to":"dest","n":{"$count":true}}}]"#;
+    assert_eq!(values(counted), [r#"{"n":5,"to":"b"}"#, r#"{"n":9,"to":"c"}"#]);
+    assert_eq!(query(counted).limit(1).count(), 1, "a limit counts what comes out");
+    assert_eq!(query(r#"[{"$filter":{"nope":1}}]"#).explain().order, None);
+    assert_eq!(values(r#"[{"$filter":{"nope":1}}]"#), [""; 0], "the filter is applied without an order, too");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_query_that_is_followed_tells_what_is_new_and_refuses_what_has_no_end() -> Result<()> {
+    let (db, live) = database(&Env::memory(), &Arc::default()).await?;
+    db.append_all(&[post("ann", "b", 1), post("ann", "c", 2)]).await?;
+    let query = Pipeline::parse(r#"[{"$filter":{"dest":"b"}},{"$map":"ts"}]"#)?;
+    let mut all = live.follow_query(&query, None);
+    let mut two = live.follow_query(&query, Some(2));
+    for told in [&mut all, &mut two] {
+        assert!(matches!(soon(told.next()).await, Some(Ok(Told::Row(row))) if row.value == 1));
+        assert_eq!(soon(told.next()).await.unwrap()?, Told::CaughtUp);
+    }
+    db.append_all(&[post("ann", "c", 3), post("bob", "cb", 4)]).await?;
+    assert!(matches!(soon(two.next()).await, Some(Ok(Told::Row(row))) if row.value == 4));
+    assert!(soon(two.next()).await.is_none(), "two were asked for, and told, and no third is waited for");
+    assert!(matches!(soon(all.next()).await, Some(Ok(Told::Row(row))) if row.value == 4));
+    db.append(&post("bob", "b", 5)).await?;
+    assert!(matches!(soon(all.next()).await, Some(Ok(Told::Row(row))) if row.value == 5));
+    let sorted = Pipeline::parse(r#"[{"$sort":["ts"]}]"#)?;
+    let error = soon(live.follow_query(&sorted, None).next()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, ops::Bound, pin::Pin};
 
 use futures_core::Stream;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use serde_json::{Map, Value};
 
 use super::{
@@ -255,27 +255,25 @@ impl<T: Send + Sync + 'static> Live<Links<T>> {
             let message = "a query with $reduce or $sort has no rows before its end, and following has no end; ask it of a reader";
             return Box::pin(stream::iter([Err(Error::new(ErrorKind::Invalid, message))]));
         }
-        let (of, mut running, mut left) = (query.clone(), query.start(), limit.unwrap_or(u64::MAX));
+        let of = query.clone();
         let found = self.follow_links(move |reader| {
             let asked = Asked { conditions: conditions(&of, reader.orders()), ..Asked::default() };
             Find::asking(reader.clone(), asked)
         });
-        let told = found.filter_map(move |found| {
-            let told = match found {
-                Ok(FoundLink::CaughtUp) => Some(Ok(Told::CaughtUp)),
-                Ok(FoundLink::Row(row)) => {
-                    running.push(Some(row.seq), &row.link).map(|row| row.map(Told::Row)).transpose()
+        let start = (found, query.start(), limit.unwrap_or(u64::MAX));
+        Box::pin(stream::unfold(start, |(mut found, mut running, mut left)| async move {
+            while left > 0 {
+                let told = match found.next().await? {
+                    Ok(FoundLink::CaughtUp) => Ok(Some(Told::CaughtUp)),
+                    Ok(FoundLink::Row(row)) => running.push(Some(row.seq), &row.link).map(|row| row.map(Told::Row)),
+                    Err(error) => Err(error),
+                };
+                if let Some(told) = told.transpose() {
+                    left -= u64::from(matches!(told, Ok(Told::Row(_))));
+                    return Some((told, (found, running, left)));
                 }
-                Err(error) => Some(Err(error)),
-            };
-            std::future::ready(told)
-        });
-        Box::pin(told.take_while(move |told| {
-            let goes_on = left > 0;
-            if matches!(told, Ok(Told::Row(_))) {
-                left = left.saturating_sub(1);
             }
-            std::future::ready(goes_on)
+            None
         }))
     }
 }
