@@ -47,6 +47,7 @@ pub mod check;
 pub mod codec;
 pub mod env;
 pub mod log;
+pub mod mfr;
 pub mod view;
 pub mod views;
 

@@ -1,7 +1,9 @@
 //! The views, beside what a user would take instead.
 
+mod bloom;
 mod hash_index;
 mod index;
+mod links;
 mod reduce;
 mod timed;
 mod together;
@@ -84,6 +86,37 @@ pub(crate) const ALL: &[Workload] = &[
         ],
     },
     Workload {
+        name: "views-links",
+        what: "a link from each message's author to the message before, kept forward and back; ours from the log, decoding each \
+               message; SQLite by hand from rows in memory, in one transaction, with an index each way",
+        limits: &[],
+        subjects: &["flumedb-links", "sqlite-links"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("to_ns", "ns a lookup by the end"),
+            ("row_ns", "ns a row of a source"),
+            ("edge_ns", "ns an edge of the graph"),
+            ("row_bytes", "bytes a row"),
+        ],
+    },
+    Workload {
+        name: "views-bloom",
+        what: "a Bloom filter of a unique text of 52 bytes at 0.001, made for as many or grown from 1000; from the log, decoding \
+               each message",
+        limits: &[],
+        subjects: &["flumedb-bloom", "flumedb-bloom-grown"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("hit_ns", "ns a key that is in"),
+            ("miss_ns", "ns one that is not"),
+            ("wrong", "of a million others wrong"),
+            ("key_bits", "bits a key in memory"),
+            ("key_bytes", "bytes a key on the disk"),
+            ("open_ms", "ms to open"),
+            ("pause_ms", "ms of the longest apply or publish"),
+        ],
+    },
+    Workload {
         name: "views-together",
         what: "five views built at once (two indexes of text, one of numbers, a hash index, a sum) over the slowest of them \
                alone or, where that is more, over one decode and all their calls alone, shared by the cores",
@@ -105,6 +138,8 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-index" => index::measure(subject, cx),
         "views-groups" => reduce::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
+        "views-links" => links::measure(subject, cx),
+        "views-bloom" => bloom::measure(subject, cx),
         "views-together" => together::measure(cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
