@@ -49,6 +49,7 @@ impl Store {
         let mut shared = self.pairs.write();
         shared.lists.iter_mut().for_each(|list| list.insert(0, run.clone()));
         shared.recent.clear();
+        self.settled = false;
         Ok(())
     }
 
@@ -58,11 +59,17 @@ impl Store {
             return self.make_room();
         }
         if self.merge.is_none() {
+            if self.settled {
+                return Ok(());
+            }
             let next = {
                 let shared = self.pairs.read();
                 plan(&shared.lists, shared.recent.most())
             };
-            let Some(plan) = next else { return Ok(()) };
+            let Some(plan) = next else {
+                self.settled = true;
+                return Ok(());
+            };
             self.crowded = self.is_too_much(&plan);
             if self.crowded {
                 return self.make_room();

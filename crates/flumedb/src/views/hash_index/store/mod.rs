@@ -69,6 +69,8 @@ pub(super) struct Store {
     /// Pairs that the journal does not have yet.
     unwritten: Vec<Pair>,
     merge: Option<Merge>,
+    /// There is nothing to merge until there is another run.
+    settled: bool,
     next_run: u64,
     /// The runs, or the first journal that counts, are others than the manifest says.
     moved: bool,

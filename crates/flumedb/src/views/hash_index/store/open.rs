@@ -59,6 +59,7 @@ impl Store {
             journal_number: number,
             unwritten: Vec::new(),
             merge: None,
+            settled: false,
             next_run,
             moved: true,
             unsynced_runs: Vec::new(),
