@@ -6,14 +6,19 @@ use redb::{Range, ReadOnlyTable, ReadableTableMetadata};
 use roaring::RoaringBitmap;
 
 use super::{
+    Matches, Number, Op,
     block::{Block, whole},
     column::{self, COLUMN},
+    eval::Eval,
+    kind::{Kind, Test},
+    node::{Declared, Planner},
     pending::Measured,
     rows::{BITS, GONE, key, split},
     term::{self, NUMBER_LEN},
 };
 use crate::{
-    Damage, Error, Result, Seq,
+    Damage, Error, ErrorKind, Result, Seq,
+    codec::Document,
     view::Entries,
     views::store::{Store, failed},
 };
@@ -30,6 +35,7 @@ struct Inner<T> {
     column: Option<ReadOnlyTable<u64, &'static [u8]>>,
     path: PathBuf,
     entries: Entries<T>,
+    kind: Arc<Kind>,
     since: Option<Seq>,
 }
 
@@ -74,20 +80,25 @@ impl Window {
 }
 
 impl<T> BitmapReader<T> {
-    pub(super) fn new(store: &Store, entries: Entries<T>, measures: bool, since: Option<Seq>) -> Result<Self> {
+    pub(super) fn new(store: &Store, entries: Entries<T>, kind: Arc<Kind>, since: Option<Seq>) -> Result<Self> {
         let transaction = store.read()?;
         let bits = transaction.open_table(BITS).map_err(|error| store.failed(error))?;
         let gone = transaction.open_table(GONE).map_err(|error| store.failed(error))?;
         let has_gone = gone.len().map_err(|error| store.failed(error))? > 0;
+        let measures = matches!(*kind, Kind::Numbers(_));
         let column =
             measures.then(|| transaction.open_table(COLUMN).map_err(|error| store.failed(error))).transpose()?;
         let path = store.path().to_owned();
-        Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, since })))
+        Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, kind, since })))
     }
 
     /// The newest entry that it covers.
     pub fn since(&self) -> Option<Seq> {
         self.0.since
+    }
+
+    pub(super) fn kind(&self) -> &Arc<Kind> {
+        &self.0.kind
     }
 
     pub(super) fn entries(&self) -> &Entries<T> {
@@ -269,5 +280,39 @@ impl<T> Ordered<T> {
         let block = self.reader.block(key.value(), bytes.value())?;
         let number = split(key.value()).and_then(|(term, _)| term.get(1..)).and_then(|number| number.try_into().ok());
         Ok(Some((number.ok_or_else(|| self.reader.broken("a number that is none"))?, block)))
+    }
+}
+
+impl<T: Document + Send + Sync + 'static> BitmapReader<T> {
+    /// What `op` finds, in the order of the log, if this view alone can answer it.
+    ///
+    /// # Errors
+    /// `Invalid` if `op` needs another view.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn matches(&self, op: &Op) -> Result<Matches<T>> {
+        let mut planner = Planner { kinds: Vec::new(), declared: &*self.0.kind, records: &|_| [].into() };
+        let node = planner.node(op)?;
+        let own = self.0.kind.name();
+        if planner.kinds.iter().any(|kind| kind.name() != own) || op.lists_records() {
+            let message = format!("the view {own} does not answer {op} alone; ask `Bitmaps`");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let eval = Arc::new(Eval { node, readers: vec![self.clone()] });
+        Matches::new(eval, None, false, None, 0, None).await
+    }
+}
+
+impl Declared for Kind {
+    fn predicate(&self, wanted: &str) -> Option<(u32, Test)> {
+        match self {
+            Self::Predicate { name, version, test, .. } if name == wanted => Some((*version, test.clone())),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<Number> {
+        Number::known(name)
     }
 }
