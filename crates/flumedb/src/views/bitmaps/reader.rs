@@ -97,10 +97,6 @@ impl<T> BitmapReader<T> {
         self.0.since
     }
 
-    pub(super) fn kind(&self) -> &Arc<Kind> {
-        &self.0.kind
-    }
-
     pub(super) fn entries(&self) -> &Entries<T> {
         &self.0.entries
     }
@@ -147,26 +143,21 @@ impl<T> BitmapReader<T> {
         Ok(bits)
     }
 
-    /// Takes off what has been deleted.
-    fn without_gone(&self, mut bits: RoaringBitmap, window: Window) -> Result<RoaringBitmap> {
-        if self.0.has_gone && !bits.is_empty() {
+    /// Takes off what has been deleted, unless that counts.
+    fn without_gone(&self, mut bits: RoaringBitmap, window: Window, ever: bool) -> Result<RoaringBitmap> {
+        if self.0.has_gone && !ever && !bits.is_empty() {
             bits -= self.load(&self.0.gone, &[], window)?;
         }
         Ok(bits)
     }
 
-    /// The entries with `term`.
-    pub(super) fn with(&self, term: &[u8], window: Window) -> Result<RoaringBitmap> {
-        self.without_gone(self.load(&self.0.bits, term, window)?, window)
-    }
-
-    /// The entries that had `term` when they were taken in, deleted or not.
-    pub(super) fn ever_with(&self, term: &[u8], window: Window) -> Result<RoaringBitmap> {
-        self.load(&self.0.bits, term, window)
+    /// The entries with `term`; with `ever`, deleted ones that had it too.
+    pub(super) fn with(&self, term: &[u8], window: Window, ever: bool) -> Result<RoaringBitmap> {
+        self.without_gone(self.load(&self.0.bits, term, window)?, window, ever)
     }
 
     /// The entries with terms from `from` to before `to`. Looks at all rows of these.
-    pub(super) fn within(&self, from: &[u8], to: &[u8], window: Window) -> Result<RoaringBitmap> {
+    pub(super) fn within(&self, from: &[u8], to: &[u8], window: Window, ever: bool) -> Result<RoaringBitmap> {
         let mut bits = RoaringBitmap::new();
         for row in self.0.bits.range::<&[u8]>(from..to).map_err(|error| self.failed(error))? {
             let (key, bytes) = row.map_err(|error| self.failed(error))?;
@@ -175,11 +166,11 @@ impl<T> BitmapReader<T> {
                 bits |= window.cut(self.block(key.value(), bytes.value())?);
             }
         }
-        self.without_gone(bits, window)
+        self.without_gone(bits, window, ever)
     }
 
     /// The entries whose numbers are in the range.
-    pub(super) fn measured(&self, range: &RangeInclusive<[u8; NUMBER_LEN]>, window: Window) -> Result<RoaringBitmap> {
+    pub(super) fn measured(&self, range: &RangeInclusive<[u8; NUMBER_LEN]>, window: Window, ever: bool) -> Result<RoaringBitmap> {
         let mut lows = Vec::new();
         self.column(window, |(seq, number)| {
             if range.contains(&number) {
@@ -187,7 +178,7 @@ impl<T> BitmapReader<T> {
             }
         })?;
         let bits = RoaringBitmap::from_sorted_iter(lows).map_err(|_| self.broken("a column out of order"))?;
-        self.without_gone(bits, window)
+        self.without_gone(bits, window, ever)
     }
 
     /// The numbers of the entries in `wanted`, in the order of the log; of those that have one.
@@ -299,7 +290,7 @@ impl<T: Document + Send + Sync + 'static> BitmapReader<T> {
             let message = format!("the view {own} does not answer {op} alone; ask `Bitmaps`");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        let eval = Arc::new(Eval { node, readers: vec![self.clone()] });
+        let eval = Arc::new(Eval { node: Arc::new(node), readers: vec![self.clone()], ever: false });
         Matches::new(eval, None, false, None, 0, None).await
     }
 }

@@ -59,7 +59,7 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
             if found.is_empty() {
                 continue;
             }
-            let measured = numbers.with(term::NUMERIC, window)?;
+            let measured = numbers.with(term::NUMERIC, window, false)?;
             without.add(window.high, &found - &measured)?;
             with.add(window.high, found & measured)?;
         }
