@@ -9,5 +9,5 @@ mod store;
 
 pub use bitmaps::{Bitmaps, Op};
 pub use hash_index::{Candidates, HashIndex, HashReader};
-pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use reduce::{Reduce, Reduced};
