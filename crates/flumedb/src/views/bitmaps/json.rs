@@ -69,12 +69,12 @@ impl Op {
                 json!({"op": "equal", "path": path.to_json(), "value": value.to_json()})
             }
             Self::Equal { path, value, part: Some(part) } => {
-                let mut opts = json!({"prefix": part.bytes * 8});
+                let mut opts = Map::from_iter([("prefix".to_owned(), (part.bytes * 8).into())]);
                 if part.offset > 0 {
-                    opts["prefixOffset"] = part.offset.into();
+                    opts.insert("prefixOffset".to_owned(), part.offset.into());
                 }
                 if part.map {
-                    opts["useMap"] = true.into();
+                    opts.insert("useMap".to_owned(), true.into());
                 }
                 json!({"op": "equal", "path": path.to_json(), "value": value.to_json(), "opts": opts})
             }

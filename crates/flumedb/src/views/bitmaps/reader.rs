@@ -123,8 +123,8 @@ impl<T> BitmapReader<T> {
         let mut bits = RoaringBitmap::new();
         let (first, start, end) = (key(term, 0), key(term, window.first()), key(term, window.last()));
         // The one that begins at or before the window, then those in it.
-        let rows = table.range::<&[u8]>(first.as_slice()..=start.as_slice()).map_err(|error| self.failed(error))?;
-        let before = rows.rev().next();
+        let mut rows = table.range::<&[u8]>(first.as_slice()..=start.as_slice()).map_err(|error| self.failed(error))?;
+        let before = rows.next_back();
         let within = (std::ops::Bound::Excluded(start.as_slice()), std::ops::Bound::Included(end.as_slice()));
         let within = if window.first() < window.last() {
             Some(table.range::<&[u8]>(within).map_err(|error| self.failed(error))?)
@@ -170,7 +170,12 @@ impl<T> BitmapReader<T> {
     }
 
     /// The entries whose numbers are in the range.
-    pub(super) fn measured(&self, range: &RangeInclusive<[u8; NUMBER_LEN]>, window: Window, ever: bool) -> Result<RoaringBitmap> {
+    pub(super) fn measured(
+        &self,
+        range: &RangeInclusive<[u8; NUMBER_LEN]>,
+        window: Window,
+        ever: bool,
+    ) -> Result<RoaringBitmap> {
         let mut lows = Vec::new();
         self.column(window, |(seq, number)| {
             if range.contains(&number) {

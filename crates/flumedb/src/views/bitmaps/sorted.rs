@@ -39,7 +39,7 @@ enum Stage<T> {
     Start,
     Without,
     Numbers,
-    Walk { ordered: Ordered<T>, passed: u64, limit: u64 },
+    Walk { ordered: Box<Ordered<T>>, passed: u64, limit: u64 },
     End,
 }
 
@@ -129,7 +129,7 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
         // What walking would pass, and what gathering would.
         let passed = u128::from(self.wanted.min(matched)) * u128::from(self.numbers.rows()?) / u128::from(matched);
         if matched > GATHERED || passed <= u128::from(matched) {
-            let ordered = self.numbers.ordered(after.as_ref(), self.reverse)?;
+            let ordered = Box::new(self.numbers.ordered(after.as_ref(), self.reverse)?);
             let limit = if matched > GATHERED { u64::MAX } else { matched.max(1 << 12) };
             return Ok(Stage::Walk { ordered, passed: 0, limit });
         }
