@@ -274,11 +274,8 @@ async fn what_is_told_live_is_all_and_once() {
     assert_eq!(only_new.next().await.unwrap().unwrap(), Told::CaughtUp);
     let mut old: Vec<Seq> = docs.iter().filter(|(_, doc)| holds(&op, doc)).map(|(seq, _)| *seq).collect();
     old.reverse();
-    loop {
-        match both.next().await.unwrap().unwrap() {
-            Told::Match(seq) => told.push(seq),
-            _ => break,
-        }
+    while let Told::Match(seq) = both.next().await.unwrap().unwrap() {
+        told.push(seq);
     }
     assert_eq!(told, old, "what was there, in the order of the query");
     let before = docs.len();

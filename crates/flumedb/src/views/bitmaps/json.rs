@@ -12,7 +12,7 @@ use super::{
 use crate::{Error, ErrorKind, Result, Seq};
 
 /// So many operators may stand around another.
-const DEPTH: usize = 64;
+const DEPTH: usize = 60;
 /// So many operators are in one tree.
 const SIZE: usize = 10_000;
 /// So many numbers are in the lists of one tree.
