@@ -1,6 +1,7 @@
 //! The views, beside what a user would take instead.
 
 mod bloom;
+mod bitmaps;
 mod hash_index;
 mod index;
 mod links;
@@ -117,6 +118,20 @@ pub(crate) const ALL: &[Workload] = &[
         ],
     },
     Workload {
+        name: "views-bitmaps",
+        what: "bitmaps of author, type and root of messages as ssb-db keeps them, all three built at once, to the disk; beside a \
+               loop that reads the same three fields on two threads. First row: the newest of two bitmaps together, asked \
+               anew each time; page: the next five of a sixth of all messages, by a number",
+        limits: &["fields-loop"],
+        subjects: &["bitmaps"],
+        extra: &[
+            ("first_us", "µs to the first row"),
+            ("page_us", "µs a page of 5"),
+            ("count_us", "µs a count"),
+            ("row_bytes", "bytes a message"),
+        ],
+    },
+    Workload {
         name: "views-together",
         what: "five views built at once (two indexes of text, one of numbers, a hash index, a sum) over the slowest of them \
                alone or, where that is more, over one decode and all their calls alone, shared by the cores",
@@ -137,6 +152,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
     match workload {
         "views-index" => index::measure(subject, cx),
         "views-groups" => reduce::measure(subject, cx),
+        "views-bitmaps" => bitmaps::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
         "views-links" => links::measure(subject, cx),
         "views-bloom" => bloom::measure(subject, cx),
