@@ -8,7 +8,10 @@ use flumedb::{
     Entry, ErrorKind, Flume, Seq,
     codec::JsonDocs,
     mfr::{Compat, Language, Pipeline},
-    views::{IndexOn, Query, QueryIndex, QueryReader, Told},
+    views::{
+        IndexOn, Query,
+        query::{QueryIndex, QueryReader, Told},
+    },
 };
 use flumedb_sim::{
     Choices, soak_or_count,

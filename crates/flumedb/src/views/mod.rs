@@ -3,7 +3,7 @@
 pub mod bitmaps;
 mod hash_index;
 mod index;
-mod query;
+pub mod query;
 mod reduce;
 mod snapshot;
 mod store;
@@ -11,5 +11,5 @@ mod store;
 pub use bitmaps::{Bitmaps, Op};
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
-pub use query::{Ask, Bounds, Explain, Followed, IndexOn, Query, QueryIndex, QueryReader, Rows, Told};
+pub use query::{IndexOn, Query};
 pub use reduce::{Reduce, Reduced};

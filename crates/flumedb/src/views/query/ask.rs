@@ -125,6 +125,31 @@ where
         Followed(stream::once(start).flatten().boxed())
     }
 
+    /// The entries that are looked at, in order, without looking at them: all that the index leads to, or that the log has.
+    ///
+    /// # Errors
+    /// As [`Live::read`](crate::view::Live::read), and what the store and the log say.
+    pub fn candidates(self) -> Call<'static, Result<Vec<Seq>>> {
+        Call::new(async move {
+            if let Some(chosen) = self.set.chosen(&self.query) {
+                let reader = self.reader(chosen).await?;
+                if let Some(plan) = reader.plan(&self.query) {
+                    return reader.found(&plan, self.query.compat(), self.reverse).collect();
+                }
+            }
+            let (mut entries, _) = self.source().await?;
+            let mut seqs = Vec::new();
+            while let Some(entry) = entries.next().await {
+                match entry {
+                    Ok(entry) => seqs.push(entry.seq),
+                    Err(error) if error.kind() == ErrorKind::Invalid => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(seqs)
+        })
+    }
+
     /// Which index is chosen, which part of it is looked at, how many rows that are, and what is tested afterwards. Costs
     /// a look at each of them, but reads no entry.
     ///

@@ -143,7 +143,7 @@ fn encode_number(near: f64, more: i128, out: &mut Vec<u8>) {
         near
     };
     out.push(NUMBER);
-    near.encode(out);
+    AsKey::<f64>::encode(&near, out);
     out.extend_from_slice(&((more + 0x8000) as u16).to_be_bytes());
 }
 
