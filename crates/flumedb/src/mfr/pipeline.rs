@@ -174,7 +174,8 @@ impl Pipeline {
     #[must_use]
     pub fn then(&self, other: &Self) -> Self {
         let stages = self.0.stages.iter().chain(&other.0.stages).cloned().collect();
-        let selector = self.0.selector.clone().or_else(|| other.0.selector.clone().filter(|_| self.0.stages.is_empty()));
+        let selector =
+            self.0.selector.clone().or_else(|| other.0.selector.clone().filter(|_| self.0.stages.is_empty()));
         Self(Arc::new(Parts { stages, selector, compat: self.0.compat, memory_bytes: self.0.memory_bytes }))
     }
 
