@@ -128,6 +128,20 @@ fn reverse_is_of_its_own_path_alone() {
     assert_eq!(originals(query, &input), [json!(1), json!(2), json!(1)]);
 }
 
+/// What the originals do with marks of live queries, and with the order of texts.
+#[test]
+fn marks_and_texts_are_as_the_originals_have_them_in_compat_mode_only() {
+    let mark = json!({"sync": true, "n": 1});
+    let query = json!([{"$filter": {"n": 2}}, {"$map": "n"}]);
+    assert_eq!(ask(query.clone(), std::slice::from_ref(&mark)), [] as [Value; 0]);
+    assert_eq!(originals(query, std::slice::from_ref(&mark)), [mark]);
+
+    let texts = [json!("\u{1f469}"), json!("\u{e000}")];
+    let query = json!([{"$sort": [true]}]);
+    assert_eq!(ask(query.clone(), &texts), [json!("\u{e000}"), json!("\u{1f469}")]);
+    assert_eq!(originals(query, &texts), texts);
+}
+
 #[test]
 fn errors_name_the_place() {
     let cases = [

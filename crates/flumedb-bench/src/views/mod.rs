@@ -2,6 +2,7 @@
 
 mod hash_index;
 mod index;
+mod query;
 mod timed;
 
 use std::path::Path;
@@ -44,6 +45,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("sync_ms", "ms of the longest sync"),
         ],
     },
+    Workload {
+        name: "views-query",
+        what: "build the indexes of a query set on (author, sequence) and (type, time), to the disk; then, warm: the first row of a \
+               query for the entries of an author behind a sequence (reading what is there, and with the wait for what was appended), \
+               all its rows, and a filter over a scan of the log",
+        limits: &[],
+        subjects: &["flumedb-query"],
+        extra: &[
+            ("stale_us", "us to the first row of what is there"),
+            ("first_us", "us to the first row, fresh"),
+            ("row_ns", "ns a row"),
+            ("scan_ns", "ns an entry of a scan"),
+        ],
+    },
 ];
 
 /// Does a measurement of one of these.
@@ -51,6 +66,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
     match workload {
         "views-index" => index::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
+        "views-query" => query::measure(subject, cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
 }
