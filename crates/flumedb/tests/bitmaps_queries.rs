@@ -283,8 +283,7 @@ async fn what_is_told_live_is_all_and_once() {
     assert_eq!(told, old, "what was there, in the order of the query");
     let before = docs.len();
     append(&mut docs, &mut chance).await;
-    let expected: Vec<Seq> =
-        docs.iter().skip(before).filter(|(_, doc)| holds(&op, doc)).map(|(seq, _)| *seq).collect();
+    let expected: Vec<Seq> = docs.iter().skip(before).filter(|(_, doc)| holds(&op, doc)).map(|(seq, _)| *seq).collect();
     for follow in [&mut both, &mut only_new] {
         new.clear();
         while new.len() < expected.len() {
@@ -362,7 +361,8 @@ async fn record_numbers_count_what_was_deleted_but_no_deletions() {
         while let Some(entry) = found.next().await {
             numbers.push(entry.unwrap().value["n"].as_u64().unwrap());
         }
-        let mut expected: Vec<u64> = records.into_iter().filter(|record| *record < 10_000 && record % 100 != 50).collect();
+        let mut expected: Vec<u64> =
+            records.into_iter().filter(|record| *record < 10_000 && record % 100 != 50).collect();
         expected.sort_unstable();
         expected.dedup();
         assert_eq!(numbers, expected);

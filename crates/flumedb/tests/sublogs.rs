@@ -90,7 +90,8 @@ fn follow(sim: &Sim, db: &Db, op: &Op) -> Sub {
 
 impl Sub {
     fn compare(&self, sim: &Sim, op: &Op, docs: &Docs) {
-        let expected: Docs = docs.iter().filter(|(_, doc)| holds(op, doc)).map(|(seq, doc)| (*seq, doc.clone())).collect();
+        let expected: Docs =
+            docs.iter().filter(|(_, doc)| holds(op, doc)).map(|(seq, doc)| (*seq, doc.clone())).collect();
         assert_eq!(sim.block_on(self.exact.read().into_future()).unwrap(), expected, "{op}");
         assert_eq!(*sim.block_on(self.folded.read().into_future()).unwrap(), expected, "{op}");
         let index = sim.block_on(self.index.read().into_future()).unwrap();

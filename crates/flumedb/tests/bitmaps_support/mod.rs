@@ -45,7 +45,10 @@ pub(crate) fn any_doc(chance: &mut Choices) -> Value {
         doc.insert("b".into(), if chance.pick(4) > 0 { items.into() } else { any_scalar(chance) });
     }
     if chance.pick(4) > 0 {
-        doc.insert("n".into(), if chance.pick(3) > 0 { json!(chance.pick(12)) } else { json!(chance.pick(6) as f64 / 2.0) });
+        doc.insert(
+            "n".into(),
+            if chance.pick(3) > 0 { json!(chance.pick(12)) } else { json!(chance.pick(6) as f64 / 2.0) },
+        );
     }
     if chance.pick(2) > 0 {
         doc.insert("in".into(), json!({"t": any_scalar(chance)}));
@@ -155,9 +158,7 @@ pub(crate) fn holds(op: &Op, doc: &Value) -> bool {
         Op::Prefix { path, text } => {
             at(doc, path).and_then(Value::as_str).is_some_and(|found| found.starts_with(text.as_str()))
         }
-        Op::Predicate { path, .. } => {
-            at(doc, path).and_then(Value::as_i64).is_some_and(|number| number % 2 == 0)
-        }
+        Op::Predicate { path, .. } => at(doc, path).and_then(Value::as_i64).is_some_and(|number| number % 2 == 0),
         Op::Compare { number: which, comparison, than } => {
             let than = match than {
                 Scalar::Integer(number) => *number as f64,

@@ -64,11 +64,7 @@ impl<T: Document + Send + Sync + 'static> Eval<T> {
                     let from = numbers.partition_point(|number| *number < first);
                     let listed = numbers.iter().skip(from).take_while(|number| **number <= last);
                     let listed: RoaringBitmap = listed.map(|number| *number as u32).collect();
-                    if listed.is_empty() {
-                        Ok(listed)
-                    } else {
-                        Ok(listed & self.with(*view, term::THERE, window)?)
-                    }
+                    if listed.is_empty() { Ok(listed) } else { Ok(listed & self.with(*view, term::THERE, window)?) }
                 }
                 Node::And(nodes) => {
                     let mut found: Option<RoaringBitmap> = None;

@@ -170,7 +170,12 @@ impl<T> BitmapReader<T> {
     }
 
     /// The entries whose numbers are in the range.
-    pub(super) fn measured(&self, range: &RangeInclusive<[u8; NUMBER_LEN]>, window: Window, ever: bool) -> Result<RoaringBitmap> {
+    pub(super) fn measured(
+        &self,
+        range: &RangeInclusive<[u8; NUMBER_LEN]>,
+        window: Window,
+        ever: bool,
+    ) -> Result<RoaringBitmap> {
         let mut lows = Vec::new();
         self.column(window, |(seq, number)| {
             if range.contains(&number) {

@@ -62,7 +62,8 @@ pub struct SubLog<T: Document + Send + Sync + 'static> {
 impl<T: Document + Send + Sync + 'static> SubLog<T> {
     pub(super) async fn open(parent: Arc<dyn Log>, op: &Op, plan: Plan<T>) -> Result<Arc<Self>> {
         if plan.node.checks() || op.lists_records() {
-            let message = format!("a log of what {op} finds is not offered: it has to look at entries, or names records");
+            let message =
+                format!("a log of what {op} finds is not offered: it has to look at entries, or names records");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let mut hasher = SipHasher13::new();
