@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Progress, View, after,
+    Entries, Progress, View, after,
     host::Core,
     shared::{Asked, Shared},
 };
@@ -86,7 +86,7 @@ impl<V: View> Live<V> {
         self.shared.progress(self.core.scan.head())
     }
 
-    /// The newest entry that stale reads show, and its changes. While somebody holds such a receiver, the view shows
+    /// The newest entry that stale reads show, and its changes; one more when the view was built anew and shows it again. While somebody holds such a receiver, the view shows
     /// new entries at once.
     pub fn watch(&self) -> watch::Receiver<Option<Seq>> {
         self.shared.since()
@@ -158,6 +158,11 @@ impl<V: View> Live<V> {
     /// Runs `future` on the threads of the views, until the database is closed.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         self.core.pool.spawn(future)
+    }
+
+    /// The log's entries.
+    pub(crate) fn entries(&self) -> &Entries<V::Item> {
+        &self.core.entries
     }
 
     pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {
