@@ -5,6 +5,7 @@ mod bitmaps;
 mod hash_index;
 mod index;
 mod links;
+mod query;
 mod reduce;
 mod timed;
 mod together;
@@ -57,6 +58,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("pause_ms", "ms of the longest apply or publish"),
             ("pause_cpu_ms", "the same on a core"),
             ("sync_ms", "ms of the longest sync"),
+        ],
+    },
+    Workload {
+        name: "views-query",
+        what: "build the indexes of a query set on (author, sequence) and (type, time), to the disk; then, warm: the first row of a \
+               query for the entries of an author behind a sequence (reading what is there, and with the wait for what was appended), \
+               all its rows, and a filter over a scan of the log",
+        limits: &[],
+        subjects: &["flumedb-query"],
+        extra: &[
+            ("stale_us", "us to the first row of what is there"),
+            ("first_us", "us to the first row, fresh"),
+            ("row_ns", "ns a row"),
+            ("scan_ns", "ns an entry of a scan"),
         ],
     },
     Workload {
@@ -154,6 +169,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-groups" => reduce::measure(subject, cx),
         "views-bitmaps" => bitmaps::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
+        "views-query" => query::measure(subject, cx),
         "views-links" => links::measure(subject, cx),
         "views-bloom" => bloom::measure(subject, cx),
         "views-together" => together::measure(cx),
