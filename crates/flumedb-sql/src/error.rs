@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 
 /// The error for what SQLite said of the store at `path`.
 pub(crate) fn failed(error: rusqlite::Error, path: &Path) -> Error {
-    let Some(code) = error.sqlite_error_code() else {
+    let Some(code) = code(&error) else {
         return Error::with_source(ErrorKind::Invalid, error.to_string(), error);
     };
     let at = path.display();
@@ -31,4 +31,12 @@ pub(crate) fn failed(error: rusqlite::Error, path: &Path) -> Error {
         _ => (ErrorKind::Invalid, error.to_string()),
     };
     Error::with_source(kind, message, error)
+}
+
+/// The code of SQLite, wherever it is.
+pub(crate) fn code(error: &rusqlite::Error) -> Option<ErrorCode> {
+    match error {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        error => error.sqlite_error_code(),
+    }
 }

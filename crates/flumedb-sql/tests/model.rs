@@ -65,6 +65,7 @@ struct Rig {
     published: Vec<Seen>,
     synced: usize,
     held: Vec<(SqlReader, Seen)>,
+    wal_bytes: u64,
 }
 
 impl Rig {
@@ -89,12 +90,16 @@ impl Rig {
     }
 
     /// What a power cut leaves: the write-ahead log ends anywhere behind what was synced.
-    fn lose(&self, chance: &mut Choices, synced: u64) {
+    fn lose(&self, chance: &mut Choices, (synced, head): &(u64, Vec<u8>)) {
         let copy = image(self.dir.path());
         let wal = copy.path().join("store.sqlite-wal");
         let _ = std::fs::remove_file(copy.path().join("store.sqlite-shm"));
-        let len = std::fs::metadata(&wal).unwrap().len();
-        if len > synced {
+        let (len, now) = self.wal();
+        if now != *head {
+            // It has begun from its start since; what was synced is in the database.
+            return;
+        }
+        if len > *synced {
             let file = std::fs::OpenOptions::new().write(true).open(&wal).unwrap();
             file.set_len(synced + chance.pick(len - synced + 1)).unwrap();
         }
@@ -104,8 +109,14 @@ impl Rig {
         assert_eq!(left.map(|(_, seen)| seen), last.checked_sub(1).map(|last| self.published[last].clone()));
     }
 
+    /// How long the write-ahead log is, and the bytes that are others when it begins from its start.
+    fn wal(&self) -> (u64, Vec<u8>) {
+        let wal = std::fs::read(self.dir.path().join("store.sqlite-wal")).unwrap();
+        (wal.len() as u64, wal[..wal.len().min(32)].to_vec())
+    }
+
     fn reopen(&mut self) {
-        self.view = view(1);
+        self.view = view(1).wal_bytes(self.wal_bytes);
         let at = self.view.open(&context(Some(self.dir.path()), self.next.checked_sub(1))).unwrap();
         assert_eq!(at.as_ref().map(|at| number(at).0), self.published.len().checked_sub(1).map(|last| last as u64));
         // Nobody told a reader of a store that was closed.
@@ -120,13 +131,15 @@ fn on_the_disk_it_is_as_it_was_published_wherever_the_program_stops() {
     soak_or_count(25, |seed| {
         let mut chance = Choices::seeded(seed as u64);
         let dir = tempfile::tempdir().unwrap();
-        let mut view = view(1);
+        // With a short one it begins anew all the time, and takes readers with it that are held.
+        let wal_bytes = if seed % 2 == 0 { 512 << 20 } else { 300 << 10 };
+        let mut view = view(1).wal_bytes(wal_bytes);
         let head = Some(chance.pick(30)).filter(|head| *head > 3);
         assert_eq!(view.open(&context(Some(dir.path()), head)).unwrap(), None);
         let (posts, published, held) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let mut rig = Rig { dir, view, posts, next: 0, published, synced: 0, held };
-        let mut synced_wal = u64::MAX;
-        for _ in 0..40 {
+        let mut rig = Rig { dir, view, posts, next: 0, published, synced: 0, held, wal_bytes };
+        let mut synced_wal = None;
+        for _ in 0..60 {
             match chance.pick(12) {
                 0..=3 => {
                     let posts: Vec<Post> = (0..chance.pick(6)).map(|_| any_post(&mut chance)).collect();
@@ -152,21 +165,27 @@ fn on_the_disk_it_is_as_it_was_published_wherever_the_program_stops() {
                 8 => {
                     rig.view.sync().unwrap();
                     rig.synced = rig.published.len();
-                    synced_wal = std::fs::metadata(rig.dir.path().join("store.sqlite-wal")).unwrap().len();
+                    synced_wal = Some(rig.wal());
                 }
                 9 => rig.die(),
-                10 if synced_wal < u64::MAX => rig.lose(&mut chance, synced_wal),
+                10 => synced_wal.iter().for_each(|synced| rig.lose(&mut chance, synced)),
                 // What was taken in and not published is taken in again; here it is published first.
                 11 => {
                     rig.publish();
                     rig.reopen();
-                    synced_wal = u64::MAX;
+                    synced_wal = None;
                 }
                 _ => {}
             }
             if rig.held.len() > 3 {
                 rig.held.remove(0);
             }
+            let newest = rig.held.len().saturating_sub(1);
+            rig.held = rig.held.drain(..).enumerate().filter(|(at, (reader, _))| {
+                let closed = reader.query("SELECT 1").one::<i64>().is_err();
+                assert!(!closed || (*at < newest && wal_bytes < 1 << 20), "seed {seed}: a reader was closed");
+                !closed
+            }).map(|(_, held)| held).collect();
             for (reader, seen) in &rig.held {
                 assert_eq!(&look(reader), seen, "seed {seed}: a reader that is held");
             }

@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
     #[expect(clippy::should_implement_trait, reason = "a row borrows from the cursor")]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         let Self { rows, columns, budget, taken } = self;
-        let row = budget.spend(|| rows.next()).map_err(|error| match error.sqlite_error_code() {
+        let row = budget.spend(|| rows.next()).map_err(|error| match error::code(&error) {
             Some(ErrorCode::OperationInterrupted) => Budget::over(budget.guard, budget.limits),
             _ => match budget.guard.refused() {
                 Some(what) => Error::new(ErrorKind::Invalid, format!("{what} is refused: a view is only read")),

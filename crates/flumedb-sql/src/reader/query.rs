@@ -171,14 +171,17 @@ impl<'a> Query<'a> {
     /// Why it could not be prepared.
     fn refused(&self, guard: &Guard, error: rusqlite::Error) -> Error {
         if let Some(what) = guard.refused() {
-            return writes(&what);
+            // PRAGMA and SELECT say less than what is wrong with them; the others say it themselves.
+            let word = first_word(self.sql);
+            let reads = ["EXPLAIN", "PRAGMA", "SELECT", "VALUES", "WITH", ""].contains(&&*word);
+            return writes(if reads { &what } else { &word });
         }
         match error {
             rusqlite::Error::MultipleStatement => invalid("more than one statement; ask them one by one"),
             rusqlite::Error::SqlInputError { ref msg, offset, .. } if is_of_the_text(&error) => {
                 invalid(format!("{}{msg}", place(self.sql, offset)))
             }
-            error if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Budget::over(guard, self.limits),
+            error if error::code(&error) == Some(ErrorCode::OperationInterrupted) => Budget::over(guard, self.limits),
             error => error::failed(error, self.snapshot.path()),
         }
     }
@@ -186,7 +189,7 @@ impl<'a> Query<'a> {
 
 /// Whether it is what was asked that is wrong.
 fn is_of_the_text(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::Unknown | ErrorCode::TooBig | ErrorCode::ApiMisuse))
+    matches!(error::code(error), Some(ErrorCode::Unknown | ErrorCode::TooBig | ErrorCode::ApiMisuse))
 }
 
 /// Where in the text it is, for people.
