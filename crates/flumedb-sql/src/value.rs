@@ -107,14 +107,17 @@ impl<'a, T: Into<Self>> From<Option<T>> for Value<'a> {
     }
 }
 
-impl<'a, T> From<&'a Option<T>> for Value<'a>
-where
-    &'a T: Into<Self>,
-{
-    fn from(value: &'a Option<T>) -> Self {
-        value.as_ref().map_or(Self::Null, Into::into)
-    }
+macro_rules! optional {
+    ($($type:ty)*) => {$(
+        impl<'a> From<&'a Option<$type>> for Value<'a> {
+            fn from(value: &'a Option<$type>) -> Self {
+                value.as_ref().map_or(Self::Null, Into::into)
+            }
+        }
+    )*};
 }
+
+optional!(String Cow<'_, str>);
 
 /// The number of an entry as SQLite keeps it.
 pub(crate) fn number(seq: Seq) -> Result<i64> {

@@ -2,6 +2,7 @@
 
 mod hash_index;
 mod index;
+mod sql;
 mod timed;
 
 use std::path::Path;
@@ -44,6 +45,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("sync_ms", "ms of the longest sync"),
         ],
     },
+    Workload {
+        name: "views-sql",
+        what: "rows of 6 columns in SQLite with three indexes: ours from the log, decoding each message; by hand from rows in \
+               memory, as many in a transaction, the indexes made last; `-indexed`: made first; `-parse`: parsing each message",
+        limits: &["sqlite-rows"],
+        subjects: &["flumedb-sql", "sqlite-rows-indexed", "sqlite-parse"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("close_s", "s to close"),
+            ("row_us", "µs a row"),
+            ("sum_ms", "ms a sum over all"),
+            ("row_bytes", "bytes a row"),
+        ],
+    },
 ];
 
 /// Does a measurement of one of these.
@@ -51,6 +66,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
     match workload {
         "views-index" => index::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
+        "views-sql" => sql::measure(subject, cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
 }
