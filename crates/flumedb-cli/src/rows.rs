@@ -68,7 +68,8 @@ impl Rows {
         match self.form {
             Form::Json => {
                 // In the order that was asked for.
-                let members = self.columns.iter().zip(values).map(|(name, value)| format!("{}:{}", json!(name), in_json(value)));
+                let members =
+                    self.columns.iter().zip(values).map(|(name, value)| format!("{}:{}", json!(name), in_json(value)));
                 let members: Vec<String> = members.collect();
                 self.out.extend_from_slice(format!("{{{}}}\n", members.join(",")).as_bytes());
             }
@@ -168,7 +169,13 @@ fn csv(text: &str) -> String {
 fn cut(text: &str) -> String {
     let (mut cell, mut width) = (String::new(), 0);
     for c in text.chars() {
-        let c = if c == '\n' { '⏎' } else if c.is_control() { '·' } else { c };
+        let c = if c == '\n' {
+            '⏎'
+        } else if c.is_control() {
+            '·'
+        } else {
+            c
+        };
         width += c.width().unwrap_or(0);
         if width > WIDEST {
             cell.push('…');

@@ -136,7 +136,8 @@ impl Snapshot {
     pub(crate) fn again(&self) {
         let Some(shared) = self.session.lock().clone() else { return };
         let Some(session) = shared.try_lock() else { return };
-        let begun = session.reading.as_ref().is_some_and(|reading| reading.end().and_then(|()| reading.begin()).is_ok());
+        let begun =
+            session.reading.as_ref().is_some_and(|reading| reading.end().and_then(|()| reading.begin()).is_ok());
         if !begun {
             // It would see what comes later.
             self.retire();

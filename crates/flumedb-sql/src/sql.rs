@@ -78,11 +78,7 @@ impl<T> Sql<T> {
     ///
     /// # Errors
     /// `Invalid` if the tables are not as described above, or no SQL.
-    pub fn new(
-        version: u32,
-        tables: &str,
-        map: impl Fn(&T, &mut Rows<'_>) + Send + Sync + 'static,
-    ) -> Result<Self> {
+    pub fn new(version: u32, tables: &str, map: impl Fn(&T, &mut Rows<'_>) + Send + Sync + 'static) -> Result<Self> {
         let settings = Settings { cache_bytes: 16 << 20, wal_bytes: 512 << 20 };
         Ok(Self { version, schema: Arc::new(Schema::new(tables)?), map: Box::new(map), settings, store: None })
     }

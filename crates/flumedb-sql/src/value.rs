@@ -188,6 +188,9 @@ impl<T: FromValue> FromValue for Option<T> {
 pub(crate) fn read<T: FromValue>(value: Value<'_>, column: &str) -> Result<T> {
     T::from_value(value).ok_or_else(|| {
         let (wanted, name) = (T::NAME, value.name());
-        Error::new(ErrorKind::Invalid, format!("column {column} is {name}, and was read as {wanted}; read it otherwise"))
+        Error::new(
+            ErrorKind::Invalid,
+            format!("column {column} is {name}, and was read as {wanted}; read it otherwise"),
+        )
     })
 }

@@ -50,13 +50,20 @@ fn copy(from: &Path, to: &Path) {
 fn ask(db: &Flume<Json<Post>>) -> Result<i64, Error> {
     let posts = db.view("posts", view(1)).blocking()?;
     let reader = posts.read().timeout(Duration::from_secs(20)).blocking()?;
-    for sql in ["SELECT * FROM posts ORDER BY author", "SELECT * FROM words", "SELECT * FROM places", "SELECT * FROM sqlite_schema"] {
+    for sql in [
+        "SELECT * FROM posts ORDER BY author",
+        "SELECT * FROM words",
+        "SELECT * FROM places",
+        "SELECT * FROM sqlite_schema",
+    ] {
         reader.query(sql).each(|row| {
             (0..row.columns().len()).for_each(|at| drop(row.value(at)));
             Ok(())
         })?;
     }
-    reader.query("SELECT rowid, snippet(search, 0, '', '', '', 3) FROM search WHERE search MATCH 'tide OR w*'").each(|_| Ok(()))?;
+    reader
+        .query("SELECT rowid, snippet(search, 0, '', '', '', 3) FROM search WHERE search MATCH 'tide OR w*'")
+        .each(|_| Ok(()))?;
     reader.query("SELECT count(*) FROM posts").one().map(Option::unwrap_or_default)
 }
 

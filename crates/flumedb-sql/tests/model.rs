@@ -145,7 +145,8 @@ fn on_the_disk_it_is_as_it_was_published_wherever_the_program_stops() {
                     let posts: Vec<Post> = (0..chance.pick(6)).map(|_| any_post(&mut chance)).collect();
                     let first = rig.next;
                     rig.next += posts.len() as u64;
-                    let entries = (first..).zip(&posts).map(|(seq, post)| Entry { seq: Seq::new(seq), value: post.clone() });
+                    let entries =
+                        (first..).zip(&posts).map(|(seq, post)| Entry { seq: Seq::new(seq), value: post.clone() });
                     rig.view.apply(&Run::new(entries.collect::<Vec<_>>())).unwrap();
                     rig.posts.extend((first..).zip(posts));
                 }
@@ -181,11 +182,17 @@ fn on_the_disk_it_is_as_it_was_published_wherever_the_program_stops() {
                 rig.held.remove(0);
             }
             let newest = rig.held.len().saturating_sub(1);
-            rig.held = rig.held.drain(..).enumerate().filter(|(at, (reader, _))| {
-                let closed = reader.query("SELECT 1").one::<i64>().is_err();
-                assert!(!closed || (*at < newest && wal_bytes < 1 << 20), "seed {seed}: a reader was closed");
-                !closed
-            }).map(|(_, held)| held).collect();
+            rig.held = rig
+                .held
+                .drain(..)
+                .enumerate()
+                .filter(|(at, (reader, _))| {
+                    let closed = reader.query("SELECT 1").one::<i64>().is_err();
+                    assert!(!closed || (*at < newest && wal_bytes < 1 << 20), "seed {seed}: a reader was closed");
+                    !closed
+                })
+                .map(|(_, held)| held)
+                .collect();
             for (reader, seen) in &rig.held {
                 assert_eq!(&look(reader), seen, "seed {seed}: a reader that is held");
             }

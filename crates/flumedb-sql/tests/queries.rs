@@ -122,7 +122,13 @@ fn what_only_reads_is_taken() {
         "SELECT datetime(0, 'unixepoch'), printf('%d', 1), lower('A') ;  -- and no more",
     ] {
         let mut rows = 0;
-        reader.query(sql).each(|_| { rows += 1; Ok(()) }).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        reader
+            .query(sql)
+            .each(|_| {
+                rows += 1;
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert!(rows > 0, "{sql}");
     }
     reader.check().unwrap();
@@ -245,15 +251,17 @@ fn limits_end_a_query_and_nothing_else() {
 fn a_query_waits_for_another_of_the_same_reader_no_longer_than_it_was_given() {
     let (_db, view) = db();
     let reader = view.read().blocking().unwrap();
-    reader.query("SELECT n FROM items").walk(|rows| {
-        rows.next()?;
-        let other = reader.clone();
-        let waits = std::thread::spawn(move || {
-            other.query("SELECT 1").time_limit(Duration::from_millis(20)).one::<i64>()
-        });
-        assert_eq!(waits.join().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
-        Ok(())
-    }).unwrap();
+    reader
+        .query("SELECT n FROM items")
+        .walk(|rows| {
+            rows.next()?;
+            let other = reader.clone();
+            let waits =
+                std::thread::spawn(move || other.query("SELECT 1").time_limit(Duration::from_millis(20)).one::<i64>());
+            assert_eq!(waits.join().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(reader.query("SELECT 1").one::<i64>().unwrap(), Some(1));
 }
 
@@ -281,8 +289,15 @@ fn readers_that_are_held_do_not_let_the_store_grow_without_bound() {
             longest = longest.max(wal());
         }
         held.retain(|round, reader| match reader.query("SELECT count(*) FROM posts").one::<u64>() {
-            Ok(count) => { assert_eq!(count, Some((round + 1) * 100)); true }
-            Err(error) => { assert_eq!(error.kind(), ErrorKind::Closed); closed += 1; false }
+            Ok(count) => {
+                assert_eq!(count, Some((round + 1) * 100));
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Closed);
+                closed += 1;
+                false
+            }
         });
     }
     // A commit may come on top of what is allowed.

@@ -8,7 +8,11 @@ use std::{
     path::Path,
 };
 
-use flumedb::{Flume, Seq, codec::{JsonDoc, JsonDocs}, view::Live};
+use flumedb::{
+    Flume, Seq,
+    codec::{JsonDoc, JsonDocs},
+    view::Live,
+};
 use flumedb_sql::{FromRow, Sql, SqlReader, scuttlebutt};
 use flumedb_ssb::{Docs, open_any};
 use serde_json::{Value, json};
@@ -20,7 +24,10 @@ fn sample() -> Flume<Docs> {
 
 fn messages() -> Vec<(i64, Value)> {
     let entries = sample().scan(..).blocking().map(|entry| entry.unwrap()).collect::<Vec<_>>();
-    entries.into_iter().map(|entry| (entry.seq.get() as i64, serde_json::from_str(&entry.value.json()).unwrap())).collect()
+    entries
+        .into_iter()
+        .map(|entry| (entry.seq.get() as i64, serde_json::from_str(&entry.value.json()).unwrap()))
+        .collect()
 }
 
 fn all<T: FromRow>(reader: &SqlReader, sql: &str) -> Vec<T> {
@@ -61,12 +68,23 @@ fn the_tables_of_the_sample_are_what_a_plain_pass_finds() {
     assert_eq!(messages.len(), 1000);
 
     type Message = (i64, Option<String>, String, Option<i64>, Option<f64>, Option<f64>, Option<String>, bool);
-    let found: Vec<Message> =
-        all(&reader, "SELECT seq, key, author, sequence, timestamp, received, type, private FROM messages ORDER BY seq");
+    let found: Vec<Message> = all(
+        &reader,
+        "SELECT seq, key, author, sequence, timestamp, received, type, private FROM messages ORDER BY seq",
+    );
     let expected = messages.iter().map(|(seq, m)| {
         let v = &m["value"];
         let private = v["content"].is_string();
-        (*seq, text(&m["key"]), text(&v["author"]).unwrap(), v["sequence"].as_i64(), v["timestamp"].as_f64(), m["timestamp"].as_f64(), text(&v["content"]["type"]), private)
+        (
+            *seq,
+            text(&m["key"]),
+            text(&v["author"]).unwrap(),
+            v["sequence"].as_i64(),
+            v["timestamp"].as_f64(),
+            m["timestamp"].as_f64(),
+            text(&v["content"]["type"]),
+            private,
+        )
     });
     assert_eq!(found, expected.collect::<Vec<Message>>());
     assert!(found.iter().any(|message| message.7), "there are private messages in the sample");
@@ -92,26 +110,45 @@ fn the_tables_of_the_sample_are_what_a_plain_pass_finds() {
             mentions.extend(text(&mention["link"]).map(|link| (*seq, link, text(&mention["name"]))));
         }
     }
-    assert!(links.len() > 500 && mentions.len() > 100 && !blobs.is_empty(), "{} {} {}", links.len(), mentions.len(), blobs.len());
-    assert_eq!(all::<(i64, String, String)>(&reader, "SELECT seq, rel, dest FROM links").into_iter().collect::<BTreeSet<_>>(), links);
+    assert!(
+        links.len() > 500 && mentions.len() > 100 && !blobs.is_empty(),
+        "{} {} {}",
+        links.len(),
+        mentions.len(),
+        blobs.len()
+    );
+    assert_eq!(
+        all::<(i64, String, String)>(&reader, "SELECT seq, rel, dest FROM links").into_iter().collect::<BTreeSet<_>>(),
+        links
+    );
     let mut found: Vec<(i64, String, Option<String>)> = all(&reader, "SELECT seq, link, name FROM mentions");
     (found.sort(), mentions.sort());
     assert_eq!(found, mentions);
-    assert_eq!(all::<(i64, String)>(&reader, "SELECT seq, blob FROM blobs").into_iter().collect::<BTreeSet<_>>(), blobs);
+    assert_eq!(
+        all::<(i64, String)>(&reader, "SELECT seq, blob FROM blobs").into_iter().collect::<BTreeSet<_>>(),
+        blobs
+    );
 
     let votes = of_type("vote").map(|(seq, m)| {
         let vote = &m["value"]["content"]["vote"];
         (*seq, text(&m["value"]["author"]).unwrap(), text(&vote["link"]).unwrap(), vote["value"].as_i64().unwrap())
     });
-    assert_eq!(all::<(i64, String, String, i64)>(&reader, "SELECT seq, author, link, value FROM votes ORDER BY seq"), votes.collect::<Vec<_>>());
+    assert_eq!(
+        all::<(i64, String, String, i64)>(&reader, "SELECT seq, author, link, value FROM votes ORDER BY seq"),
+        votes.collect::<Vec<_>>()
+    );
     let contacts = of_type("contact").map(|(seq, m)| {
         let content = &m["value"]["content"];
-        let state = if content["blocking"] == json!(true) { -1 } else { i64::from(content["following"] == json!(true)) };
+        let state =
+            if content["blocking"] == json!(true) { -1 } else { i64::from(content["following"] == json!(true)) };
         (*seq, text(&content["contact"]).unwrap(), state)
     });
     let contacts: Vec<(i64, String, i64)> = contacts.collect();
     assert_eq!(all::<(i64, String, i64)>(&reader, "SELECT seq, contact, state FROM contacts ORDER BY seq"), contacts);
-    let abouts: Vec<(i64, Option<String>)> = of_type("about").filter(|(_, m)| m["value"]["content"]["about"].is_string()).map(|(seq, m)| (*seq, text(&m["value"]["content"]["name"]))).collect();
+    let abouts: Vec<(i64, Option<String>)> = of_type("about")
+        .filter(|(_, m)| m["value"]["content"]["about"].is_string())
+        .map(|(seq, m)| (*seq, text(&m["value"]["content"]["name"])))
+        .collect();
     assert_eq!(all::<(i64, Option<String>)>(&reader, "SELECT seq, name FROM abouts ORDER BY seq"), abouts);
 
     // What is a question to other tables.
@@ -122,7 +159,8 @@ fn the_tables_of_the_sample_are_what_a_plain_pass_finds() {
     }
     let found: Vec<(String, i64, i64)> = all(&reader, "SELECT author, messages, sequence FROM authors ORDER BY author");
     assert_eq!(found, authors.into_iter().map(|(author, (count, last))| (author, count, last)).collect::<Vec<_>>());
-    let posts: Vec<(i64, String)> = of_type("post").filter_map(|(seq, m)| Some((*seq, text(&m["value"]["content"]["text"])?))).collect();
+    let posts: Vec<(i64, String)> =
+        of_type("post").filter_map(|(seq, m)| Some((*seq, text(&m["value"]["content"]["text"])?))).collect();
     assert_eq!(all::<(i64, String)>(&reader, "SELECT seq, text FROM posts ORDER BY seq"), posts);
     let word = "commodo";
     let with_word: Vec<i64> = posts
@@ -138,7 +176,10 @@ fn the_tables_of_the_sample_are_what_a_plain_pass_finds() {
         let state = contacts.iter().find(|contact| contact.0 == *seq).unwrap().2;
         newest.insert((text(&m["value"]["author"]), text(&m["value"]["content"]["contact"])), state);
     }
-    assert_eq!(all::<i64>(&reader, "SELECT count(*) FROM follows WHERE state = 1"), [newest.values().filter(|state| **state == 1).count() as i64]);
+    assert_eq!(
+        all::<i64>(&reader, "SELECT count(*) FROM follows WHERE state = 1"),
+        [newest.values().filter(|state| **state == 1).count() as i64]
+    );
     reader.check().unwrap();
 }
 
@@ -164,7 +205,8 @@ fn dump(view: &Live<Sql<JsonDoc>>) -> Vec<Vec<String>> {
     let reader = view.read().blocking().unwrap();
     reader.check().unwrap();
     reader.query("SELECT * FROM search WHERE search MATCH 'commodo'").each(|_| Ok(())).unwrap();
-    let tables = ["messages", "links", "mentions", "blobs", "votes", "abouts", "contacts", "authors", "follows", "branches"];
+    let tables =
+        ["messages", "links", "mentions", "blobs", "votes", "abouts", "contacts", "authors", "follows", "branches"];
     let mut all = Vec::new();
     for table in tables {
         let mut rows = Vec::new();

@@ -10,7 +10,11 @@ use flumedb_sql::{Rows, Sql};
 use rusqlite::Connection;
 
 use super::{disk_bytes, timed::Timed, wait};
-use crate::{Result, measure::Sample, workloads::Context};
+use crate::{
+    Result,
+    measure::{Sample, cpu_seconds},
+    workloads::Context,
+};
 
 const TABLES: &str = "create table messages (seq integer primary key, author text, sequence integer, timestamp integer, type text, \
                       content text)";
@@ -20,7 +24,10 @@ const INDEXES: &str = "create index by_author on messages (author, sequence); cr
 const TRANSACTION: usize = 128 << 10;
 /// A small question, a large one, and their names.
 const QUESTIONS: [(&str, &str); 2] = [
-    ("row_us", "select content from messages where author = (select author from messages where seq = 7) and sequence = 5"),
+    (
+        "row_us",
+        "select content from messages where author = (select author from messages where seq = 7) and sequence = 5",
+    ),
     ("sum_ms", "select type, count(*), max(timestamp) from messages group by type"),
 ];
 
@@ -59,26 +66,23 @@ fn ours(cx: &Context) -> Result<Sample> {
     wait(async {
         let db = Flume::builder(JsonDocs).views_in(&cx.scratch).open(&log).await?;
         let view = Sql::new(1, &format!("{TABLES}; {INDEXES}"), |doc: &JsonDoc, rows: &mut Rows<'_>| {
-            let values = [
-                (&doc.text(&["author"])).into(),
-                doc.integer(&["sequence"]).into(),
-                doc.integer(&["timestamp"]).into(),
-                (&doc.text(&["content", "type"])).into(),
-                (&doc.text(&["content", "text"])).into(),
-            ];
+            let (author, kind, text) =
+                (doc.text(&["author"]), doc.text(&["content", "type"]), doc.text(&["content", "text"]));
+            let (sequence, timestamp) = (doc.integer(&["sequence"]), doc.integer(&["timestamp"]));
+            let values = [(&author).into(), sequence.into(), timestamp.into(), (&kind).into(), (&text).into()];
             rows.insert("messages", &values);
         })?;
         let (view, times) = Timed::new(view, false);
-        let start = Instant::now();
+        let (cpu, start) = (cpu_seconds(), Instant::now());
         let view = db.view("sql", view).await?;
         let reader = view.read().await?;
-        let seconds = start.elapsed().as_secs_f64();
+        let (seconds, cpu_s) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         let view_s = times.lock().unwrap_or_else(PoisonError::into_inner).total.as_secs_f64();
         let count = reader.query("select count(*) from messages").one::<u64>()?;
         if count != Some(cx.entries as u64) {
             return Err(format!("{count:?} messages of {}", cx.entries).into());
         }
-        let mut sample = Sample::of(cx.entries as u64, seconds, 0).with("view_s", view_s);
+        let mut sample = Sample::of(cx.entries as u64, seconds, 0).with("cpu_s", cpu_s).with("view_s", view_s);
         for (name, sql) in QUESTIONS {
             let ask = || -> Result {
                 Ok(reader.query(sql).each(|row| {
@@ -105,7 +109,7 @@ fn by_hand(cx: &Context, parse: bool, indexes_last: bool) -> Result<Sample> {
     if !indexes_last {
         db.execute_batch(INDEXES)?;
     }
-    let start = Instant::now();
+    let (cpu, start) = (cpu_seconds(), Instant::now());
     for first in (0..messages.len()).step_by(TRANSACTION) {
         let write = db.transaction()?;
         let mut insert = write.prepare("insert into messages values (?, ?, ?, ?, ?, ?)")?;
@@ -126,7 +130,8 @@ fn by_hand(cx: &Context, parse: bool, indexes_last: bool) -> Result<Sample> {
     if indexes_last {
         db.execute_batch(INDEXES)?;
     }
-    let mut sample = Sample::of(messages.len() as u64, start.elapsed().as_secs_f64(), 0);
+    let (seconds, cpu_s) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let mut sample = Sample::of(messages.len() as u64, seconds, 0).with("cpu_s", cpu_s);
     for (name, sql) in QUESTIONS {
         let ask = || -> Result {
             let mut select = db.prepare(sql)?;

@@ -49,7 +49,10 @@ impl<'a> Budget<'a> {
             return closed();
         }
         let time = limits.time;
-        Error::new(ErrorKind::TimedOut, format!("the query was not done in {time:?}; ask for less, or give it more time"))
+        Error::new(
+            ErrorKind::TimedOut,
+            format!("the query was not done in {time:?}; ask for less, or give it more time"),
+        )
     }
 }
 

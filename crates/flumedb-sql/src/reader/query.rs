@@ -216,7 +216,9 @@ fn first_word(sql: &str) -> String {
 }
 
 fn writes(what: &str) -> Error {
-    invalid(format!("{what} is refused: a view is only read, and only itself; ask with SELECT, change it by appending to the log"))
+    invalid(format!(
+        "{what} is refused: a view is only read, and only itself; ask with SELECT, change it by appending to the log"
+    ))
 }
 
 fn invalid(message: impl Into<String>) -> Error {

@@ -38,7 +38,9 @@ pub(super) fn watch(scratch: &mut Connection) -> rusqlite::Result<Refused> {
 fn refusal(action: AuthAction<'_>) -> Option<String> {
     use AuthAction as A;
     Some(match action {
-        A::CreateTempIndex { .. } | A::CreateTempTable { .. } | A::CreateTempTrigger { .. } => "what is temporary".into(),
+        A::CreateTempIndex { .. } | A::CreateTempTable { .. } | A::CreateTempTrigger { .. } => {
+            "what is temporary".into()
+        }
         A::CreateTempView { .. } => "what is temporary".into(),
         A::CreateTrigger { trigger_name, .. } => format!("the trigger {trigger_name}"),
         A::CreateVtable { module_name, .. } if !module_name.eq_ignore_ascii_case("fts5") => {

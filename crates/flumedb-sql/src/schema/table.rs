@@ -135,7 +135,8 @@ fn indexes(scratch: &Connection, table: &str) -> rusqlite::Result<Vec<Index>> {
     let list = select.query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let list: Vec<(String, bool, bool)> = list.collect::<rusqlite::Result<_>>()?;
     let with = |(name, unique, partial): (String, bool, bool)| {
-        let sql = format!("SELECT coalesce(name, '') FROM pragma_index_info('{}') ORDER BY seqno", name.replace('\'', "''"));
+        let sql =
+            format!("SELECT coalesce(name, '') FROM pragma_index_info('{}') ORDER BY seqno", name.replace('\'', "''"));
         let columns = names(scratch, &sql)?;
         let seq = |column: &String| column.eq_ignore_ascii_case("seq");
         Ok(Index { unique, finds: !partial && columns.first().is_some_and(seq), has_seq: columns.iter().any(seq) })

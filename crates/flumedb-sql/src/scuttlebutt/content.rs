@@ -63,7 +63,8 @@ fn walk(document: &dyn Document, rel: &mut String, depth: usize, rows: &mut Rows
         Some(Field::Array) => document.items(&[], &mut |item| walk(item, rel, depth + 1, rows)),
         Some(Field::Object) => {
             if let Some(blob) = document.text(&["link"]).filter(|link| link.starts_with('&') && is_reference(link)) {
-                let (name, kind, size) = (document.text(&["name"]), document.text(&["type"]), document.integer(&["size"]));
+                let (name, kind, size) =
+                    (document.text(&["name"]), document.text(&["type"]), document.integer(&["size"]));
                 rows.insert("blobs", &[(&blob).into(), (&name).into(), (&kind).into(), size.into()]);
             }
             document.members(&[], &mut |name, member| {
@@ -93,7 +94,8 @@ fn is_reference(text: &str) -> bool {
             let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
             name.rsplit_once('.').is_some_and(|(hash, kind)| {
                 let fits = !hash.is_empty() && !kind.is_empty() && text.len() <= LONGEST;
-                fits && hash.bytes().all(is_base64) && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                fits && hash.bytes().all(is_base64)
+                    && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             })
         }
         _ => false,

@@ -7,7 +7,10 @@
 
 mod content;
 
-use flumedb::{Result, codec::{Document, Field}};
+use flumedb::{
+    Result,
+    codec::{Document, Field},
+};
 
 use crate::{Rows, Sql, Value};
 
@@ -58,7 +61,11 @@ fn map(message: &dyn Document, rows: &mut Rows<'_>) {
         json = content.to_value(&[]).map(|value| value.to_string());
         content::map(&author, kind.as_deref(), content, rows);
     });
-    let opened = || [["value", "meta", "private"].as_slice(), &["meta", "private"]].iter().any(|path| message.boolean(path) == Some(true));
+    let opened = || {
+        [["value", "meta", "private"].as_slice(), &["meta", "private"]]
+            .iter()
+            .any(|path| message.boolean(path) == Some(true))
+    };
     rows.insert(
         "messages",
         &[

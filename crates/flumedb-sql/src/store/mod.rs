@@ -231,7 +231,10 @@ fn refused(table: &Table, error: Error) -> Error {
 /// Where a view without a place on a disk keeps its database.
 fn temporary() -> Result<tempfile::TempDir> {
     let dir = std::env::temp_dir();
-    tempfile::Builder::new().prefix("flumedb-sql-").tempdir().map_err(|error| Error::io("make a directory in", &dir, error))
+    tempfile::Builder::new()
+        .prefix("flumedb-sql-")
+        .tempdir()
+        .map_err(|error| Error::io("make a directory in", &dir, error))
 }
 
 /// The file within a directory.

@@ -57,8 +57,8 @@ impl Store {
     }
 
     fn wal(&self, mode: &str) -> Result<Wal> {
-        let mut checkpoint = self.db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))
-            .map_err(|error| self.failed(error))?;
+        let mut checkpoint =
+            self.db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})")).map_err(|error| self.failed(error))?;
         let wal = checkpoint.query_row([], |row| {
             // -1 where there is none.
             let count = |at| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0));
