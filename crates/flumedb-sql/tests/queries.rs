@@ -31,7 +31,7 @@ fn db() -> (Flume<Json<Item>>, Live<Sql<Item>>) {
         rows.insert("names", &[name.into()]);
     });
     let view = db.view("items", view.unwrap()).blocking().unwrap();
-    db.append_all(&(0..100).map(|n| (format!("name {n}"), n)).collect::<Vec<_>>()).blocking().unwrap();
+    db.append_all((0..100).map(|n| (format!("name {n}"), n))).blocking().unwrap();
     (db, view)
 }
 
@@ -196,7 +196,10 @@ fn parameters_go_in_and_typed_rows_come_out() {
     assert_eq!(reader.query("SELECT 1 WHERE 0").one::<i64>().unwrap(), None);
     let columns = reader.query("SELECT n AS one, name FROM items").walk(|rows| Ok(rows.columns().to_vec())).unwrap();
     assert_eq!(columns, ["one", "name"]);
-    let borrowed = |row: &Row<'_>| Ok(assert_eq!(row.value(0), Some(Value::Text("name 0"))));
+    let borrowed = |row: &Row<'_>| {
+        assert_eq!(row.value(0), Some(Value::Text("name 0")));
+        Ok(())
+    };
     reader.query("SELECT name FROM items LIMIT 1").each(borrowed).unwrap();
 }
 
@@ -280,7 +283,7 @@ fn readers_that_are_held_do_not_let_the_store_grow_without_bound() {
     let (mut longest, mut held, mut closed) = (0, BTreeMap::new(), 0);
     for round in 0..60_u64 {
         let post = |n| Post { author: format!("{n}"), words: vec![format!("{round} {n} {}", "x".repeat(500))] };
-        db.append_all(&(0..100).map(post).collect::<Vec<_>>()).blocking().unwrap();
+        db.append_all((0..100).map(post)).blocking().unwrap();
         let reader = view.read().blocking().unwrap();
         // In the second half readers are held for ever.
         if round >= 30 {

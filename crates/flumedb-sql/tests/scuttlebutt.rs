@@ -122,7 +122,8 @@ fn the_tables_of_the_sample_are_what_a_plain_pass_finds() {
         links
     );
     let mut found: Vec<(i64, String, Option<String>)> = all(&reader, "SELECT seq, link, name FROM mentions");
-    (found.sort(), mentions.sort());
+    found.sort();
+    mentions.sort();
     assert_eq!(found, mentions);
     assert_eq!(
         all::<(i64, String)>(&reader, "SELECT seq, blob FROM blobs").into_iter().collect::<BTreeSet<_>>(),

@@ -64,7 +64,7 @@ fn a_row_that_does_not_fit_stops_the_view_at_its_entry_and_says_why() {
         let view = db.view("t", Sql::new(1, tables, map).unwrap()).blocking().unwrap();
         let healthy =
             db.view("sum", flumedb::views::Reduce::new(1, 0, |sum, item: &Item| *sum += item.1)).blocking().unwrap();
-        db.append_all(&(1..=3).map(|n| ("text".to_owned(), n)).collect::<Vec<_>>()).blocking().unwrap();
+        db.append_all((1..=3).map(|n| ("text".to_owned(), n))).blocking().unwrap();
         let error = view.read().blocking().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Faulted);
         assert_eq!(error.seq().map(flumedb::Seq::get), Some(1), "{error}");

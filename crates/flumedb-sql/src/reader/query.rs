@@ -131,7 +131,7 @@ impl<'a> Query<'a> {
                 return Err(invalid("there is no statement to run, or one without an answer"));
             }
             self.bind_all(&mut statement)?;
-            let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+            let columns = statement.column_names().map(str::to_owned).collect();
             visit(&mut Cursor::new(statement.raw_query(), columns, budget))
         })
     }
