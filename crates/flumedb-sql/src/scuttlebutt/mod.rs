@@ -32,7 +32,7 @@ const VERSION: u32 = 1;
 /// let found = reader.query(
 ///     "SELECT p.author, snippet(search, 0, '[', ']', '…', 8) FROM search JOIN posts AS p ON p.seq = search.rowid WHERE search MATCH ?1",
 /// );
-/// assert_eq!(found.bind("water").all()?, [("@a.ed25519".to_owned(), "High [water]".to_owned())]);
+/// assert_eq!(found.bind("water").all::<(String, String)>()?, [("@a.ed25519".to_owned(), "High [water]".to_owned())]);
 /// # Ok::<(), flumedb::Error>(())
 /// ```
 ///
