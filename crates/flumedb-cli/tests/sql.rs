@@ -101,12 +101,9 @@ fn what_is_wrong_is_said_and_changes_nothing() {
     let dir = temp();
     flume(dir.path(), &["import", &sample(), "db"]).fine();
     flume(dir.path(), &["sql", "db", COUNT]).fine();
-    let log = || {
-        files(&dir.path().join("db")).into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "seg"))
-    };
-    let log = || log().collect::<Vec<_>>();
+    // Opening for the view's sake may end a commit; entries are another matter.
+    let log = || flume(dir.path(), &["cat", "db"]).fine();
     let before = log();
-    assert!(!before.is_empty());
     for (args, code, says) in [
         (&["DELETE FROM messages"][..], 2, "DELETE is refused"),
         (&["ATTACH 'x' AS x"], 2, "ATTACH is refused"),
@@ -131,7 +128,7 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         assert_eq!(ran.failed(code), [""; 0], "{args:?}");
     }
     assert!(!dir.path().join("x").exists());
-    assert_eq!(log(), before);
+    assert!(log() == before);
     flume(dir.path(), &["sql", "nothing", "SELECT 1"]).failed(1);
     flume(dir.path(), &["sql", "nothing", "--schema"]).failed(1);
     assert_eq!(flume(dir.path(), &["sql", "db"]).code, 2);

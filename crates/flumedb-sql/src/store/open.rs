@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use flumedb::{Damage, Error, Result, Seq, view::Place};
+use flumedb::{Damage, Error, Result, Seq, env::OpenMode, view::Place};
 use rusqlite::{Connection, OpenFlags, limits::Limit};
 
 use super::{LONGEST, Store, file, meta, temporary};
@@ -25,6 +25,9 @@ impl Store {
         };
         let path = file(&dir);
         let failed = |error| error::failed(error, &path);
+        if let Some(place) = &place {
+            create(place, &path)?;
+        }
         let db = connect(&path, place.is_some(), settings, schema).map_err(failed)?;
         let stored = prepare(&db, schema, &path)?;
         let (stored, indexed) = stored.map_or((None, false), |(checkpoint, indexed)| (Some(checkpoint), indexed));
@@ -45,6 +48,15 @@ impl Store {
             dir_synced: false,
         })
     }
+}
+
+/// Makes the file as files of the log are made: SQLite would let others read it. What it makes beside it is as this one.
+fn create(place: &Place, path: &Path) -> Result<()> {
+    let storage = &place.storage;
+    if storage.kind(path).map_err(|error| Error::io("look at", path, error))?.is_none() {
+        storage.open(path, OpenMode::CreateNew).map_err(|error| Error::io("create", path, error))?;
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, kept: bool, settings: Settings, schema: &Schema) -> rusqlite::Result<Connection> {
