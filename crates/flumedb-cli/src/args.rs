@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Find Scuttlebutt messages through the default views, or anything in a query language.
     Query(Box<Query>),
+    /// Ask Scuttlebutt messages in SQL: tables of messages, links, mentions, votes …, with full-text search.
+    Sql(Sql),
     /// Say whether the log is as it was written. Changes nothing.
     Check(Check),
     /// Cut what a stopped writer left at the end, keeping the cut bytes beside it.
@@ -304,6 +306,37 @@ pub(crate) struct Query {
     pub(crate) views: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) style: Style,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// One statement that reads; - for one on standard input
+    #[arg(value_name = "SQL", required_unless_present = "schema", conflicts_with = "schema")]
+    pub(crate) sql: Option<String>,
+    /// Give the next parameter (?, or ?1, ?2 …) this value, or :NAME=VALUE the one with that name; a number, null, true and
+    /// false are that, "…" and all else is text
+    #[arg(long = "param", value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) params: Vec<String>,
+    /// Print a JSON object a row [default, unless standard output is a terminal]
+    #[arg(long, conflicts_with_all = ["csv", "table"])]
+    pub(crate) json: bool,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "table")]
+    pub(crate) csv: bool,
+    /// Print a table [default on a terminal]
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Print which tables and views there are, with their columns
+    #[arg(long)]
+    pub(crate) schema: bool,
+    /// Give up after so many seconds; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub(crate) time_limit: f64,
+    /// Keep the view in this directory, where the database's own is not to be had
+    #[arg(long, value_name = "DIR")]
+    pub(crate) views: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod index;
 mod links;
 mod query;
 mod reduce;
+mod sql;
 mod timed;
 mod together;
 
@@ -38,6 +39,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("view_cpu_s", "CPU s in the view"),
             ("get_ns", "ns a lookup"),
             ("row_ns", "ns a row of a range"),
+            ("row_bytes", "bytes a row"),
+        ],
+    },
+    Workload {
+        name: "views-sql",
+        what: "rows of 6 columns in SQLite with three indexes: ours from the log, decoding each message; by hand from rows in \
+               memory, as many in a transaction, the indexes made last; `-indexed`: made first; `-parse`: parsing each message",
+        limits: &["sqlite-rows"],
+        subjects: &["flumedb-sql", "sqlite-rows-indexed", "sqlite-parse"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("close_s", "s to close"),
+            ("row_us", "µs a row"),
+            ("sum_ms", "ms a sum over all"),
             ("row_bytes", "bytes a row"),
         ],
     },
@@ -168,6 +183,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-index" => index::measure(subject, cx),
         "views-groups" => reduce::measure(subject, cx),
         "views-bitmaps" => bitmaps::measure(subject, cx),
+        "views-sql" => sql::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
         "views-query" => query::measure(subject, cx),
         "views-links" => links::measure(subject, cx),
