@@ -80,4 +80,8 @@ impl Storage for Careful {
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
     }
+
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        self.storage.local_path(path)
+    }
 }

@@ -127,6 +127,14 @@ impl Document for Doc {
     fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document)) {
         self.inner().items(path, visit);
     }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        self.inner().members(path, visit);
+    }
+
+    fn to_value(&self, path: &[&str]) -> Option<serde_json::Value> {
+        self.inner().to_value(path)
+    }
 }
 
 impl fmt::Display for Doc {

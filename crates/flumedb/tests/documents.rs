@@ -87,6 +87,23 @@ fn paths(value: &Value) -> Vec<Vec<String>> {
     all
 }
 
+/// A document that offers no more than it must.
+struct Plain<'a>(&'a dyn Document);
+
+impl Document for Plain<'_> {
+    fn field(&self, path: &[&str]) -> Option<Field<'_>> {
+        self.0.field(path)
+    }
+
+    fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document)) {
+        self.0.items(path, visit);
+    }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        self.0.members(path, visit);
+    }
+}
+
 proptest! {
     #[test]
     fn finds_what_a_full_parse_finds(value in any_value(), style in vec(any::<u8>(), 1..20)) {
@@ -106,6 +123,23 @@ proptest! {
             doc.items(&path, &mut |item| lazy.push(format!("{:?} {:?}", item.field(&[]), item.field(&["a"]))));
             value.items(&path, &mut |item| parsed.push(format!("{:?} {:?}", item.field(&[]), item.field(&["a"]))));
             prop_assert_eq!(lazy, parsed);
+            let (mut lazy, mut parsed) = (vec![], vec![]);
+            doc.members(&path, &mut |name, value| lazy.push(format!("{name:?} {:?}", value.field(&[]))));
+            value.members(&path, &mut |name, value| parsed.push(format!("{name:?} {:?}", value.field(&[]))));
+            // `Value` keeps its members in the order of their names.
+            lazy.sort();
+            parsed.sort();
+            prop_assert_eq!(lazy, parsed);
+            // Beyond `i64` a document knows the nearest float only.
+            let copy = doc.to_value(&path);
+            prop_assert_eq!(copy.is_some(), value.field(&path).is_some());
+            if let Some(copy) = copy {
+                for tail in paths(&copy) {
+                    let tail: Vec<&str> = tail.iter().map(String::as_str).collect();
+                    prop_assert_eq!(copy.field(&tail), value.field(&[&path[..], &tail].concat()));
+                }
+                prop_assert_eq!(Some(copy), Plain(&doc).to_value(&path), "in one pass and by the fields");
+            }
         }
     }
 
@@ -169,6 +203,11 @@ fn what_json_leaves_open_is_settled() {
     assert_eq!(doc.integer(&["big"]), None);
     assert_eq!(doc.number(&["vast"]), Some(f64::INFINITY));
     assert!(doc.number(&["minus"]).unwrap().is_sign_negative());
+    let copy = json!({
+        "a": {"x": 1}, "half": "<\u{fffd}>\u{fffd}x\u{fffd}", "pair": "🦀", "big": 18_446_744_073_709_551_615.0,
+        "vast": null, "minus": -0.0
+    });
+    assert_eq!(doc.to_value(&[]), Some(copy), "a copy says the same");
 }
 
 #[test]
@@ -179,6 +218,7 @@ fn depth_costs_no_stack() {
     let path: Vec<&str> = ["a", "0"].into_iter().cycle().take(600).collect();
     assert_eq!(doc.field(&path), Some(Field::Object));
     assert_eq!(doc.to::<Value>().unwrap_err().kind(), flumedb::ErrorKind::Invalid);
+    assert_eq!(doc.to_value(&[]), None, "a copy would");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use flumedb::{
     Bytes, Result,
-    codec::{Codec, Document, Field},
+    codec::{Codec, Document, Field, JsonDoc},
 };
 use serde::de::DeserializeOwned;
 
@@ -94,6 +94,14 @@ impl Document for BipfDoc {
     fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document)) {
         Document::items(&self.value(), path, visit);
     }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        Document::members(&self.value(), path, visit);
+    }
+
+    fn to_value(&self, path: &[&str]) -> Option<serde_json::Value> {
+        Document::to_value(&self.value(), path)
+    }
 }
 
 impl Document for Value<'_> {
@@ -105,6 +113,20 @@ impl Document for Value<'_> {
         if let Some(array) = at(*self, path) {
             array.values().for_each(|item| visit(&item));
         }
+    }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        if let Some(object) = at(*self, path) {
+            let named = object.members().filter_map(|(name, value)| Some((name.text()?, value)));
+            named.for_each(|(name, value)| visit(name, &value));
+        }
+    }
+
+    /// As the JSON text of it reads: what is bytes here is text there.
+    fn to_value(&self, path: &[&str]) -> Option<serde_json::Value> {
+        let mut text = Vec::new();
+        write_json(at(*self, path)?, &mut text);
+        JsonDoc::parse(text).ok()?.to_value(&[])
     }
 }
 

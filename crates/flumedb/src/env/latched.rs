@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -108,6 +108,10 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
+    }
+
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        self.storage.local_path(path)
     }
 }
 

@@ -9,7 +9,12 @@ mod os;
 mod signal;
 mod watch;
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -86,6 +91,31 @@ pub trait Storage: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
     /// Something that waits until a file may have changed (for readers in another process than the writer).
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>>;
+    /// Where `path` is on the machine's own disk, for libraries that bring their own way to it; `None` if it is not there.
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
+}
+
+/// Makes `bytes` the content of the file at `path`, on the disk: afterwards, and after a crash at any time, it has the old
+/// content or the new one, whole.
+pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    if storage.kind(&fresh)?.is_some() {
+        storage.remove(&fresh)?;
+    }
+    let file = storage.open(&fresh, OpenMode::CreateNew)?;
+    file.write_all(0, bytes)?;
+    file.sync()?;
+    drop(file);
+    storage.rename(&fresh, path)?;
+    match path.parent() {
+        Some(dir) => storage.sync_dir(dir),
+        None => Ok(()),
+    }
 }
 
 /// What is at a path.

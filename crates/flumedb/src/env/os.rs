@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -100,6 +100,10 @@ impl Storage for OsStorage {
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         watch::watch(path)
+    }
+
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        Some(path.to_owned())
     }
 }
 

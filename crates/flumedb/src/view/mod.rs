@@ -54,11 +54,20 @@ pub trait View: Sized + Send + 'static {
     /// `Corrupt` if the store calls itself so: the host then rebuilds. Others are tried again or park the view.
     fn open(&mut self, cx: &ViewContext<Self::Item>) -> Result<Option<Checkpoint>>;
 
-    /// Takes in a run of entries. Each entry comes exactly once, in order.
+    /// Takes in a run of entries. Each entry comes exactly once, in order (what [`reprocess`](View::reprocess) takes in
+    /// again apart).
     fn apply(&mut self, run: &Run<Self::Item>) -> Result<()>;
 
     /// An entry that was applied has been deleted. `item` is there while its bytes still are.
     fn retract(&mut self, seq: Seq, item: Option<&Self::Item>) -> Result<Retraction> {
+        let _ = (seq, item);
+        Ok(Retraction::Rebuild)
+    }
+
+    /// The entry `seq`, which was taken in or passed over before, reads otherwise now (a key to decrypt it has come, say):
+    /// forgets what was made of it then and takes in `item` in its place, `None` if it does not decode. What it was is not
+    /// known any more. An entry that never was taken in is asked for as well, and so is one that has not changed.
+    fn reprocess(&mut self, seq: Seq, item: Option<&Self::Item>) -> Result<Retraction> {
         let _ = (seq, item);
         Ok(Retraction::Rebuild)
     }
@@ -74,10 +83,10 @@ pub trait View: Sized + Send + 'static {
     }
 }
 
-/// What a view did about a deletion.
+/// What a view did about an entry that is gone, or is another now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retraction {
-    /// Its state is as if the entry had never been.
+    /// Its state is as if the entry had never been, or had always been what it is now.
     Done,
     /// It cannot take it back: the host builds it anew from the log.
     Rebuild,

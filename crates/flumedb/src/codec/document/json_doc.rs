@@ -8,7 +8,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{Document, Field, scan};
+use super::{Document, Field, copy, scan};
 use crate::{Error, ErrorKind, Result, codec::Codec};
 
 /// A JSON value as its text. Cheap to clone: clones and [`part`](JsonDoc::part)s share the bytes they came from.
@@ -93,6 +93,21 @@ impl Document for JsonDoc {
                 visit(&Self { bytes: self.bytes.slice(item) });
             }
         }
+    }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        let Some(object) = scan::find(&self.bytes, path) else { return };
+        if self.bytes.get(object.start) == Some(&b'{') {
+            for (name, value) in scan::members(&self.bytes, object.start) {
+                let Some(name) = self.bytes.get(name).and_then(scan::unquote) else { return };
+                visit(&name, &Self { bytes: self.bytes.slice(value) });
+            }
+        }
+    }
+
+    fn to_value(&self, path: &[&str]) -> Option<serde_json::Value> {
+        let text = self.bytes.get(scan::find(&self.bytes, path)?)?;
+        copy::of_text(text).or_else(|| copy::copy(self, path, copy::DEPTH))
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Document`], a value with fields that are found by path, whatever bytes it is kept in; and [`JsonDoc`], the one over
 //! JSON text. Views that look into fields are written against the trait, once. Nothing here changes a document.
 
+mod copy;
 mod field;
 mod json_doc;
 mod scan;
@@ -31,6 +32,23 @@ pub trait Document {
 
     /// Shows `visit` each item of the array at `path`, in order; none if no array is there.
     fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document));
+
+    /// Shows `visit` each member of the object at `path` with its name, in order; none if no object is there. A name that
+    /// stands twice is shown twice; the first counts.
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document));
+
+    /// A copy of what stands at `path`. `None` also for a value with more than 127 values around another, which would
+    /// not fit the stack. What JSON cannot say becomes null (a number that is none) or an array of numbers (bytes).
+    ///
+    /// ```
+    /// use flumedb::codec::{Document, JsonDoc};
+    /// let doc = JsonDoc::parse(r#"{"value":{"mentions":[{"link":"@a"}]}}"#)?;
+    /// assert_eq!(doc.to_value(&["value", "mentions"]), Some(serde_json::json!([{"link":"@a"}])));
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    fn to_value(&self, path: &[&str]) -> Option<serde_json::Value> {
+        copy::copy(self, path, copy::DEPTH)
+    }
 
     /// The text at `path`, if text is there.
     fn text(&self, path: &[&str]) -> Option<std::borrow::Cow<'_, str>> {

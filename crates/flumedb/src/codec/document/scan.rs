@@ -30,6 +30,21 @@ pub(super) fn items(text: &[u8], open: usize) -> impl Iterator<Item = Range<usiz
     })
 }
 
+/// Where each name, with its quotes, and each value of the object at `open` stand.
+pub(super) fn members(text: &[u8], open: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + '_ {
+    let mut at = after_space(text, open + 1);
+    std::iter::from_fn(move || {
+        if text.get(at) != Some(&b'"') {
+            return None;
+        }
+        let name = at..after_string(text, at);
+        let value = after_separator(text, name.end, b':');
+        let value = value..after_value(text, value);
+        at = after_separator(text, value.end, b',');
+        Some((name, value))
+    })
+}
+
 /// A name in a path as a position in an array.
 pub(super) fn position(name: &str) -> Option<usize> {
     let canonical = name == "0" || name.starts_with(|first: char| first.is_ascii_digit() && first != '0');

@@ -23,6 +23,12 @@ impl Document for Value {
             }
         }
     }
+
+    fn members(&self, path: &[&str], visit: &mut dyn FnMut(&str, &dyn Document)) {
+        if let Some(Value::Object(members)) = at(self, path) {
+            members.iter().for_each(|(name, value)| visit(name, value));
+        }
+    }
 }
 
 fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
