@@ -219,9 +219,8 @@ impl<'a, S: Subject> History<'a, S> {
         } else {
             self.unsettled.push(key);
             let mut reprocess = Box::pin(reprocess);
-            let begun = self.sim.block_on(std::future::poll_fn(|cx| {
-                std::task::Poll::Ready(reprocess.as_mut().poll(cx))
-            }));
+            let begun =
+                self.sim.block_on(std::future::poll_fn(|cx| std::task::Poll::Ready(reprocess.as_mut().poll(cx))));
             if let std::task::Poll::Ready(Err(error)) = begun {
                 panic!("{self}: {error}");
             }
@@ -232,7 +231,9 @@ impl<'a, S: Subject> History<'a, S> {
     }
 
     fn compare_and_hold(&mut self, open: &mut Open<S>) {
-        if S::SNAPSHOTS && let Some((reader, before)) = &open.held {
+        if S::SNAPSHOTS
+            && let Some((reader, before)) = &open.held
+        {
             let now = self.sim.block_on(self.subject.look(reader));
             assert_eq!(&now, before, "{self}: a reader that was held");
         }

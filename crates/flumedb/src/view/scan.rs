@@ -70,9 +70,7 @@ impl<T: Send + Sync + 'static> Scan<T> {
             let mut ring = self.ring();
             let head = ring.head;
             match ring.find(position) {
-                Some((start, Slot::Ready(block)))
-                    if block.horizon >= horizon && block.reading == ring.reading =>
-                {
+                Some((start, Slot::Ready(block))) if block.horizon >= horizon && block.reading == ring.reading => {
                     let block = block.clone();
                     debug_assert!(start <= position);
                     ring.follower(id, position).busy_since = Some(now);
