@@ -40,6 +40,8 @@ impl Form {
         let fields = names.iter().map(|name| schema.add_text_field(&format!("text.{name}"), options.clone())).collect();
         let tokenizers = TokenizerManager::new();
         tokenizers.register(Self::TOKENIZER, TextAnalyzer::from(Finder(words)));
+        // For fields without words tantivy wants one, too, and never uses it.
+        tokenizers.register("default", TextAnalyzer::from(Finder(words)));
         Ok(Self { schema: schema.build(), tokenizers, fields, seq })
     }
 
