@@ -1,0 +1,105 @@
+//! Guards against a damaged index that answers wrong, or takes the program with it: what is flipped, cut or gone is told as
+//! `Corrupt`, or the index is built anew; and a new index is as good as the old.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+
+use std::{fs, path::Path};
+
+use flumedb::{Error, ErrorKind, Flume, codec::Utf8, view::Live};
+use flumedb_search::{Order, Search};
+use flumedb_sim::{Choices, soak_or_count};
+
+type Lines = Live<Search<String>>;
+
+async fn open(dir: &Path) -> Result<(Flume<Utf8>, Lines), Error> {
+    let db = Flume::open(dir, Utf8).await?;
+    let search = db.view("search", Search::new(1, |line: &String| [line.clone()])).await?;
+    Ok((db, search))
+}
+
+const QUERIES: [&str; 4] = ["tide", "number* -12", "\"tide number 7\"", "\"number 2*\" tide"];
+
+async fn answers(search: &Lines) -> Result<Vec<Vec<(u64, u32)>>, Error> {
+    let reader = search.read().await?;
+    let mut answers = Vec::new();
+    for query in QUERIES {
+        for order in [Order::Newest, Order::Relevance] {
+            let hits = reader.search(query)?.order(order).limit(1000).hits()?;
+            answers.push(hits.hits.iter().map(|hit| (hit.seq.get(), hit.score.to_bits())).collect());
+        }
+    }
+    Ok(answers)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &target) } else { drop(fs::copy(entry.path(), target).unwrap()) }
+    }
+}
+
+/// The files of the index.
+fn files(db: &Path) -> Vec<std::path::PathBuf> {
+    let views = fs::read_dir(db.join("views")).unwrap().map(|entry| entry.unwrap().path());
+    let dir = views.filter(|path| path.is_dir()).find(|path| path.join("meta.json").exists()).unwrap();
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn damage_is_told_or_mended_and_never_believed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    let right = runtime.block_on(async {
+        let (db, search) = open(&whole).await.unwrap();
+        for batch in 0..4 {
+            let lines: Vec<String> = (0..60).map(|line| format!("tide number {} of {batch}", line * batch)).collect();
+            let seqs = db.append_all(lines.iter().map(|line| &**line)).await.unwrap();
+            db.delete([seqs[7], seqs[8]]).await.unwrap();
+            search.read().await.unwrap();
+        }
+        let right = answers(&search).await.unwrap();
+        db.close().await.unwrap();
+        right
+    });
+    assert!(files(&whole).iter().any(|file| file.extension().is_some_and(|of| of == "del")), "something is deleted");
+    let counts = [0, 1, 2].map(|_| std::sync::atomic::AtomicUsize::new(0));
+    soak_or_count(100, |number| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut chance = Choices::seeded(number as u64);
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("db");
+        copy(&whole, &db);
+        let files = files(&db);
+        let path = &files[number % files.len()];
+        let mut bytes = fs::read(path).unwrap();
+        let at = chance.pick(bytes.len() as u64) as usize;
+        match chance.pick(8) {
+            0 => bytes.truncate(at),
+            1 => bytes.extend_from_slice(&[0; 9]),
+            _ => bytes[at] ^= 1 << chance.pick(8),
+        }
+        fs::write(path, &bytes).unwrap();
+        if chance.pick(10) == 0 {
+            fs::remove_file(path).unwrap();
+        }
+        runtime.block_on(async {
+            let (db, search) = open(&db).await.unwrap();
+            match answers(&search).await {
+                Ok(answers) => assert_eq!(answers, right, "{number}: {}", path.display()),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{number}: {error}");
+                    counts[0].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+            search.rebuild().await.unwrap();
+            assert_eq!(answers(&search).await.unwrap(), right, "{number}");
+            db.close().await.unwrap();
+        });
+    });
+    println!("{} of the damages were told to a reader, the others mended or of no effect", counts[0].load(std::sync::atomic::Ordering::Relaxed));
+}
