@@ -23,7 +23,7 @@ pub const FIELDS: [&str; 4] = ["text", "title", "name", "channel"];
 /// use flumedb::{Flume, codec::JsonDocs};
 /// let db = Flume::memory(JsonDocs)?;
 /// let search = db.view("search", flumedb_search::ssb::posts(1)).await?;
-/// db.append(r#"{"value":{"content":{"type":"post","text":"Flut um acht","channel":"gezeiten"}}}"#.as_bytes()).await?;
+/// db.append(r#"{"value":{"content":{"type":"post","text":"Flut um acht","channel":"gezeiten"}}}"#).await?;
 /// assert_eq!(search.read().await?.search("flut channel:gezeiten")?.count()?, 1);
 /// # Ok::<(), flumedb::Error>(()) }).unwrap();
 /// ```

@@ -16,7 +16,7 @@ async fn reader(lines: &[&str]) -> SearchReader<String> {
         texts.add("body", body);
     });
     let search = db.view("search", search).await.unwrap();
-    db.append_all(lines).await.unwrap();
+    db.append_all(lines.iter().copied()).await.unwrap();
     search.read().await.unwrap()
 }
 
@@ -104,11 +104,10 @@ async fn a_field_that_was_not_declared_stops_the_view_with_its_name() {
     db.append("tide").await.unwrap();
     let Err(error) = search.read().await else { panic!("it was read") };
     assert!(error.kind() == ErrorKind::Faulted && error.to_string().contains("no field \"txt\""), "{error}");
-    for fields in [vec![], vec!["a:b"], vec!["a", "a"], vec![""]] {
+    for (name, fields) in [("none", vec![]), ("colon", vec!["a:b"]), ("twice", vec!["a", "a"]), ("empty", vec![""])] {
         let search = Search::with_fields(1, fields, |_: &String, _| {});
-        let added = async { db.view("bad", search).await?.read().await.map(drop) };
-        assert!(added.await.is_err());
-        let _ = db.remove_view("bad").await;
+        let added = async { db.view(name, search).await?.read().await.map(drop) };
+        assert!(added.await.is_err(), "{name}");
     }
 }
 

@@ -18,7 +18,8 @@ async fn messages_are_found_by_what_people_wrote() {
         r#"{"type":"post","text":17,"mentions":"none"}"#,
         "null",
     ] {
-        db.append(format!(r#"{{"key":"%x","value":{{"author":"@a","content":{content}}}}}"#).as_bytes()).await.unwrap();
+        let message = format!(r#"{{"key":"%x","value":{{"author":"@a","content":{content}}}}}"#);
+        db.append(&*message).await.unwrap();
     }
     let reader = search.read().await.unwrap();
     assert_eq!(reader.count(), 3);

@@ -23,7 +23,7 @@ fn words_are_found_in_every_script() {
         ("Ὀδυσσεύς ΟΔΥΣΣΕΎΣ", vec!["ὀδυσσεύσ", "οδυσσεύσ"]),
         ("Straße STRASSE", vec!["strasse", "strasse"]),
         ("ﬁnal Ｆｕｌｌ ①", vec!["final", "full", "1"]),
-        ("½ ㈱ ㎞", vec!["1", "2", "株", "km"]),
+        ("½ ™", vec!["1", "2"]),
         ("मराठी", vec!["मराठी"]),
         ("tide🌊wave ❤️ ❤ 👩‍🚀 🇳🇿", vec!["tide", "🌊", "wave", "❤", "❤", "👩\u{200d}🚀", "🇳🇿"]),
         ("a\u{ad}b می\u{200c}خواهم", vec!["ab", "میخواهم"]),

@@ -32,8 +32,10 @@ pub(super) fn due(sizes: &[Size]) -> Option<Range<usize>> {
     let newest = sizes.len() - small..sizes.len();
     let levels: Vec<u32> = sizes.get(newest)?.iter().map(|size| size.level()).collect();
     (0..=levels.iter().copied().max()?).find_map(|level| {
-        let count = levels.iter().rev().take_while(|of| **of <= level).count();
-        (count >= FAN as usize).then(|| sizes.len() - count..sizes.len())
+        let newest = levels.iter().rev().take_while(|of| **of <= level);
+        // Those that are smaller are taken along, but do not count: what comes out is of the next level.
+        let enough = newest.clone().filter(|of| **of == level).count() >= FAN as usize;
+        enough.then(|| sizes.len() - newest.count()..sizes.len())
     })
 }
 

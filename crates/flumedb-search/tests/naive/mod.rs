@@ -8,16 +8,16 @@ use flumedb_sim::Choices;
 use tantivy::fieldnorm::FieldNormReader;
 
 /// The texts of an entry, by field: a title and a body.
-pub type Texts = [String; 2];
-pub const FIELDS: [&str; 2] = ["title", "body"];
+pub(crate) type Texts = [String; 2];
+pub(crate) const FIELDS: [&str; 2] = ["title", "body"];
 
 /// One condition.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    pub excluded: bool,
-    pub field: Option<usize>,
-    pub words: Vec<String>,
-    pub prefix: bool,
+pub(crate) struct Wanted {
+    pub(crate) excluded: bool,
+    pub(crate) field: Option<usize>,
+    pub(crate) words: Vec<String>,
+    pub(crate) prefix: bool,
 }
 
 /// Words with something in common.
@@ -25,13 +25,13 @@ const VOCABULARY: [&str; 16] = [
     "tide", "tides", "Tidal", "TIDE", "high", "low", "moon", "moonlight", "Flut", "東京", "京", "Été", "ete", "a", "🌊", "don't",
 ];
 
-pub fn text(chance: &mut Choices) -> String {
+pub(crate) fn text(chance: &mut Choices) -> String {
     let words = 0..chance.pick(7);
     words.map(|_| VOCABULARY[chance.pick(VOCABULARY.len() as u64) as usize]).collect::<Vec<_>>().join(" ")
 }
 
 /// Any query with at least one condition that is not excluded.
-pub fn query(chance: &mut Choices) -> Vec<Wanted> {
+pub(crate) fn query(chance: &mut Choices) -> Vec<Wanted> {
     let mut query = Vec::new();
     for number in 0..=chance.pick(3) {
         let words = 0..=chance.pick(10) / 7;
@@ -51,7 +51,7 @@ pub fn query(chance: &mut Choices) -> Vec<Wanted> {
 }
 
 /// As it is written.
-pub fn written(query: &[Wanted]) -> String {
+pub(crate) fn written(query: &[Wanted]) -> String {
     let clause = |wanted: &Wanted| {
         let minus = if wanted.excluded { "-" } else { "" };
         let field = wanted.field.map_or(String::new(), |field| format!("{}:", FIELDS[field]));
@@ -65,10 +65,10 @@ pub fn written(query: &[Wanted]) -> String {
 }
 
 /// An entry that is found: which, and its score by relevance.
-pub type Row = (Seq, u32);
+pub(crate) type Row = (Seq, u32);
 
 /// What a reader should say: the entries by age, and by relevance with the bits of their scores.
-pub fn expect(query: &[Wanted], words: Words, entries: &[(Seq, Texts)]) -> (Vec<Row>, Vec<Row>) {
+pub(crate) fn expect(query: &[Wanted], words: Words, entries: &[(Seq, Texts)]) -> (Vec<Row>, Vec<Row>) {
     let entries: Vec<(Seq, [Vec<String>; 2])> = entries
         .iter()
         .filter(|(_, texts)| texts.iter().any(|text| !text.is_empty()))
@@ -129,7 +129,7 @@ fn bm25(entries: &[(Seq, [Vec<String>; 2])], field: usize, words: &[String], pre
 }
 
 /// What a reader says, page by page.
-pub fn ask<T>(reader: &SearchReader<T>, query: &[Wanted], order: Order, page: usize) -> Vec<Row> {
+pub(crate) fn ask<T>(reader: &SearchReader<T>, query: &[Wanted], order: Order, page: usize) -> Vec<Row> {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let mut ask = reader.search(&written(query)).unwrap().order(order).limit(page);
@@ -146,6 +146,6 @@ pub fn ask<T>(reader: &SearchReader<T>, query: &[Wanted], order: Order, page: us
     }
 }
 
-pub fn with_seqs(entries: &[Entry<Texts>]) -> Vec<(Seq, Texts)> {
+pub(crate) fn with_seqs(entries: &[Entry<Texts>]) -> Vec<(Seq, Texts)> {
     entries.iter().map(|entry| (entry.seq, entry.value.clone())).collect()
 }
