@@ -16,6 +16,8 @@ use naive::{FIELDS, Row, Texts, Wanted};
 
 struct Searches {
     queries: Vec<Vec<Wanted>>,
+    /// How many entries become a segment.
+    recent: usize,
 }
 
 impl Searches {
@@ -40,8 +42,7 @@ impl Subject for Searches {
             let texts = Self::texts(version, item);
             FIELDS.iter().zip(texts).for_each(|(field, text)| to.add(field, text));
         };
-        // Segments are as small as they get.
-        Search::with_fields(version, FIELDS, texts).words(Self::words(version)).memory_bytes(0)
+        Search::with_fields(version, FIELDS, texts).words(Self::words(version)).memory_bytes(0).recent(self.recent)
     }
 
     fn item(&self, chance: &mut Choices) -> Texts {
@@ -69,9 +70,23 @@ impl Subject for Searches {
     }
 }
 
+fn search(recent: usize, histories: usize) {
+    let mut chance = Choices::seeded(recent as u64);
+    let queries = (0..12).map(|_| naive::query(&mut chance)).collect();
+    check(&Searches { queries, recent }, histories);
+}
+
 #[test]
 fn whatever_happens_all_answers_are_those_of_looking_at_every_text() {
-    let mut chance = Choices::seeded(4);
-    let queries = (0..12).map(|_| naive::query(&mut chance)).collect();
-    check(&Searches { queries }, 60);
+    search(3, 40);
+}
+
+#[test]
+fn so_they_are_where_everything_is_in_segments() {
+    search(0, 30);
+}
+
+#[test]
+fn so_they_are_where_most_is_kept_as_it_is() {
+    search(Search::<Texts>::RECENT, 30);
 }

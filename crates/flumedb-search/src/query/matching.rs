@@ -5,7 +5,7 @@ use crate::words::Word;
 
 impl Clause {
     /// The places among `words` (those of one text) where the clause's words begin.
-    fn places<'a>(&'a self, words: &'a [Word]) -> impl Iterator<Item = usize> + 'a {
+    pub(crate) fn places<'a>(&'a self, words: &'a [Word]) -> impl Iterator<Item = usize> + 'a {
         let last = self.words.len().saturating_sub(1);
         words.windows(self.words.len().max(1)).enumerate().filter_map(move |(at, window)| {
             let all = self.words.iter().zip(window).enumerate().all(|(number, (wanted, word))| {

@@ -89,8 +89,8 @@ impl<'r, T> Ask<'r, T> {
     /// # Errors
     /// `Corrupt` or `Io`, as the store says.
     pub fn count(&self) -> Result<u64> {
-        let SearchReader { parts, form, path, .. } = self.reader;
-        attempt(path, || Finder::new(&self.query, parts, form, Order::Newest)?.count())
+        let SearchReader { parts, recent, form, path, .. } = self.reader;
+        attempt(path, || Finder::new(&self.query, parts, recent, form, Order::Newest)?.count())
     }
 
     /// A page of hits, without a look at the log.
@@ -101,9 +101,9 @@ impl<'r, T> Ask<'r, T> {
         if self.after.is_some_and(|after| after.order != self.order) {
             return Err(Error::new(ErrorKind::Invalid, "the page before this was in another order; ask in the same"));
         }
-        let SearchReader { parts, form, path, .. } = self.reader;
+        let SearchReader { parts, recent, form, path, .. } = self.reader;
         let after = self.after.map(|cursor| cursor.rank);
-        let ranks = attempt(path, || Finder::new(&self.query, parts, form, self.order)?.first(self.limit, after))?;
+        let ranks = attempt(path, || Finder::new(&self.query, parts, recent, form, self.order)?.first(self.limit, after))?;
         let more = ranks.len() >= self.limit;
         let next = ranks.last().filter(|_| more).map(|rank| Cursor { order: self.order, rank: *rank });
         let hit = |rank: &Rank| Hit { seq: Seq::new(rank.seq), score: f32::from_bits(rank.score) };

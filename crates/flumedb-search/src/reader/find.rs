@@ -5,7 +5,13 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use tantivy::{TERMINATED, query::Bm25Weight, schema::Field};
 
 use super::{Order, docs::{Docs, Source}, stats::Stats};
-use crate::{query::Query, store::{Form, Part}};
+use crate::{
+    query::Query,
+    store::{
+        Form, Part,
+        recent::{Recent, RecentEntry},
+    },
+};
 
 /// Where an entry stands among those found: what is greater comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +36,10 @@ impl First {
         self.ranks.peek().map(|Reverse(rank)| *rank)
     }
 
-    fn push(&mut self, rank: Rank) {
+    fn offer(&mut self, rank: Rank, after: Option<Rank>) {
+        if after.is_some_and(|after| rank >= after) {
+            return;
+        }
         if !self.is_full() {
             self.ranks.push(Reverse(rank));
         } else if self.last().is_some_and(|last| last < rank) {
@@ -44,20 +53,26 @@ impl First {
 pub(super) struct Finder<'a> {
     query: &'a Query,
     parts: &'a [Part],
-    form: &'a Form,
+    recent: &'a Recent,
     order: Order,
-    /// Of each clause: the fields that count, and how much.
-    fields: Vec<Vec<(Field, Option<Bm25Weight>)>>,
+    /// Of each clause: the fields that count, by number, and how much.
+    fields: Vec<Vec<(usize, Field, Option<Bm25Weight>)>>,
 }
 
 impl<'a> Finder<'a> {
     /// A segment is looked at from its end, at first so many documents.
     const PIECE: u32 = 2048;
 
-    pub(super) fn new(query: &'a Query, parts: &'a [Part], form: &'a Form, order: Order) -> tantivy::Result<Self> {
+    pub(super) fn new(
+        query: &'a Query,
+        parts: &'a [Part],
+        recent: &'a Recent,
+        form: &'a Form,
+        order: Order,
+    ) -> tantivy::Result<Self> {
         let stats = match order {
             Order::Newest => None,
-            Order::Relevance => Some(Stats::new(parts, form)?),
+            Order::Relevance => Some(Stats::new(parts, recent, form)?),
         };
         let mut fields = Vec::new();
         for clause in &query.clauses {
@@ -68,17 +83,17 @@ impl<'a> Finder<'a> {
                         Some(stats) if !clause.excluded => stats.weight(clause, *field)?,
                         _ => None,
                     };
-                    those.push((*field, weight));
+                    those.push((number, *field, weight));
                 }
             }
             fields.push(those);
         }
-        Ok(Self { query, parts, form, order, fields })
+        Ok(Self { query, parts, recent, order, fields })
     }
 
     /// How many entries there are.
     pub(super) fn count(&self) -> tantivy::Result<u64> {
-        let mut count = 0;
+        let mut count = self.recent.iter().filter_map(|entry| self.score(entry)).count() as u64;
         for part in self.parts {
             if let Some(sources) = self.sources(part)? {
                 each(&sources, part, 0, part.segment.docs, |_, _| count += 1)?;
@@ -93,6 +108,11 @@ impl<'a> Finder<'a> {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        for entry in self.recent.iter() {
+            if let Some(score) = self.score(entry) {
+                first.offer(self.rank(score, entry.seq), after);
+            }
+        }
         let mut parts: Vec<&Part> = self.parts.iter().filter(|part| part.living > 0).collect();
         parts.sort_by_key(|part| Reverse(part.segment.seqs().end));
         for part in parts {
@@ -101,6 +121,33 @@ impl<'a> Finder<'a> {
         let mut ranks: Vec<Rank> = first.ranks.into_iter().map(|Reverse(rank)| rank).collect();
         ranks.sort_unstable_by_key(|rank| Reverse(*rank));
         Ok(ranks)
+    }
+
+    fn rank(&self, score: f32, seq: u64) -> Rank {
+        Rank { score: if self.order == Order::Newest { 0 } else { score.to_bits() }, seq }
+    }
+
+    /// The score of a recent entry, if it is found.
+    fn score(&self, entry: &RecentEntry) -> Option<f32> {
+        let (mut sum, mut wanted) = (0.0, false);
+        for (clause, fields) in self.query.clauses.iter().zip(&self.fields) {
+            let (mut found, mut score) = (false, 0.0);
+            for (field, _, weight) in fields {
+                let times = entry.times(clause, *field);
+                found |= times > 0;
+                score += match weight {
+                    _ if times == 0 => 0.0,
+                    Some(weight) => weight.score(entry.length(*field), times),
+                    None => 1.0,
+                };
+            }
+            if found == clause.excluded {
+                return None;
+            }
+            wanted |= !clause.excluded;
+            sum += if clause.excluded { 0.0 } else { score };
+        }
+        wanted.then_some(sum)
     }
 
     fn look_into(&self, part: &Part, after: Option<Rank>, first: &mut First) -> tantivy::Result<()> {
@@ -116,10 +163,7 @@ impl<'a> Finder<'a> {
         while to > 0 {
             let from = to.saturating_sub(piece);
             each(&sources, part, from, to, |doc, score| {
-                let rank = Rank { score: if by_age { 0 } else { score.to_bits() }, seq: segment.seq(doc) };
-                if after.is_none_or(|after| rank < after) {
-                    first.push(rank);
-                }
+                first.offer(self.rank(score, segment.seq(doc)), after);
             })?;
             // What lies before is older.
             if in_pieces && first.is_full() {
@@ -135,7 +179,7 @@ impl<'a> Finder<'a> {
         let mut sources = Sources { wanted: Vec::new(), excluded: Vec::new() };
         for (clause, fields) in self.query.clauses.iter().zip(&self.fields) {
             let mut those = Vec::new();
-            for (field, weight) in fields {
+            for (_, field, weight) in fields {
                 those.extend(Source::new(&part.segment, clause, *field, weight.as_ref())?);
             }
             match (clause.excluded, those.is_empty()) {
@@ -145,8 +189,7 @@ impl<'a> Finder<'a> {
                 (false, true) => return Ok(None),
             }
         }
-        let found = !sources.wanted.is_empty() && !self.form.fields.is_empty();
-        Ok(found.then_some(sources))
+        Ok((!sources.wanted.is_empty()).then_some(sources))
     }
 }
 

@@ -17,7 +17,7 @@ pub use snippet::Marks;
 
 use crate::{
     query::Query,
-    store::{Form, Part},
+    store::{Form, Part, recent::Recent},
     view::TextsOf,
     words::Words,
 };
@@ -37,6 +37,7 @@ pub enum Order {
 /// answers. Cheap to clone.
 pub struct SearchReader<T> {
     pub(crate) parts: Arc<[Part]>,
+    pub(crate) recent: Arc<Recent>,
     pub(crate) form: Arc<Form>,
     pub(crate) fields: Arc<[String]>,
     pub(crate) words: Words,
@@ -50,6 +51,7 @@ impl<T> Clone for SearchReader<T> {
     fn clone(&self) -> Self {
         Self {
             parts: self.parts.clone(),
+            recent: self.recent.clone(),
             form: self.form.clone(),
             fields: self.fields.clone(),
             words: self.words,
@@ -69,7 +71,7 @@ impl<T> SearchReader<T> {
 
     /// How many entries have a text.
     pub fn count(&self) -> u64 {
-        self.parts.iter().map(|part| u64::from(part.living)).sum()
+        self.parts.iter().map(|part| u64::from(part.living)).sum::<u64>() + self.recent.len() as u64
     }
 
     /// Of how many pieces the index is made: what a question costs at least.

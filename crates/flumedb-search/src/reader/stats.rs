@@ -3,14 +3,19 @@
 
 use tantivy::{
     DocSet, TERMINATED, Term,
+    fieldnorm::FieldNormReader,
     query::{Bm25StatisticsProvider, Bm25Weight},
     schema::{Field, IndexRecordOption},
 };
 
-use crate::{query::Clause, store::{Form, Part}};
+use crate::{
+    query::Clause,
+    store::{Form, Part, recent::Recent},
+};
 
 pub(super) struct Stats<'a> {
     parts: &'a [Part],
+    recent: &'a Recent,
     form: &'a Form,
     docs: u64,
     /// How many words there are in each field.
@@ -18,14 +23,22 @@ pub(super) struct Stats<'a> {
 }
 
 impl<'a> Stats<'a> {
-    pub(super) fn new(parts: &'a [Part], form: &'a Form) -> tantivy::Result<Self> {
+    pub(super) fn new(parts: &'a [Part], recent: &'a Recent, form: &'a Form) -> tantivy::Result<Self> {
         let mut lengths = vec![0; form.fields.len()];
         for part in parts {
             let more = part.segment.lengths(&form.fields, &part.dead)?;
             lengths.iter_mut().zip(more).for_each(|(length, more)| *length += more);
         }
-        let docs = parts.iter().map(|part| u64::from(part.living)).sum();
-        Ok(Self { parts, form, docs, lengths })
+        for (field, length) in lengths.iter_mut().enumerate() {
+            let steps = recent.iter().map(|entry| FieldNormReader::id_to_fieldnorm(entry.length(field)));
+            *length += steps.map(u64::from).sum::<u64>();
+        }
+        let docs = parts.iter().map(|part| u64::from(part.living)).sum::<u64>() + recent.len() as u64;
+        Ok(Self { parts, recent, form, docs, lengths })
+    }
+
+    fn number(&self, field: Field) -> Option<usize> {
+        self.form.fields.iter().position(|of| *of == field)
     }
 
     /// How much a document counts that `clause` finds in `field`; nothing for a prefix alone.
@@ -40,8 +53,7 @@ impl<'a> Stats<'a> {
 
 impl Bm25StatisticsProvider for Stats<'_> {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        let number = self.form.fields.iter().position(|of| *of == field);
-        Ok(number.and_then(|number| self.lengths.get(number)).copied().unwrap_or(0))
+        Ok(self.number(field).and_then(|number| self.lengths.get(number)).copied().unwrap_or(0))
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
@@ -49,7 +61,10 @@ impl Bm25StatisticsProvider for Stats<'_> {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        let mut count = 0;
+        let number = self.number(term.field());
+        let word = term.value().as_str().map(str::to_owned).unwrap_or_default();
+        let recent = self.recent.iter().filter(|entry| number.is_some_and(|field| entry.has_word(field, &word)));
+        let mut count = recent.count() as u64;
         for part in self.parts {
             let index = part.segment.reader.inverted_index(term.field())?;
             let Some(info) = index.get_term_info(term)? else { continue };

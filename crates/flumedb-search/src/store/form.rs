@@ -14,6 +14,7 @@ pub(crate) struct Form {
     pub(super) schema: Schema,
     pub(super) tokenizers: TokenizerManager,
     pub(crate) fields: Vec<Field>,
+    pub(super) words: Words,
     seq: Field,
 }
 
@@ -42,15 +43,15 @@ impl Form {
         tokenizers.register(Self::TOKENIZER, TextAnalyzer::from(Finder(words)));
         // For fields without words tantivy wants one, too, and never uses it.
         tokenizers.register("default", TextAnalyzer::from(Finder(words)));
-        Ok(Self { schema: schema.build(), tokenizers, fields, seq })
+        Ok(Self { schema: schema.build(), tokenizers, fields, words, seq })
     }
 
     /// The document of entry `seq`: `texts` with the numbers of their fields.
-    pub(super) fn document<'a>(&self, seq: u64, texts: impl Iterator<Item = (usize, &'a str)>) -> TantivyDocument {
+    pub(super) fn document(&self, seq: u64, texts: &[(usize, String)]) -> TantivyDocument {
         let mut document = TantivyDocument::default();
         document.add_u64(self.seq, seq);
         for (field, text) in texts {
-            if let Some(field) = self.fields.get(field) {
+            if let Some(field) = self.fields.get(*field) {
                 document.add_text(*field, text);
             }
         }

@@ -1,9 +1,9 @@
 //! [`Store`], the index of a search: segments of tantivy's on `env::Storage`, or in memory, with the checkpoint that says
 //! what they cover. It runs on the thread that calls it.
 //!
-//! What is published becomes a segment in memory, and small segments are merged there. [`Store::sync`] brings to the disk
-//! what is still in memory, and then the commit that names it all. So a publish costs what is new, and few segments are
-//! ever written.
+//! The newest entries are kept as they are ([`recent`]). When they are enough they become a segment in memory, and small
+//! segments are merged there. [`Store::sync`] brings to the disk what is still in memory, and then the commit that names it
+//! all. So a publish costs what is new, and few segments are ever written.
 
 pub(crate) mod bits;
 mod blob;
@@ -12,6 +12,7 @@ mod files;
 mod form;
 mod merge;
 mod meta;
+pub(crate) mod recent;
 mod segment;
 
 use std::{collections::BTreeSet, path::{Path, PathBuf}, sync::Arc};
@@ -27,8 +28,18 @@ use self::{
     files::{Files, file_path},
     merge::Size,
     meta::{DeleteMeta, Meta, SegmentMeta},
+    recent::Recent,
     segment::Draft,
 };
+
+/// How much is gathered in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Entries before they become a segment.
+    pub(crate) recent: usize,
+    /// Bytes of words that become one segment.
+    pub(crate) memory_bytes: usize,
+}
 
 /// A segment, and which of its documents are gone.
 #[derive(Clone)]
@@ -63,6 +74,8 @@ pub(crate) struct Store {
     memory: usize,
     /// The oldest first.
     segments: Vec<Held>,
+    recent: Recent,
+    /// What more there is than was kept as recent.
     draft: Option<Draft>,
     next: u64,
     opstamp: u64,
@@ -78,14 +91,14 @@ impl Store {
     /// More than this in memory goes to the disk at once.
     const IN_MEMORY: u64 = 4 << 20;
 
-    /// Opens or creates the store in `place`, or one in memory, that gathers words in so many bytes of memory; gives the
-    /// checkpoint of what it holds.
-    pub(crate) fn open(place: Option<&Place>, form: Form, memory: usize) -> Result<(Self, Option<Checkpoint>)> {
+    /// Opens or creates the store in `place`, or one in memory; gives the checkpoint of what it holds.
+    pub(crate) fn open(place: Option<&Place>, form: Form, sizes: Sizes) -> Result<(Self, Option<Checkpoint>)> {
         let mut store = Self {
             form: Arc::new(form),
             place: place.cloned(),
-            memory,
+            memory: sizes.memory_bytes,
             segments: Vec::new(),
+            recent: Recent::new(sizes.recent),
             draft: None,
             next: 0,
             opstamp: 0,
@@ -141,9 +154,25 @@ impl Store {
     }
 
     /// Takes in the texts of entry `seq`, each with the number of its field.
-    pub(crate) fn add<'a>(&mut self, seq: u64, texts: impl Iterator<Item = (usize, &'a str)>) -> Result<()> {
-        let mut bytes = 0;
-        let document = self.form.document(seq, texts.inspect(|(_, text)| bytes += text.len()));
+    pub(crate) fn add(&mut self, seq: u64, texts: Vec<(usize, String)>) -> Result<()> {
+        let bytes = texts.iter().map(|(_, text)| text.len()).sum();
+        if self.draft.is_none() && !self.recent.is_full(bytes) {
+            self.recent.add(seq, texts, self.form.words);
+            return Ok(());
+        }
+        self.draft_recent()?;
+        self.draft(seq, &texts)
+    }
+
+    /// Has the recent entries become part of a segment.
+    fn draft_recent(&mut self) -> Result<()> {
+        let recent = self.recent.take();
+        recent.iter().try_for_each(|entry| self.draft(entry.seq, &entry.texts))
+    }
+
+    fn draft(&mut self, seq: u64, texts: &[(usize, String)]) -> Result<()> {
+        let bytes = texts.iter().map(|(_, text)| text.len()).sum();
+        let document = self.form.document(seq, texts);
         let (form, path, number, memory) = (self.form.clone(), self.path(), self.next, self.memory);
         let draft = &mut self.draft;
         let full = attempt(&path, || {
@@ -164,6 +193,7 @@ impl Store {
 
     /// Takes back what there is of entry `seq`.
     pub(crate) fn remove(&mut self, seq: u64) -> Result<()> {
+        self.recent.remove(seq);
         if let Some(draft) = &mut self.draft {
             draft.remove(seq);
         }
@@ -179,7 +209,7 @@ impl Store {
     }
 
     /// Shows everything that was taken in, and keeps in mind that it is what `at` covers.
-    pub(crate) fn publish(&mut self, at: &Checkpoint) -> Result<Vec<Part>> {
+    pub(crate) fn publish(&mut self, at: &Checkpoint) -> Result<(Vec<Part>, Recent)> {
         self.finish_draft()?;
         self.drop_empty();
         let most = if self.place.is_some() { Self::QUICK_MERGE } else { u64::MAX };
@@ -190,7 +220,7 @@ impl Store {
         self.published = Some(at.clone());
         self.unsynced = true;
         let part = |held: &Held| Part { segment: held.segment.clone(), dead: held.dead.clone(), living: held.living() };
-        Ok(self.segments.iter().map(part).collect())
+        Ok((self.segments.iter().map(part).collect(), self.recent.clone()))
     }
 
     /// Brings what was published to the disk, and does what is left of merging.
@@ -205,6 +235,8 @@ impl Store {
     }
 
     fn bring_to_disk(&mut self, place: &Place, at: &Checkpoint) -> Result<()> {
+        self.draft_recent()?;
+        self.finish_draft()?;
         self.tidy()?;
         for held in 0..self.segments.len() {
             self.store(held, place)?;

@@ -14,7 +14,7 @@ pub(crate) use texts::TextsOf;
 
 use crate::{
     reader::SearchReader,
-    store::{Form, Store},
+    store::{Form, Sizes, Store},
     words::Words,
 };
 
@@ -43,7 +43,7 @@ pub struct Search<T> {
     version: u32,
     fields: Arc<[String]>,
     words: Words,
-    memory_bytes: usize,
+    sizes: Sizes,
     texts: TextsOf<T>,
     open: Option<Open<T>>,
 }
@@ -56,6 +56,8 @@ struct Open<T> {
 impl<T: Send + Sync + 'static> Search<T> {
     /// Bytes of memory in which words are gathered, unless [`memory_bytes`](Search::memory_bytes) says otherwise.
     pub const MEMORY_BYTES: usize = 32 << 20;
+    /// So many of the newest entries are kept as they are, unless [`recent`](Search::recent) says otherwise.
+    pub const RECENT: usize = 128;
     /// What the only field is called, if there are none with names.
     pub const FIELD: &'static str = "text";
 
@@ -93,7 +95,7 @@ impl<T: Send + Sync + 'static> Search<T> {
             version,
             fields: fields.into_iter().map(Into::into).collect(),
             words: Words::new(),
-            memory_bytes: Self::MEMORY_BYTES,
+            sizes: Sizes { recent: Self::RECENT, memory_bytes: Self::MEMORY_BYTES },
             texts: Arc::new(texts),
             open: None,
         }
@@ -110,7 +112,15 @@ impl<T: Send + Sync + 'static> Search<T> {
     /// it, building takes less merging. The pieces themselves need about as much for a moment, and merging up to 64 MB.
     #[must_use]
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
-        self.memory_bytes = bytes;
+        self.sizes.memory_bytes = bytes;
+        self
+    }
+
+    /// Sets how many of the newest entries are kept as they are, before they become a piece of the index. Each is looked
+    /// at by every question; to make a piece costs a millisecond, however small it is.
+    #[must_use]
+    pub fn recent(mut self, entries: usize) -> Self {
+        self.sizes.recent = entries;
         self
     }
 
@@ -125,7 +135,7 @@ impl<T: Send + Sync + 'static> Search<T> {
         if texts.is_empty() {
             return Ok(());
         }
-        self.opened()?.store.add(seq.get(), texts.iter())
+        self.opened()?.store.add(seq.get(), texts.into_vec())
     }
 }
 
@@ -143,7 +153,7 @@ impl<T: Send + Sync + 'static> View for Search<T> {
     fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
         self.open = None;
         let form = Form::new(&self.fields, self.words)?;
-        let (store, checkpoint) = Store::open(cx.place.as_ref(), form, self.memory_bytes)?;
+        let (store, checkpoint) = Store::open(cx.place.as_ref(), form, self.sizes)?;
         self.open = Some(Open { store, entries: cx.entries.clone() });
         Ok(checkpoint)
     }
@@ -166,10 +176,11 @@ impl<T: Send + Sync + 'static> View for Search<T> {
     fn publish(&mut self, at: &Checkpoint) -> Result<SearchReader<T>> {
         let (fields, words, texts) = (self.fields.clone(), self.words, self.texts.clone());
         let Open { store, entries } = self.opened()?;
-        let parts = store.publish(at)?.into();
+        let (parts, recent) = store.publish(at)?;
+        let (parts, recent) = (parts.into(), Arc::new(recent));
         let path: Arc<PathBuf> = Arc::new(store.path());
         let (form, entries) = (store.form.clone(), entries.clone());
-        Ok(SearchReader { parts, form, fields, words, texts, entries, path, since: at.since() })
+        Ok(SearchReader { parts, recent, form, fields, words, texts, entries, path, since: at.since() })
     }
 
     fn sync(&mut self) -> Result<()> {

@@ -43,6 +43,11 @@ impl Texts {
         self.texts.iter().all(|(_, text)| text.is_empty())
     }
 
+    /// The same, owned.
+    pub(crate) fn into_vec(self) -> Vec<(usize, String)> {
+        self.texts
+    }
+
     /// The texts, each with the number of its field.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &str)> {
         self.texts.iter().map(|(field, text)| (*field, &**text))
