@@ -1,6 +1,10 @@
 //! Full-text search: words, beginnings of words, phrases, fields; the newest first or the most relevant, with snippets.
 
-use flumedb::{Flume, codec::JsonDoc, codec::{Document, JsonDocs}};
+use flumedb::{
+    Flume,
+    codec::JsonDoc,
+    codec::{Document, JsonDocs},
+};
 use flumedb_search::{Marks, Search, Texts, Words};
 
 #[tokio::main]

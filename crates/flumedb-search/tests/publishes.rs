@@ -28,7 +28,9 @@ async fn every_entry_is_found_at_once_and_pieces_do_not_pile_up() {
             most = most.max(reader.segments());
         }
         let each = start.elapsed() / entries as u32;
-        println!("{entries} entries, each shown by itself, disk {on_disk}: {each:?} each, slowest read {slowest:?}, at most {most} pieces");
+        println!(
+            "{entries} entries, each shown by itself, disk {on_disk}: {each:?} each, slowest read {slowest:?}, at most {most} pieces"
+        );
         assert!(most <= 50, "{most} pieces");
         db.close().await.unwrap();
     }

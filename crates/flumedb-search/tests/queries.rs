@@ -40,7 +40,8 @@ async fn the_originals_faults_are_mended() {
 
 #[tokio::test]
 async fn each_kind_of_condition_does_what_it_says() {
-    let lines = ["Tide: the high tide of Été", "Moon: tides of the moon", "note: buy tidy things", "東京湾: 干潮 at noon"];
+    let lines =
+        ["Tide: the high tide of Été", "Moon: tides of the moon", "note: buy tidy things", "東京湾: 干潮 at noon"];
     let reader = reader(&lines).await;
     for (query, seqs) in [
         ("tid*", vec![2, 1, 0]),

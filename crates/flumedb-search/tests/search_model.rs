@@ -60,8 +60,7 @@ impl Subject for Searches {
     }
 
     fn expect(&self, version: u32, entries: &[Entry<Texts>]) -> Self::Seen {
-        let entries: Vec<_> =
-            entries.iter().map(|entry| (entry.seq, Self::texts(version, &entry.value))).collect();
+        let entries: Vec<_> = entries.iter().map(|entry| (entry.seq, Self::texts(version, &entry.value))).collect();
         let expect = |query: &Vec<Wanted>| {
             let (newest, relevant) = naive::expect(query, Self::words(version), &entries);
             (naive::written(query), newest.len() as u64, newest, relevant)

@@ -87,7 +87,9 @@ impl<'a> Parser<'a> {
         let (inside, closed) = match rest.split_once('"') {
             Some((inside, _)) => (inside, true),
             None if self.typing => (rest, false),
-            None => return Err(wrong(self.at - 1, "the quote that opens here is not closed; close it or leave it out")),
+            None => {
+                return Err(wrong(self.at - 1, "the quote that opens here is not closed; close it or leave it out"));
+            }
         };
         self.at += inside.len() + usize::from(closed);
         let prefix = inside.ends_with('*') || (closed && self.take("*")) || (!closed && ends_in_word(inside));

@@ -103,7 +103,8 @@ impl<'r, T> Ask<'r, T> {
         }
         let SearchReader { parts, recent, form, path, .. } = self.reader;
         let after = self.after.map(|cursor| cursor.rank);
-        let ranks = attempt(path, || Finder::new(&self.query, parts, recent, form, self.order)?.first(self.limit, after))?;
+        let ranks =
+            attempt(path, || Finder::new(&self.query, parts, recent, form, self.order)?.first(self.limit, after))?;
         let more = ranks.len() >= self.limit;
         let next = ranks.last().filter(|_| more).map(|rank| Cursor { order: self.order, rank: *rank });
         let hit = |rank: &Rank| Hit { seq: Seq::new(rank.seq), score: f32::from_bits(rank.score) };

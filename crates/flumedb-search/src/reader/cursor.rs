@@ -35,7 +35,10 @@ impl FromStr for Cursor {
             Some(Self { order: Order::Relevance, rank })
         };
         read().ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("{text:?} is not where a page of hits ended; ask for the first page"))
+            Error::new(
+                ErrorKind::Invalid,
+                format!("{text:?} is not where a page of hits ended; ask for the first page"),
+            )
         })
     }
 }

@@ -92,7 +92,7 @@ impl Source {
         Ok(match self {
             Self::Word { info, index, scoring } => {
                 let option = if scoring.is_some() { IndexRecordOption::WithFreqs } else { IndexRecordOption::Basic };
-                Docs::Word { postings: index.read_postings_from_terminfo(info, option)?, scoring: scoring.as_ref() }
+                Docs::Word { postings: index.read_postings_from_terminfo(info, option)?.into(), scoring: scoring.as_ref() }
             }
             Self::Phrase { infos, index, scoring } => {
                 Docs::Phrase { phrase: Phrase::open(index, infos)?, scoring: scoring.as_ref() }
@@ -178,7 +178,7 @@ fn each_word(
 
 /// The documents of a clause in one field.
 pub(super) enum Docs<'a> {
-    Word { postings: SegmentPostings, scoring: Option<&'a Scoring> },
+    Word { postings: Box<SegmentPostings>, scoring: Option<&'a Scoring> },
     Phrase { phrase: Phrase, scoring: Option<&'a Scoring> },
     Set(&'a Bits),
     List { found: &'a [(u32, u32)], at: usize, scoring: Option<&'a Scoring> },
@@ -227,7 +227,8 @@ pub(super) struct Phrase {
 impl Phrase {
     fn open(index: &InvertedIndexReader, infos: &[TermInfo]) -> io::Result<Self> {
         let option = IndexRecordOption::WithFreqsAndPositions;
-        let words = infos.iter().map(|info| index.read_postings_from_terminfo(info, option)).collect::<io::Result<_>>()?;
+        let words =
+            infos.iter().map(|info| index.read_postings_from_terminfo(info, option)).collect::<io::Result<_>>()?;
         Ok(Self { words, doc: None, starts: Vec::new(), positions: Vec::new() })
     }
 

@@ -4,7 +4,11 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use tantivy::{TERMINATED, query::Bm25Weight, schema::Field};
 
-use super::{Order, docs::{Docs, Source}, stats::Stats};
+use super::{
+    Order,
+    docs::{Docs, Source},
+    stats::Stats,
+};
 use crate::{
     query::Query,
     store::{
@@ -153,7 +157,9 @@ impl<'a> Finder<'a> {
     fn look_into(&self, part: &Part, after: Option<Rank>, first: &mut First) -> tantivy::Result<()> {
         let segment = &part.segment;
         let by_age = self.order == Order::Newest;
-        let older = |first: &First| by_age && first.is_full() && first.last().is_some_and(|last| segment.seqs().end <= last.seq);
+        let older = |first: &First| {
+            by_age && first.is_full() && first.last().is_some_and(|last| segment.seqs().end <= last.seq)
+        };
         if older(first) || (by_age && after.is_some_and(|after| segment.seqs().start >= after.seq)) {
             return Ok(());
         }
@@ -217,13 +223,7 @@ impl<'a> AnyField<'a> {
 }
 
 /// Shows `visit` the living documents at `from..to` that are found, and their scores.
-fn each(
-    sources: &Sources,
-    part: &Part,
-    from: u32,
-    to: u32,
-    mut visit: impl FnMut(u32, f32),
-) -> tantivy::Result<()> {
+fn each(sources: &Sources, part: &Part, from: u32, to: u32, mut visit: impl FnMut(u32, f32)) -> tantivy::Result<()> {
     let mut wanted = sources.wanted.iter().map(|of| AnyField::open(of)).collect::<tantivy::Result<Vec<_>>>()?;
     let mut excluded = sources.excluded.iter().map(|of| AnyField::open(of)).collect::<tantivy::Result<Vec<_>>>()?;
     // The rarest leads.

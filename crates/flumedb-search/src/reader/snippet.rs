@@ -122,7 +122,10 @@ impl<'a> Piece<'a> {
             }
         }
         let shown = around(text, start, chars, &words);
-        let marked = hits.into_iter().map(|(_, place)| place).filter(|place| shown.start <= place.start && place.end <= shown.end);
+        let marked = hits
+            .into_iter()
+            .map(|(_, place)| place)
+            .filter(|place| shown.start <= place.start && place.end <= shown.end);
         Self { text, marked: marked.collect(), shown, found: most.0 }
     }
 

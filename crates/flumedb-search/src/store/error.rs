@@ -7,7 +7,10 @@ use std::{
 };
 
 use flumedb::{Damage, Error, ErrorKind, Result};
-use tantivy::{TantivyError, directory::error::{OpenReadError, OpenWriteError}};
+use tantivy::{
+    TantivyError,
+    directory::error::{OpenReadError, OpenWriteError},
+};
 
 /// Lets tantivy work on the index in `path`. It panics on some files that are not as it left them.
 pub(crate) fn attempt<T>(path: &Path, work: impl FnOnce() -> tantivy::Result<T>) -> Result<T> {

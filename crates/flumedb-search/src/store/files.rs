@@ -172,9 +172,8 @@ impl Directory for Files {
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        let ending = ending(path).ok_or_else(|| {
-            OpenWriteError::wrap_io_error(io::ErrorKind::InvalidFilename.into(), path.to_owned())
-        })?;
+        let ending = ending(path)
+            .ok_or_else(|| OpenWriteError::wrap_io_error(io::ErrorKind::InvalidFilename.into(), path.to_owned()))?;
         let sink = Sink { files: self.clone(), ending, bytes: Vec::new() };
         Ok(WritePtr::new(Box::new(sink)))
     }

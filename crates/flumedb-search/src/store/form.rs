@@ -26,10 +26,13 @@ impl Form {
     /// # Errors
     /// `Invalid` for names that cannot be asked for in a query.
     pub(crate) fn new(names: &[String], words: Words) -> Result<Self> {
-        let usable = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        let usable =
+            |name: &String| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
         let twice = |(at, name): (usize, &String)| names.iter().take(at).any(|before| before == name);
         if names.is_empty() || !names.iter().all(usable) || names.iter().enumerate().any(twice) {
-            let what = format!("{names:?} cannot be the fields of a search; name at least one, each once, with letters, digits, - and _");
+            let what = format!(
+                "{names:?} cannot be the fields of a search; name at least one, each once, with letters, digits, - and _"
+            );
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         let mut schema = Schema::builder();

@@ -2,7 +2,10 @@
 //! as tantivy writes its own (`meta.json`), with the checkpoint as the payload, so that a program with plain tantivy can
 //! open the directory.
 
-use flumedb::{Damage, Error, Result, view::{Checkpoint, Place}};
+use flumedb::{
+    Damage, Error, Result,
+    view::{Checkpoint, Place},
+};
 use serde::{Deserialize, Serialize};
 use tantivy::{IndexSettings, schema::Schema};
 

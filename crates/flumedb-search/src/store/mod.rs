@@ -15,7 +15,11 @@ mod meta;
 pub(crate) mod recent;
 mod segment;
 
-use std::{collections::BTreeSet, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use flumedb::{
     Damage, Error, Result,

@@ -1,6 +1,10 @@
 //! [`Segment`], an immutable piece of the index: the words of some entries, made by tantivy.
 
-use std::{ops::Range, path::Path, sync::{Arc, OnceLock}};
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use flumedb::{Bytes, Damage, Error, Result, view::Place};
 use tantivy::{
@@ -13,12 +17,7 @@ use tantivy::{
     schema::Field,
 };
 
-use super::{
-    attempt,
-    bits::Dead,
-    files::Files,
-    form::Form,
-};
+use super::{attempt, bits::Dead, files::Files, form::Form};
 
 /// A piece of the index. Its number says how old it is among the others; its documents may be gone, which is kept beside
 /// it ([`Dead`]).
@@ -42,7 +41,8 @@ pub(super) fn name(number: u64) -> String {
 }
 
 fn id(number: u64) -> tantivy::Result<SegmentId> {
-    SegmentId::from_uuid_string(&name(number)).map_err(|error| tantivy::TantivyError::InvalidArgument(error.to_string()))
+    SegmentId::from_uuid_string(&name(number))
+        .map_err(|error| tantivy::TantivyError::InvalidArgument(error.to_string()))
 }
 
 fn index(form: &Form, files: &Files) -> tantivy::Result<Index> {
@@ -231,7 +231,13 @@ impl Draft {
     }
 
     /// Adds the document of entry `seq`; says whether there is enough for a segment.
-    pub(super) fn add(&mut self, seq: u64, document: TantivyDocument, text: usize, memory: usize) -> tantivy::Result<bool> {
+    pub(super) fn add(
+        &mut self,
+        seq: u64,
+        document: TantivyDocument,
+        text: usize,
+        memory: usize,
+    ) -> tantivy::Result<bool> {
         self.sorted &= self.seqs.last().is_none_or(|last| *last <= seq);
         self.seqs.push(seq);
         self.writer.add_document(AddOperation { opstamp: 0, document })?;

@@ -35,12 +35,8 @@ pub(super) fn of_ascii(word: &str) -> String {
 /// The form of any word: in compatibility form, every letter as the small one of its capital (so that `ß` is `ss` and
 /// `ς` is `σ`), no longer than what counts.
 pub(super) fn of(word: &str, words: Words) -> String {
-    let small = word
-        .chars()
-        .filter(|c| !is_ignored(*c))
-        .nfkc()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase);
+    let small =
+        word.chars().filter(|c| !is_ignored(*c)).nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     if words.fold { cut(small.nfkd().filter(|c| !is_diacritic(*c)).nfkc()) } else { cut(small.nfkc()) }
 }
 

@@ -22,7 +22,22 @@ pub(crate) struct Wanted {
 
 /// Words with something in common.
 const VOCABULARY: [&str; 16] = [
-    "tide", "tides", "Tidal", "TIDE", "high", "low", "moon", "moonlight", "Flut", "東京", "京", "Été", "ete", "a", "🌊", "don't",
+    "tide",
+    "tides",
+    "Tidal",
+    "TIDE",
+    "high",
+    "low",
+    "moon",
+    "moonlight",
+    "Flut",
+    "東京",
+    "京",
+    "Été",
+    "ete",
+    "a",
+    "🌊",
+    "don't",
 ];
 
 pub(crate) fn text(chance: &mut Choices) -> String {
@@ -74,14 +89,14 @@ pub(crate) fn expect(query: &[Wanted], words: Words, entries: &[(Seq, Texts)]) -
         .filter(|(_, texts)| texts.iter().any(|text| !text.is_empty()))
         .map(|(seq, texts)| (*seq, texts.clone().map(|text| words.of(&text).collect())))
         .collect();
-    let clauses: Vec<(Wanted, Vec<String>)> = query
-        .iter()
-        .map(|wanted| (wanted.clone(), words.of(&wanted.words.join(" ")).collect::<Vec<_>>()))
-        .collect();
+    let clauses: Vec<(Wanted, Vec<String>)> =
+        query.iter().map(|wanted| (wanted.clone(), words.of(&wanted.words.join(" ")).collect::<Vec<_>>())).collect();
     let mut found = Vec::new();
     for (seq, texts) in &entries {
         let has = |(wanted, words): &(Wanted, Vec<String>)| {
-            (0..2).any(|field| wanted.field.is_none_or(|only| only == field) && times(words, wanted.prefix, &texts[field]) > 0)
+            (0..2).any(|field| {
+                wanted.field.is_none_or(|only| only == field) && times(words, wanted.prefix, &texts[field]) > 0
+            })
         };
         if clauses.iter().all(|clause| has(clause) != clause.0.excluded) {
             let mut score = 0.0_f32;
@@ -122,7 +137,8 @@ fn bm25(entries: &[(Seq, [Vec<String>; 2])], field: usize, words: &[String], pre
         (1.0 + (entries.len() as f32 - with + 0.5) / (with + 0.5)).ln()
     };
     let whole = &words[..words.len() - usize::from(prefix)];
-    let rarity: f32 = if let [word] = whole { rarity(word) } else { whole.iter().map(rarity).fold(0.0, |sum, one| sum + one) };
+    let rarity: f32 =
+        if let [word] = whole { rarity(word) } else { whole.iter().map(rarity).fold(0.0, |sum, one| sum + one) };
     let (k, b) = (1.2_f32, 0.75_f32);
     let norm = k * (1.0 - b + b * step(text.len()) as f32 / average);
     rarity * (1.0 + k) * (freq as f32 / (freq as f32 + norm))
