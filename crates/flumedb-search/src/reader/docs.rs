@@ -92,7 +92,10 @@ impl Source {
         Ok(match self {
             Self::Word { info, index, scoring } => {
                 let option = if scoring.is_some() { IndexRecordOption::WithFreqs } else { IndexRecordOption::Basic };
-                Docs::Word { postings: index.read_postings_from_terminfo(info, option)?.into(), scoring: scoring.as_ref() }
+                Docs::Word {
+                    postings: index.read_postings_from_terminfo(info, option)?.into(),
+                    scoring: scoring.as_ref(),
+                }
             }
             Self::Phrase { infos, index, scoring } => {
                 Docs::Phrase { phrase: Phrase::open(index, infos)?, scoring: scoring.as_ref() }
