@@ -1,7 +1,7 @@
 //! What it costs to build, to update, to ask and to keep, over texts with as many words as people use. Not run unless asked
 //! for: `cargo test --release -p flumedb-search --test costs -- --ignored --nocapture`; `FLUME_ENTRIES` says how many.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
 
 use std::{
     fs,

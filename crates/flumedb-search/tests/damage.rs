@@ -1,7 +1,7 @@
 //! Guards against a damaged index that answers wrong, or takes the program with it: what is flipped, cut or gone is told as
 //! `Corrupt`, or the index is built anew; and a new index is as good as the old.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
 
 use std::{
     fs,

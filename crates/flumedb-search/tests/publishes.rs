@@ -1,7 +1,7 @@
 //! Guards against a publish that costs what there is and not what is new, and against pieces of the index that pile up
 //! when every entry is shown by itself. With `FLUME_SOAK` set, 100,000 entries.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
 
 use std::time::Instant;
 

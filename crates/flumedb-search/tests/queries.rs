@@ -1,7 +1,7 @@
 //! Guards against queries that fail without a word about where, that never end, or that find nothing because they are
 //! written in capitals; against any text that breaks the parser.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use flumedb::{ErrorKind, Flume, codec::Utf8};
 use flumedb_search::{Query, Search, SearchReader, Words};

@@ -1,7 +1,7 @@
 //! Guards against a snapshot that changes, a directory that stays locked, an index that needs the database it came from,
 //! and texts that are too large, too strange or empty.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
 
 use flumedb::{Flume, codec::Utf8};
 use flumedb_search::{Marks, Search, SearchReader};

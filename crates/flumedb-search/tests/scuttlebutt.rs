@@ -1,7 +1,7 @@
 //! Guards against a mapping of Scuttlebutt's messages that depends on what they are kept in, and against messages that are
 //! not as they should be.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use flumedb::{Flume, codec::JsonDocs};
 use flumedb_search::ssb::posts;

@@ -2,7 +2,7 @@
 //! answers or scores depend on how it came about. On the simulated disk: whatever was appended, deleted, read otherwise,
 //! closed, killed and cut off, all answers are those of looking at every text.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod naive;
 

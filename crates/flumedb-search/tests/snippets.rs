@@ -1,6 +1,6 @@
 //! Guards against snippets that miss what was found, cut a character, or let a text become HTML.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use flumedb_search::{Marks, Query, Words};
 use proptest::prelude::*;

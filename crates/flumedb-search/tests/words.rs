@@ -1,7 +1,7 @@
 //! Guards against words that are found in a text and not in a query, or in one spelling and not in another; against
 //! scripts without spaces, accents and emoji that break what is found.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use flumedb_search::Words;
 use proptest::prelude::*;

@@ -1,8 +1,8 @@
 //! Search without an index: every question is answered by looking at every text.
 
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "for tests")]
 
-use flumedb::{Entry, Seq};
+use flumedb::Seq;
 use flumedb_search::{Order, SearchReader, Words};
 use flumedb_sim::Choices;
 use tantivy::fieldnorm::FieldNormReader;
@@ -160,8 +160,4 @@ pub(crate) fn ask<T>(reader: &SearchReader<T>, query: &[Wanted], order: Order, p
             Some(next) => after = Some(next.to_string().parse().unwrap()),
         }
     }
-}
-
-pub(crate) fn with_seqs(entries: &[Entry<Texts>]) -> Vec<(Seq, Texts)> {
-    entries.iter().map(|entry| (entry.seq, entry.value.clone())).collect()
 }
