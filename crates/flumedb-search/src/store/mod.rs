@@ -3,7 +3,8 @@
 //!
 //! The newest entries are kept as they are ([`recent`]). When they are enough they become a segment in memory, and small
 //! segments are merged there. [`Store::sync`] brings to the disk what is still in memory, and then the commit that names it
-//! all. So a publish costs what is new, and few segments are ever written.
+//! all. So a publish costs what is new, and few segments are ever written. What was taken in since the last publish
+//! ([`Pending`]) is kept apart, as a commit has exactly what its checkpoint covers.
 
 pub(crate) mod bits;
 mod blob;
@@ -71,16 +72,36 @@ impl Held {
     }
 }
 
+/// What was taken in since the last publish.
+struct Pending {
+    /// Entries whose documents among what was published are to go.
+    removed: Vec<u64>,
+    /// The first entries, as long as they are few.
+    recent: Recent,
+    /// Where they are more: segments that are done, and the one that is being made.
+    segments: Vec<Held>,
+    draft: Option<Draft>,
+}
+
+impl Pending {
+    fn new(recent: usize) -> Self {
+        Self { removed: Vec::new(), recent: Recent::new(recent), segments: Vec::new(), draft: None }
+    }
+
+    fn is_many(&self) -> bool {
+        self.draft.is_some() || !self.segments.is_empty()
+    }
+}
+
 /// The writer's side.
 pub(crate) struct Store {
     pub(crate) form: Arc<Form>,
     place: Option<Place>,
     memory: usize,
-    /// The oldest first.
+    /// What was published: the oldest first, and the newest entries.
     segments: Vec<Held>,
     recent: Recent,
-    /// What more there is than was kept as recent.
-    draft: Option<Draft>,
+    pending: Pending,
     next: u64,
     opstamp: u64,
     published: Option<Checkpoint>,
@@ -103,7 +124,7 @@ impl Store {
             memory: sizes.memory_bytes,
             segments: Vec::new(),
             recent: Recent::new(sizes.recent),
-            draft: None,
+            pending: Pending::new(sizes.recent),
             next: 0,
             opstamp: 0,
             published: None,
@@ -160,26 +181,28 @@ impl Store {
     /// Takes in the texts of entry `seq`, each with the number of its field.
     pub(crate) fn add(&mut self, seq: u64, texts: Vec<(usize, String)>) -> Result<()> {
         let bytes = texts.iter().map(|(_, text)| text.len()).sum();
-        if self.draft.is_none() && !self.recent.is_full(bytes) {
-            self.recent.add(seq, texts, self.form.words);
+        if !self.pending.is_many() && !self.pending.recent.is_full(bytes, &self.recent) {
+            self.pending.recent.add(seq, texts, self.form.words);
             return Ok(());
         }
-        self.draft_recent()?;
-        self.draft(seq, &texts)
+        let (mut draft, before) = (self.pending.draft.take(), self.pending.recent.take());
+        before.iter().try_for_each(|entry| self.draft(&mut draft, entry.seq, &entry.texts).map(drop))?;
+        if self.draft(&mut draft, seq, &texts)? {
+            let done = self.finish(draft.take())?;
+            self.pending.segments.extend(done);
+            self.spill()?;
+        }
+        self.pending.draft = draft;
+        Ok(())
     }
 
-    /// Has the recent entries become part of a segment.
-    fn draft_recent(&mut self) -> Result<()> {
-        let recent = self.recent.take();
-        recent.iter().try_for_each(|entry| self.draft(entry.seq, &entry.texts))
-    }
-
-    fn draft(&mut self, seq: u64, texts: &[(usize, String)]) -> Result<()> {
+    /// Adds a document to a segment that is being made; says whether it is large enough.
+    fn draft(&mut self, draft: &mut Option<Draft>, seq: u64, texts: &[(usize, String)]) -> Result<bool> {
         let bytes = texts.iter().map(|(_, text)| text.len()).sum();
         let document = self.form.document(seq, texts);
-        let (form, path, number, memory) = (self.form.clone(), self.path(), self.next, self.memory);
-        let draft = &mut self.draft;
-        let full = attempt(&path, || {
+        let (form, path, memory) = (self.form.clone(), self.path(), self.memory);
+        let number = if draft.is_none() { self.take_number() } else { 0 };
+        attempt(&path, || {
             let mut taken = match draft.take() {
                 Some(taken) => taken,
                 None => Draft::new(&form, number)?,
@@ -187,34 +210,55 @@ impl Store {
             let full = taken.add(seq, document, bytes, memory)?;
             *draft = Some(taken);
             Ok(full)
-        })?;
-        if full {
-            self.finish_draft()?;
-            self.spill()?;
-        }
+        })
+    }
+
+    fn finish(&self, draft: Option<Draft>) -> Result<Option<Held>> {
+        let Some(draft) = draft else { return Ok(None) };
+        let (segment, dead) = attempt(&self.path(), || draft.finish(&self.form))?;
+        let mut held = Held::new(segment, dead);
+        held.dead_since = !held.dead.is_empty();
+        Ok(Some(held))
+    }
+
+    /// Has the recent entries become a segment.
+    fn settle_recent(&mut self) -> Result<()> {
+        let (mut draft, recent) = (None, self.recent.take());
+        recent.iter().try_for_each(|entry| self.draft(&mut draft, entry.seq, &entry.texts).map(drop))?;
+        let done = self.finish(draft)?;
+        self.segments.extend(done);
         Ok(())
     }
 
     /// Takes back what there is of entry `seq`.
     pub(crate) fn remove(&mut self, seq: u64) -> Result<()> {
-        self.recent.remove(seq);
-        if let Some(draft) = &mut self.draft {
+        let path = self.path();
+        let Pending { removed, recent, segments, draft } = &mut self.pending;
+        removed.push(seq);
+        recent.remove(seq);
+        if let Some(draft) = draft {
             draft.remove(seq);
         }
-        let path = self.path();
-        for held in &mut self.segments {
-            let found = attempt(&path, || Ok(held.segment.find(seq)))?;
-            for doc in found.into_iter().filter(|doc| !held.dead.contains(*doc)).collect::<Vec<_>>() {
-                held.dead.insert(doc, held.segment.docs);
-                held.dead_since = true;
-            }
-        }
-        Ok(())
+        attempt(&path, || Ok(segments.iter_mut().for_each(|held| held.remove(seq))))
     }
 
     /// Shows everything that was taken in, and keeps in mind that it is what `at` covers.
     pub(crate) fn publish(&mut self, at: &Checkpoint) -> Result<(Vec<Part>, Recent)> {
-        self.finish_draft()?;
+        let path = self.path();
+        for seq in std::mem::take(&mut self.pending.removed) {
+            self.recent.remove(seq);
+            attempt(&path, || Ok(self.segments.iter_mut().for_each(|held| held.remove(seq))))?;
+        }
+        if self.pending.is_many() {
+            self.settle_recent()?;
+            let last = self.pending.draft.take();
+            self.segments.append(&mut self.pending.segments);
+            let last = self.finish(last)?;
+            self.segments.extend(last);
+        } else {
+            let new = self.pending.recent.take();
+            self.recent.append(new);
+        }
         self.drop_empty();
         let most = if self.place.is_some() { Self::QUICK_MERGE } else { u64::MAX };
         while let Some(range) = self.due(most) {
@@ -239,11 +283,10 @@ impl Store {
     }
 
     fn bring_to_disk(&mut self, place: &Place, at: &Checkpoint) -> Result<()> {
-        self.draft_recent()?;
-        self.finish_draft()?;
+        self.settle_recent()?;
         self.tidy()?;
-        for held in 0..self.segments.len() {
-            self.store(held, place)?;
+        for held in &mut self.segments {
+            held.store(&self.form, place)?;
         }
         self.opstamp += 1;
         let opstamp = self.opstamp;
@@ -314,16 +357,6 @@ impl Store {
         Ok(())
     }
 
-    fn finish_draft(&mut self) -> Result<()> {
-        let Some(draft) = self.draft.take() else { return Ok(()) };
-        let (segment, dead) = attempt(&self.path(), || draft.finish(&self.form))?;
-        self.take_number();
-        let mut held = Held::new(segment, dead);
-        held.dead_since = !held.dead.is_empty();
-        self.segments.push(held);
-        Ok(())
-    }
-
     /// Lets go of segments with nothing in them.
     fn drop_empty(&mut self) {
         let (kept, gone) = std::mem::take(&mut self.segments).into_iter().partition(|held| held.living() > 0);
@@ -340,20 +373,12 @@ impl Store {
 
     /// Brings segments to the disk if there are too many bytes of them in memory. No commit names them yet.
     fn spill(&mut self) -> Result<()> {
-        let Some(place) = self.place.clone() else { return Ok(()) };
-        let new = self.segments.iter().filter(|held| !held.stored);
-        if new.map(|held| held.segment.bytes).sum::<u64>() > Self::IN_MEMORY {
-            for held in 0..self.segments.len() {
-                self.store(held, &place)?;
+        let Some(place) = &self.place else { return Ok(()) };
+        let all = || self.segments.iter().chain(&self.pending.segments);
+        if all().filter(|held| !held.stored).map(|held| held.segment.bytes).sum::<u64>() > Self::IN_MEMORY {
+            for held in self.segments.iter_mut().chain(&mut self.pending.segments) {
+                held.store(&self.form, place)?;
             }
-        }
-        Ok(())
-    }
-
-    fn store(&mut self, at: usize, place: &Place) -> Result<()> {
-        if let Some(held) = self.segments.get_mut(at).filter(|held| !held.stored) {
-            held.segment = Arc::new(held.segment.stored(&self.form, place)?);
-            held.stored = true;
         }
         Ok(())
     }
@@ -372,6 +397,25 @@ impl Store {
 impl Held {
     fn new(segment: Segment, dead: Dead) -> Self {
         Self { segment: Arc::new(segment), dead, stored: false, dead_file: None, dead_since: false }
+    }
+
+    /// Marks the document of entry `seq` as gone.
+    fn remove(&mut self, seq: u64) {
+        for doc in self.segment.find(seq) {
+            if !self.dead.contains(doc) {
+                self.dead.insert(doc, self.segment.docs);
+                self.dead_since = true;
+            }
+        }
+    }
+
+    /// Brings its files to the disk.
+    fn store(&mut self, form: &Form, place: &Place) -> Result<()> {
+        if !self.stored {
+            self.segment = Arc::new(self.segment.stored(form, place)?);
+            self.stored = true;
+        }
+        Ok(())
     }
 
     /// Its files on the disk.

@@ -41,10 +41,15 @@ impl Recent {
         std::mem::replace(self, Self::new(most))
     }
 
-    /// Whether one more entry with texts of so many bytes is too much.
-    pub(super) fn is_full(&self, text: usize) -> bool {
+    /// Whether one more entry with texts of so many bytes is too much, together with those `before`.
+    pub(super) fn is_full(&self, text: usize, before: &Self) -> bool {
         // A word has some letters.
-        self.entries.len() >= self.most || self.words + text / 4 > Self::WORDS
+        self.len() + before.len() >= self.most || self.words + before.words + text / 4 > Self::WORDS
+    }
+
+    pub(super) fn append(&mut self, mut newer: Self) {
+        self.words += newer.words;
+        self.entries.append(&mut newer.entries);
     }
 
     pub(super) fn add(&mut self, seq: u64, texts: Vec<(usize, String)>, words: Words) {
