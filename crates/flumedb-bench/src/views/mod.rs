@@ -8,6 +8,7 @@ mod links;
 mod query;
 mod reduce;
 mod sql;
+mod search;
 mod timed;
 mod together;
 
@@ -175,6 +176,23 @@ pub(crate) const ALL: &[Workload] = &[
             ("ratio", "times the larger"),
         ],
     },
+    Workload {
+        name: "views-search",
+        what: "full-text search over the text and a unique word of each message; ours from the log, decoding each message; \
+               the first 20 for two frequent words by age and by relevance, the two as a phrase, and a rare word",
+        limits: &[],
+        subjects: &["flumedb-search", "sqlite-fts5"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("newest_ns", "ns the newest"),
+            ("relevant_ns", "ns the most relevant"),
+            ("phrase_ns", "ns a phrase"),
+            ("rare_ns", "ns a rare word"),
+            ("entry_bytes", "bytes an entry"),
+            ("pause_ms", "ms of the longest apply or publish"),
+            ("sync_ms", "ms of the longest sync"),
+        ],
+    },
 ];
 
 /// Does a measurement of one of these.
@@ -189,6 +207,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-links" => links::measure(subject, cx),
         "views-bloom" => bloom::measure(subject, cx),
         "views-together" => together::measure(cx),
+        "views-search" => search::measure(subject, cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
 }
