@@ -4,7 +4,7 @@ mod hash_index;
 mod index;
 mod reduce;
 mod snapshot;
-mod store;
+pub(crate) mod store;
 
 pub use hash_index::{Candidates, HashIndex, HashReader};
 pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
