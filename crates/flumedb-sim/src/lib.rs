@@ -28,6 +28,7 @@
 )]
 
 pub mod conformance;
+pub mod views;
 
 mod choices;
 mod clock;

@@ -1,6 +1,11 @@
-//! Runs every example of every crate, each in an empty directory of its own, and wants it to end well.
+//! Runs every example of every crate, each in an empty directory of its own, and wants it to end well and to print what a
+//! comment at the end of its file says: `// prints:` and below it the lines, each behind `// `.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use crate::run::{self, Outcome, cargo, root};
 
@@ -8,7 +13,7 @@ pub(crate) fn run() -> Outcome {
     run::run("build of the examples", &mut cargo(&["build", "--examples"]))?;
     let manifest = root().join("Cargo.toml");
     let scratch = root().join("target").join("examples-run");
-    for (package, example) in list()? {
+    for Example { package, name: example, file } in list()? {
         let dir = scratch.join(&example);
         let io = |error| format!("{}: {error}", dir.display());
         if dir.exists() {
@@ -17,13 +22,43 @@ pub(crate) fn run() -> Outcome {
         fs::create_dir_all(&dir).map_err(io)?;
         let mut command = cargo(&["run", "--quiet", "--package", &package, "--example", &example]);
         command.arg("--manifest-path").arg(&manifest).current_dir(&dir);
-        run::run(&format!("example {example}"), &mut command)?;
+        println!("\n── example {example}");
+        let output = command.stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| format!("example {example} could not be started: {error}"))?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        print!("{printed}");
+        if !output.status.success() {
+            return Err(format!("example {example} failed ({})", output.status));
+        }
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        if let Some(said) = prints(&text)
+            && said != printed.lines().collect::<Vec<_>>()
+        {
+            return Err(format!("example {example} printed something else than {} says", file.display()));
+        }
     }
     Ok(())
 }
 
-/// Package and name of each example: `crates/PACKAGE/examples/NAME.rs`, or a directory `NAME` with a `main.rs`.
-fn list() -> Result<Vec<(String, String)>, String> {
+/// The lines that an example says it prints.
+fn prints(text: &str) -> Option<Vec<&str>> {
+    let (_, said) = text.split_once("\n// prints:\n")?;
+    Some(
+        said.lines()
+            .filter_map(|line| line.strip_prefix("//"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect(),
+    )
+}
+
+struct Example {
+    package: String,
+    name: String,
+    file: PathBuf,
+}
+
+/// The examples there are: `crates/PACKAGE/examples/NAME.rs`, or a directory `NAME` with a `main.rs`.
+fn list() -> Result<Vec<Example>, String> {
     let mut found = Vec::new();
     for package in names(&root().join("crates"))? {
         let dir = root().join("crates").join(&package).join("examples");
@@ -31,10 +66,11 @@ fn list() -> Result<Vec<(String, String)>, String> {
             continue;
         }
         for name in names(&dir)? {
+            let package = package.clone();
             if let Some(stem) = name.strip_suffix(".rs") {
-                found.push((package.clone(), stem.to_owned()));
+                found.push(Example { package, name: stem.to_owned(), file: dir.join(&name) });
             } else if dir.join(&name).join("main.rs").is_file() {
-                found.push((package.clone(), name));
+                found.push(Example { package, file: dir.join(&name).join("main.rs"), name });
             }
         }
     }

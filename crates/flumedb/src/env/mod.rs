@@ -98,6 +98,26 @@ pub trait Storage: Send + Sync + 'static {
     }
 }
 
+/// Makes `bytes` the content of the file at `path`, on the disk: afterwards, and after a crash at any time, it has the old
+/// content or the new one, whole.
+pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    if storage.kind(&fresh)?.is_some() {
+        storage.remove(&fresh)?;
+    }
+    let file = storage.open(&fresh, OpenMode::CreateNew)?;
+    file.write_all(0, bytes)?;
+    file.sync()?;
+    drop(file);
+    storage.rename(&fresh, path)?;
+    match path.parent() {
+        Some(dir) => storage.sync_dir(dir),
+        None => Ok(()),
+    }
+}
+
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {

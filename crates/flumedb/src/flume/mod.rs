@@ -285,6 +285,41 @@ impl<C: Codec> Flume<C> {
         self.0.host.set_ready(true);
     }
 
+    /// Has every view take entries in anew that read otherwise than they did, because the codec's mapping rests on more
+    /// than their bytes: a key to decrypt them with has come, say. Ask after the change; one view alone is asked with
+    /// [`Live::reprocess`](crate::view::Live::reprocess), which says more.
+    ///
+    /// ```
+    /// use flumedb::{Error, ErrorKind, Flume, codec::{Codec, Utf8}, views::Index};
+    /// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+    /// let (has_key, ours) = (Arc::<AtomicBool>::default(), Error::new(ErrorKind::Invalid, "no key to read it"));
+    /// let key = has_key.clone();
+    /// let codec = Utf8.map(1, move |text: String| match text.strip_prefix("secret ") {
+    ///     Some(_) if !key.load(Ordering::SeqCst) => Err(ours.clone()),
+    ///     Some(secret) => Ok(secret.to_owned()),
+    ///     None => Ok(text),
+    /// });
+    /// let db = Flume::memory(codec)?;
+    /// let words = db.view("words", Index::new(1, |text: &String| Some(text.clone()))).blocking()?;
+    /// let seq = db.append("secret tide").blocking()?;
+    /// assert_eq!(words.read().blocking()?.get("tide").count(), 0);
+    ///
+    /// has_key.store(true, Ordering::SeqCst);
+    /// db.reprocess([seq]).blocking()?;
+    /// assert_eq!(words.read().blocking()?.get("tide").count(), 1);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Live::reprocess`](crate::view::Live::reprocess), of the first view that fails; the others go on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off once it was polled.
+    pub fn reprocess(&self, seqs: impl IntoIterator<Item = Seq>) -> Call<'_, Result<()>> {
+        let seqs: Vec<Seq> = seqs.into_iter().collect();
+        Call::new(async move { self.0.host.reprocess(&seqs).await })
+    }
+
     /// Removes the stores that the views here have left behind under older definitions, and names them. An older program
     /// would have to build them again.
     ///

@@ -19,6 +19,8 @@ pub(crate) struct Block<T> {
     pub(crate) to: u64,
     /// See [`Chunk::horizon`].
     pub(crate) horizon: u64,
+    /// As of which change of how payloads read; see `Ring::reading`.
+    pub(crate) reading: u64,
     /// About how much memory it takes.
     pub(crate) cost: usize,
     run: Run<T>,
@@ -52,7 +54,7 @@ pub(crate) struct Piece<'a, T> {
 
 impl<T> Block<T> {
     /// Decodes what a read that began at `from` gave.
-    pub(crate) fn decode(from: u64, chunk: &Chunk, entries: &Entries<T>) -> Self {
+    pub(crate) fn decode(from: u64, reading: u64, chunk: &Chunk, entries: &Entries<T>) -> Self {
         let mut run = Vec::with_capacity(chunk.slots.len());
         let mut marks = Vec::new();
         for slot in &chunk.slots {
@@ -74,6 +76,7 @@ impl<T> Block<T> {
             from,
             to: chunk.covered.to,
             horizon: chunk.horizon,
+            reading,
             cost: cost.max(LEAST_COST),
             run: Run::new(run).with_memory(cost),
             marks,

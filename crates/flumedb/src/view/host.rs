@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
+
 use super::{Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
 use crate::{
-    Env, Error, ErrorKind, Result,
+    Env, Error, ErrorKind, Result, Seq,
     env::{Lock, PathKind},
     log::BoxFuture,
 };
@@ -98,6 +100,7 @@ trait Handle: Send + Sync {
     fn progress(&self) -> Progress;
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>>;
     fn set_ready(&self, ready: bool);
+    fn reprocess(&self, seqs: Vec<Seq>) -> Result<oneshot::Receiver<Result<()>>>;
     fn close(&self);
     fn closed(&self) -> BoxFuture<'_, Result<()>>;
     fn has_ended(&self) -> bool;
@@ -120,6 +123,10 @@ impl<V: View> Handle for Live<V> {
 
     fn set_ready(&self, ready: bool) {
         self.shared.set_ready(ready);
+    }
+
+    fn reprocess(&self, seqs: Vec<Seq>) -> Result<oneshot::Receiver<Result<()>>> {
+        self.ask_reprocess(seqs)
     }
 
     fn close(&self) {
@@ -250,6 +257,26 @@ impl<T: Send + Sync + 'static> Host<T> {
             handle.caught_up(target).await?;
         }
         Ok(())
+    }
+
+    /// Has every view take entries in anew; see [`Live::reprocess`].
+    ///
+    /// # Errors
+    /// As [`Live::reprocess`], of the first view that fails; the others go on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off.
+    pub async fn reprocess(&self, seqs: &[Seq]) -> Result<()> {
+        let asked: Vec<_> = self.handles().iter().map(|handle| handle.reprocess(seqs.to_vec())).collect();
+        let mut result = Ok(());
+        for answer in asked {
+            let outcome = match answer {
+                Ok(answer) => answer.await.unwrap_or_else(|_| Err(Error::closed())),
+                Err(error) => Err(error),
+            };
+            result = result.and(outcome);
+        }
+        result
     }
 
     /// Removes the stores that views of these names have left behind under older definitions, and says which. An older

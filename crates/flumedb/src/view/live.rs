@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     Progress, View, after,
@@ -102,6 +102,29 @@ impl<V: View> Live<V> {
     /// Dropping the future does not call the rebuild off.
     pub async fn rebuild(&self) -> Result<()> {
         self.shared.ask_rebuild()?.await.map_err(|_| Error::closed())
+    }
+
+    /// Takes entries in anew that read otherwise than they did: after the codec got a key to decrypt them with, say, or
+    /// whatever else its mapping rests on besides their bytes has changed. Ask after the change. What was made of them is
+    /// taken back, and what they are now is taken in; a view that cannot do that is built anew. Returns when readers see it
+    /// and the view's store has it on the disk (for a view that is built anew: when that has begun; fresh reads wait).
+    ///
+    /// After a crash in between it is done when the view is opened next, or has not begun: then ask again, which does no
+    /// harm. Names of no entry are passed over. [`Flume::reprocess`](crate::Flume::reprocess) asks all views.
+    ///
+    /// # Errors
+    /// Why the view stopped, if it did; `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off.
+    pub async fn reprocess(&self, seqs: impl IntoIterator<Item = Seq>) -> Result<()> {
+        self.ask_reprocess(seqs.into_iter().collect())?.await.map_err(|_| Error::closed())?
+    }
+
+    pub(super) fn ask_reprocess(&self, seqs: Vec<Seq>) -> Result<oneshot::Receiver<Result<()>>> {
+        // What was decoded before must not be taken in any more.
+        self.core.scan.renew();
+        self.shared.ask_reprocess(seqs)
     }
 
     /// If the view's store covers entries that the log does not have any more (it was restored from an older copy, or

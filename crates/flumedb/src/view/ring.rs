@@ -13,6 +13,8 @@ pub(super) const BLOCK_BYTES: usize = 256 << 10;
 pub(super) struct Ring<T> {
     /// The numbers below this one are in the log.
     pub(super) head: u64,
+    /// Raised when payloads read otherwise than before.
+    pub(super) reading: u64,
     /// By their first number.
     pub(super) blocks: BTreeMap<u64, Slot<T>>,
     /// What the blocks that are ready take.
@@ -47,7 +49,7 @@ pub(super) enum For {
 
 impl<T> Ring<T> {
     pub(super) fn new() -> Self {
-        Self { head: 0, blocks: BTreeMap::new(), bytes: 0, density: (1, 4), followers: BTreeMap::new() }
+        Self { head: 0, reading: 0, blocks: BTreeMap::new(), bytes: 0, density: (1, 4), followers: BTreeMap::new() }
     }
 
     pub(super) fn follower(&mut self, id: u64, position: u64) -> &mut Follower {

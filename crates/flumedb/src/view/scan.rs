@@ -70,7 +70,7 @@ impl<T: Send + Sync + 'static> Scan<T> {
             let mut ring = self.ring();
             let head = ring.head;
             match ring.find(position) {
-                Some((start, Slot::Ready(block))) if block.horizon >= horizon => {
+                Some((start, Slot::Ready(block))) if block.horizon >= horizon && block.reading == ring.reading => {
                     let block = block.clone();
                     debug_assert!(start <= position);
                     ring.follower(id, position).busy_since = Some(now);
@@ -79,7 +79,7 @@ impl<T: Send + Sync + 'static> Scan<T> {
                     return Take::Block(block);
                 }
                 Some((start, Slot::Ready(_))) => {
-                    // Made before what this follower must see.
+                    // Made before what this follower must see, or before payloads came to read otherwise.
                     ring.remove(start);
                     continue;
                 }
@@ -143,6 +143,11 @@ impl<T: Send + Sync + 'static> Scan<T> {
         woken.into_iter().for_each(Waker::wake);
     }
 
+    /// Payloads read otherwise from now on: what was decoded before is of no use any more.
+    pub(crate) fn renew(&self) {
+        self.ring().reading += 1;
+    }
+
     /// Begins another block behind those that follow on `position`, if it is worth it.
     fn look_ahead(self: &Arc<Self>, mut position: u64) {
         let now = self.pool.now();
@@ -176,10 +181,10 @@ impl<T: Send + Sync + 'static> Scan<T> {
     }
 
     async fn read(self: &Arc<Self>, from: u64) -> Result<Block<T>> {
-        let (to, (bytes, cost)) = {
+        let (to, (bytes, cost), reading) = {
             let ring = self.ring();
             let next = ring.blocks.range(from.saturating_add(1)..).next().map_or(u64::MAX, |(&start, _)| start);
-            (next.min(ring.head), ring.density)
+            (next.min(ring.head), ring.density, ring.reading)
         };
         // Small entries take much more room decoded than in the log.
         let max_bytes = (BLOCK_BYTES.min(self.memory / 8) as u128 * bytes as u128 / cost as u128).max(1) as usize;
@@ -194,7 +199,7 @@ impl<T: Send + Sync + 'static> Scan<T> {
         }
         // Others may read on while this one is decoded.
         self.look_ahead(chunk.covered.to);
-        let block = Block::decode(from, &chunk, &self.entries);
+        let block = Block::decode(from, reading, &chunk, &self.entries);
         if block.cost > LEAST_COST {
             self.ring().density = (chunk.bytes.len().max(1), block.cost);
         }

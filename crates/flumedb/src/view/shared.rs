@@ -45,6 +45,8 @@ struct State<R> {
     waiters: BTreeMap<(u64, u64), oneshot::Sender<Result<R>>>,
     next_waiter: u64,
     rebuild: Vec<oneshot::Sender<()>>,
+    /// Entries to take in anew, and who wants to know when that has been done.
+    reprocess: Vec<(Vec<Seq>, oneshot::Sender<Result<()>>)>,
     closing: bool,
     actor: Option<Waker>,
 }
@@ -94,6 +96,7 @@ impl<R: Clone> Shared<R> {
             waiters: BTreeMap::new(),
             next_waiter: 0,
             rebuild: Vec::new(),
+            reprocess: Vec::new(),
             closing: false,
             actor: None,
         };
@@ -189,6 +192,21 @@ impl<R: Clone> Shared<R> {
         Ok(answer)
     }
 
+    /// Asks for entries to be taken in anew; the answer comes when readers see it and the store has it on the disk.
+    pub(super) fn ask_reprocess(&self, seqs: Vec<Seq>) -> Result<oneshot::Receiver<Result<()>>> {
+        let mut state = self.state();
+        if let Some(error) = &state.refused {
+            return Err(error.clone());
+        }
+        if state.closing {
+            return Err(Error::closed());
+        }
+        let (done, answer) = oneshot::channel();
+        state.reprocess.push((seqs, done));
+        wake(state);
+        Ok(answer)
+    }
+
     /// Begins to ask several views for readers at one position; no step begins or ends meanwhile.
     pub(super) fn hold(&self) -> Held<'_, R> {
         Held(self.state())
@@ -235,6 +253,14 @@ impl<R: Clone> Shared<R> {
         drop(state);
         drop(former);
         None
+    }
+
+    pub(super) fn wants_reprocess(&self) -> bool {
+        !self.state().reprocess.is_empty()
+    }
+
+    pub(super) fn take_reprocess(&self) -> Vec<(Vec<Seq>, oneshot::Sender<Result<()>>)> {
+        std::mem::take(&mut self.state().reprocess)
     }
 
     /// Whether somebody waits for what the view at `position` can show.
@@ -330,7 +356,12 @@ impl<R: Clone> Shared<R> {
         state.stage = Stage::Faulted(error.clone());
         state.lost = lost;
         let waiters = state.refuse(error.clone());
+        let reprocess = std::mem::take(&mut state.reprocess);
         drop(state);
+        for (_, answer) in reprocess {
+            // Who has stopped waiting needs no answer.
+            let _ = answer.send(Err(error.clone()));
+        }
         answer_all(waiters, &Err(error));
         self.tell_of_refusal();
     }
@@ -342,8 +373,9 @@ impl<R: Clone> Shared<R> {
         state.stage = Stage::Closed;
         let waiters = state.refuse(Error::closed());
         let readers = (state.published.take(), state.former.take(), std::mem::take(&mut state.rebuild));
+        let reprocess = std::mem::take(&mut state.reprocess);
         drop(state);
-        drop(readers);
+        drop((readers, reprocess));
         answer_all(waiters, &Err(Error::closed()));
         self.done.send_if_modified(|done| {
             done.is_none() && {

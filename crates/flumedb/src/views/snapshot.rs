@@ -3,7 +3,7 @@
 //! Layout: magic, the lengths of the checkpoint and of the state (u64 little-endian), the checkpoint, the state
 //! (MessagePack), CRC-64/NVME over all of it (u64 little-endian).
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Damage, Error, ErrorKind, Result,
-    env::OpenMode,
+    env::{self, OpenMode},
     view::{Checkpoint, Place},
 };
 
@@ -32,20 +32,8 @@ pub(super) fn save<S: Serialize>(place: &Place, at: &Checkpoint, state: &S) -> R
     bytes.extend_from_slice(&checkpoint);
     bytes.extend_from_slice(&state);
     bytes.extend_from_slice(&checksum(CrcAlgorithm::Crc64Nvme, &bytes).to_le_bytes());
-    replace(place, &bytes).map_err(|error| Error::io("write the state of a view in", &place.dir, error))
-}
-
-fn replace(place: &Place, bytes: &[u8]) -> io::Result<()> {
-    let (storage, fresh) = (&place.storage, place.dir.join("state.new"));
-    if storage.kind(&fresh)?.is_some() {
-        storage.remove(&fresh)?;
-    }
-    let file = storage.open(&fresh, OpenMode::CreateNew)?;
-    file.write_all(0, bytes)?;
-    file.sync()?;
-    drop(file);
-    storage.rename(&fresh, &path(place))?;
-    storage.sync_dir(&place.dir)
+    env::replace(&*place.storage, &path(place), &bytes)
+        .map_err(|error| Error::io("write the state of a view in", &place.dir, error))
 }
 
 /// Reads what was saved last.

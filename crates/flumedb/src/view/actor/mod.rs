@@ -3,6 +3,7 @@
 mod fault;
 mod open;
 mod publish;
+mod reprocess;
 mod step;
 
 use std::{
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::{Error, Result, Seq};
 use fault::Suspect;
+use reprocess::Anew;
 
 pub(super) struct Actor<V: View> {
     id: u64,
@@ -51,6 +53,9 @@ pub(super) struct Actor<V: View> {
     /// Entries since the last publish.
     pending: u64,
     published: u64,
+    /// Whether entries were taken in anew since the last publish.
+    touched: bool,
+    anew: Anew,
     published_at: Duration,
     /// How long the next publish may wait, if nobody waits for it.
     publish_pause: Duration,
@@ -129,6 +134,8 @@ impl<V: View> Actor<V> {
             closing: false,
             pending: 0,
             published: 0,
+            touched: false,
+            anew: Anew::default(),
             published_at: Duration::ZERO,
             publish_pause: Duration::ZERO,
             unsynced: false,
@@ -183,6 +190,7 @@ impl<V: View> Actor<V> {
             }
             Turn::Park { error, lost } => {
                 self.open = false;
+                self.anew.settle(&Err(error.clone()));
                 self.shared.park(error, lost);
                 let Err(turn) = self.unless_ordered(pending::<Infallible>()).await;
                 return Err(turn);
@@ -239,6 +247,6 @@ impl<V: View> Actor<V> {
 
     /// Whether something has been taken in that is not published.
     fn is_dirty(&self) -> bool {
-        self.published != self.cursor.position
+        self.touched || self.published != self.cursor.position
     }
 }

@@ -13,11 +13,18 @@ impl<V: View> Actor<V> {
         self.shared.reopened();
         self.live = false;
         self.unsynced = false;
+        self.touched = false;
         self.stored = self.may_store().await?;
         let place = match self.place() {
             Ok(place) => place,
             Err(error) => return Err(self.failed(error, 0..1, None)),
         };
+        match self.read_anew() {
+            Ok(Some(())) => {}
+            // Built anew it has everything as it reads now.
+            Ok(None) => return Err(Turn::Rebuild),
+            Err(error) => return Err(self.failed(error, 0..1, None)),
+        }
         for wiped in std::mem::take(&mut self.wiped) {
             // Who has stopped waiting needs no answer.
             let _ = wiped.send(());
@@ -66,6 +73,9 @@ impl<V: View> Actor<V> {
         let wipe = self.wipe;
         let Some(dir) = self.dir.clone().filter(|_| self.stored) else {
             self.wipe = false;
+            if wipe {
+                self.anew.settle(&Ok(()));
+            }
             return Ok(None);
         };
         if wipe {
@@ -84,6 +94,11 @@ impl<V: View> Actor<V> {
             for parent in dir.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
                 storage.sync_dir(parent).map_err(|error| Error::io("sync", parent, error))?;
             }
+        }
+        if wipe {
+            // Everything will be taken in as it reads now.
+            self.remove_anew()?;
+            self.anew.settle(&Ok(()));
         }
         self.wipe = false;
         Ok(Some(Place { storage: storage.clone(), dir }))

@@ -21,6 +21,7 @@ enum Next<T> {
     Serve,
     Publish,
     Sync,
+    Reprocess,
     TakeIn(Arc<Block<T>>),
     LogFailed(Error),
 }
@@ -34,6 +35,7 @@ impl<V: View> Actor<V> {
                 Next::Serve if !self.is_dirty() => self.shared.serve(),
                 Next::Serve | Next::Publish => self.publish().await?,
                 Next::Sync => self.sync()?,
+                Next::Reprocess => self.reprocess().await?,
                 Next::TakeIn(block) => {
                     self.take_in(&block).await?;
                     self.block = Some(block).filter(|block| self.cursor.position < block.to);
@@ -70,6 +72,9 @@ impl<V: View> Actor<V> {
         let position = self.cursor.position;
         if self.shared.is_asked(position) {
             return (Some(Next::Serve), None);
+        }
+        if self.shared.wants_reprocess() || !self.anew.is_empty() {
+            return (Some(Next::Reprocess), None);
         }
         let (now, settings) = (self.core.pool.now(), &self.core.settings);
         let publish_at = self.is_dirty().then(|| self.published_at.saturating_add(self.publish_pause));
