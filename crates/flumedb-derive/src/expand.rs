@@ -48,7 +48,7 @@ fn implementation(record: &Ident, attributes: &RecordAttributes, fields: &Record
     let rows = fields.indexes.iter().map(|IndexField { name, key, each, .. }| {
         let text = text(name);
         if *each {
-            quote_spanned! { key.span() => for key in &self.#name { rows.add::<#key>(#text, key); } }
+            quote_spanned! { key.span() => for key in self.#name.iter() { rows.add::<#key>(#text, key); } }
         } else {
             quote_spanned! { key.span() => rows.add::<#key>(#text, &self.#name); }
         }
@@ -133,10 +133,7 @@ fn method(record: &Ident, index: &IndexField<'_>) -> (TokenStream, TokenStream) 
         ) -> ::flumedb::collection::Find<#record>
     };
     let (first, first_body) = one;
-    (
-        quote! { #first #signature; },
-        quote! { #first_body #signature { self.by_index_range::<#key, Q>(#text, bounds) } },
-    )
+    (quote! { #first #signature; }, quote! { #first_body #signature { self.by_index_range::<#key, Q>(#text, bounds) } })
 }
 
 /// The name of a field, without what makes a keyword a name.

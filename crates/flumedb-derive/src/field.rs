@@ -32,7 +32,10 @@ impl<'a> RecordFields<'a> {
             let (is_key, index, unique) = (has(field, "key")?, has(field, "index")?, has(field, "unique")?);
             if is_key {
                 if key.replace((name, &field.ty)).is_some() {
-                    return Err(Error::new(name.span(), "a record has one #[key]; for a key of several parts use a tuple"));
+                    return Err(Error::new(
+                        name.span(),
+                        "a record has one #[key]; for a key of several parts use a tuple",
+                    ));
                 }
                 if index || unique {
                     return Err(Error::new(name.span(), "the #[key] is found and unique without an index"));
@@ -46,7 +49,8 @@ impl<'a> RecordFields<'a> {
                 indexes.push(IndexField { name, key, each, unique });
             }
         }
-        let missing = || Error::new(input.ident.span(), "a record needs a key: put #[key] on the field that identifies it");
+        let missing =
+            || Error::new(input.ident.span(), "a record needs a key: put #[key] on the field that identifies it");
         Ok(Self { key: key.ok_or_else(missing)?, indexes })
     }
 }

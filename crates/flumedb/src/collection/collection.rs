@@ -124,7 +124,8 @@ impl<T: Record> Collection<T> {
         Call::new(async move {
             let writes = changes?.into_iter().map(|change| Write { changes: vec![change], ..Write::default() });
             let refusals = self.db.commit_all(writes.collect()).await?;
-            refusals.into_iter().flatten().next().map_or(Ok(()), |refusal| Err(conflict(&refusal)))
+            let first = refusals.into_iter().flatten().next();
+            first.map_or(Ok(()), |refusal| Err(conflict(&refusal, &T::Key::form())))
         })
     }
 
@@ -319,32 +320,42 @@ impl<T: Record> Collection<T> {
     }
 
     async fn commit(&self, write: Write) -> Result<()> {
-        self.db.commit(write).await?.map_or(Ok(()), |refusal| Err(conflict(&refusal)))
+        self.db.commit(write).await?.map_or(Ok(()), |refusal| Err(conflict(&refusal, &T::Key::form())))
     }
 }
 
-/// What the writer is told whose changes were refused.
-pub(super) fn conflict(refusal: &Refusal) -> Error {
+/// What the writer is told whose changes were refused. `form` is that of the collection's keys.
+pub(super) fn conflict(refusal: &Refusal, form: &str) -> Error {
     let message = match refusal {
         Refusal::Changed { collection } => {
             format!("\"{collection}\": somebody else changed what this change rests on; read again, decide again")
         }
         Refusal::Present { collection, key } => {
-            format!("\"{collection}\" has a record with the key {} already; update it, or take another key", shown(key))
+            format!(
+                "\"{collection}\" has a record with the key {} already; update it, or take another key",
+                shown(key, form)
+            )
         }
         Refusal::Taken { collection, index, by } => format!(
             "\"{collection}\": the record {} has this {index} already, and {index} is unique; take another",
-            shown(by)
+            shown(by, form)
         ),
     };
     Error::new(ErrorKind::Conflict, message)
 }
 
-/// The bytes of a key, for people.
-fn shown(key: &Bytes) -> String {
-    let text = key.strip_suffix(&[0, 0]).and_then(|text| std::str::from_utf8(text).ok());
-    match text.filter(|text| !text.contains(char::is_control)) {
-        Some(text) => format!("{text:?}"),
-        None => key.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+/// A key for people, by its bytes.
+fn shown(key: &Bytes, form: &str) -> String {
+    let bytes = &mut &**key;
+    let shown = match form {
+        "text" => String::decode(bytes).map(|text| format!("{text:?}")),
+        "u8" => u8::decode(bytes).map(|number| number.to_string()),
+        "u16" => u16::decode(bytes).map(|number| number.to_string()),
+        "u32" => u32::decode(bytes).map(|number| number.to_string()),
+        "u64" => u64::decode(bytes).map(|number| number.to_string()),
+        "i32" => i32::decode(bytes).map(|number| number.to_string()),
+        "i64" => i64::decode(bytes).map(|number| number.to_string()),
+        _ => None,
+    };
+    shown.unwrap_or_else(|| key.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -215,10 +215,21 @@ impl Database {
         let early = self.0.pins.pin(self.0.seen.load(Ordering::Acquire));
         let reader = self.0.records.read().await?;
         let position = after(reader.since());
-        self.0.seen.fetch_max(position, Ordering::AcqRel);
+        self.saw(position);
         let pin = Arc::new(self.0.pins.pin(position));
         drop(early);
         Ok(Snapshot { reader, pin })
+    }
+
+    /// For whoever decides what is deleted: it must not stand in its own way.
+    pub(super) async fn unpinned(&self) -> Result<Snapshot> {
+        let reader = self.0.records.read().await?;
+        self.saw(after(reader.since()));
+        Ok(Snapshot { reader, pin: Arc::new(self.0.pins.pin(u64::MAX)) })
+    }
+
+    fn saw(&self, position: u64) {
+        self.0.seen.fetch_max(position, Ordering::AcqRel);
     }
 
     /// Appends what was written, and says why it was refused, if it was. The writer holds a pin at `since`, or has seen
@@ -229,9 +240,13 @@ impl Database {
             write.time_ms = self.now_ms();
         }
         let seq = self.0.flume.append(&write).await?;
+        self.saw(after(Some(seq)));
         let rows = write.changes.iter().flat_map(|change| &change.rows);
         let certain = write.unchanged.is_empty() && write.absent.is_empty() && !rows.into_iter().any(|row| row.unique);
         let refusal = if certain { None } else { self.refusal(seq).await? };
+        if refusal.is_some() {
+            self.forget(&[seq]).await?;
+        }
         drop(pin);
         self.0.pruning.wrote(self, 1).await?;
         Ok(refusal)
@@ -251,13 +266,29 @@ impl Database {
                 refusals.push(reader.refusal(seq)?);
             }
         }
+        let refused: Vec<Seq> =
+            seqs.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_some()).map(|(&seq, _)| seq).collect();
+        if !refused.is_empty() {
+            self.forget(&refused).await?;
+        }
         drop(pin);
         self.0.pruning.wrote(self, seqs.len() as u64).await?;
         Ok(refusals)
     }
 
+    /// Deletes entries that were refused: if what they were refused for is deleted by hand one day, they must not come to
+    /// life, whose writers were told that they would not.
+    async fn forget(&self, refused: &[Seq]) -> Result<()> {
+        self.log().delete(refused).await
+    }
+
     pub(super) async fn append_all(&self, writes: &[Write]) -> Result<Vec<Seq>> {
-        if writes.is_empty() { Ok(Vec::new()) } else { self.0.flume.append_all(writes).await }
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seqs = self.0.flume.append_all(writes).await?;
+        self.saw(after(seqs.last().copied()));
+        Ok(seqs)
     }
 
     async fn refusal(&self, seq: Seq) -> Result<Option<Refusal>> {

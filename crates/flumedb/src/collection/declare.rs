@@ -9,7 +9,7 @@ use super::{
     snapshot::Snapshot,
     value,
 };
-use crate::{Bytes, Error, ErrorKind, Result, Seq};
+use crate::{Bytes, Error, ErrorKind, Result, Seq, views::Key};
 
 /// How many records are written anew at a time.
 const BATCH: usize = 256;
@@ -20,7 +20,7 @@ pub(super) async fn declare<T: Record>(db: &Database) -> Result<Collection<T>> {
     let wanted = Declaration::of::<T>();
     loop {
         let snapshot = db.snapshot().await?;
-        let (declaration, is_declared) = match declared::<T>(&snapshot)? {
+        let (declaration, is_declared) = match declared(&snapshot, T::NAME)? {
             None => (wanted.clone(), false),
             Some(before) => next::<T>(before, &wanted)?,
         };
@@ -52,9 +52,10 @@ fn check<T: Record>() -> Result<()> {
     Ok(())
 }
 
-fn declared<T: Record>(snapshot: &Snapshot) -> Result<Option<Declaration>> {
-    let bytes = snapshot.reader.get(&row::declaration(T::NAME))?;
-    bytes.map(|bytes| value::decode(&bytes).map_err(|error| error.context(T::NAME))).transpose()
+/// What is declared of a collection.
+pub(super) fn declared(snapshot: &Snapshot, collection: &str) -> Result<Option<Declaration>> {
+    let bytes = snapshot.reader.get(&row::declaration(collection))?;
+    bytes.map(|bytes| value::decode(&bytes).map_err(|error| error.context(collection))).transpose()
 }
 
 /// What should be declared after `before`, and whether it is.
@@ -125,7 +126,7 @@ async fn rewrite<T: Record>(db: &Database, collection: &Collection<T>, generatio
         for refusal in db.commit_all(writes).await?.into_iter().flatten() {
             // One that was changed meanwhile was written by this program.
             if !matches!(refusal, Refusal::Changed { .. }) {
-                return Err(conflict(&refusal).context("an index of the collection is unique now"));
+                return Err(conflict(&refusal, &T::Key::form()).context("an index of the collection is unique now"));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! record as MessagePack, in binary.
 
 use rmp::encode as write;
+use serde::{Deserialize, Serialize};
 
 use super::{message::Message, record::IndexRow};
 use crate::{Bytes, Error, ErrorKind, Result, Seq, codec::Codec};
@@ -16,7 +17,7 @@ const FORM: u64 = 1;
 pub struct Envelope;
 
 /// Some changes of records, which are all made or none, under conditions that are decided by the order of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write {
     /// When it was written, milliseconds since 1970, by the writer's clock.
     pub time_ms: u64,
@@ -31,7 +32,7 @@ pub struct Write {
 }
 
 /// Some keys of a collection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRange {
     /// The collection.
     pub collection: String,
@@ -42,7 +43,7 @@ pub struct KeyRange {
 }
 
 /// Where a range of keys ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyEnd {
     /// There is only the first key.
     Same,
@@ -69,7 +70,7 @@ impl KeyRange {
 }
 
 /// A change of one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordChange {
     /// What it does.
     pub kind: ChangeKind,
@@ -90,7 +91,7 @@ pub struct RecordChange {
 }
 
 /// What a change does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangeKind {
     /// The record is this now.
     Put,

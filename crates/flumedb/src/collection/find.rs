@@ -117,12 +117,7 @@ impl<T: Record> Find<T> {
     }
 
     /// The records that have a key within `bounds` in an index.
-    pub(super) fn index<K: Key>(
-        collection: Collection<T>,
-        index: &str,
-        from: Bound<Bytes>,
-        to: Bound<Bytes>,
-    ) -> Self {
+    pub(super) fn index<K: Key>(collection: Collection<T>, index: &str, from: Bound<Bytes>, to: Bound<Bytes>) -> Self {
         let rows = collection.index::<K>(index).map(|definition| {
             let unique = definition.unique;
             let all = row::index(unique, T::NAME, index, &[]);

@@ -2,13 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{
-    envelope::ChangeKind,
-    record::Record,
-    records::row::State,
-    snapshot::Snapshot,
-    value,
-};
+use super::{envelope::ChangeKind, record::Record, records::row::State, snapshot::Snapshot, value};
 use crate::{ErrorKind, Result};
 
 /// A record as it was from some time on.

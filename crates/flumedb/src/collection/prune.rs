@@ -14,12 +14,11 @@ use std::{
 
 use super::{
     database::Database,
-    declare::again,
+    declare::{again, declared},
     envelope::Write,
     record::{Declaration, History},
     records::row::{self, At, Refusal, State, Version},
     snapshot::Snapshot,
-    value,
 };
 use crate::{ErrorKind, Result, Seq};
 
@@ -86,7 +85,7 @@ pub(super) async fn prune(db: &Database) -> Result<u64> {
     let mut deleted = 0;
     loop {
         db.0.pins.look();
-        let snapshot = db.snapshot().await?;
+        let snapshot = db.unpinned().await?;
         let plan = plan(db, &snapshot, db.0.pins.seen())?;
         drop(snapshot);
         for seqs in [&plan.refused, &plan.entries] {
@@ -193,9 +192,7 @@ fn aged(db: &Database, snapshot: &Snapshot, least: u64) -> Result<BTreeSet<u64>>
 
 /// How long a collection keeps superseded versions, in milliseconds, if it is a matter of time.
 fn age_of(snapshot: &Snapshot, collection: &str) -> Result<Option<u64>> {
-    let declaration = snapshot.reader.get(&row::declaration(collection))?;
-    let declaration = declaration.and_then(|bytes| value::decode::<Declaration>(&bytes).ok());
-    Ok(declaration.and_then(|declaration| match declaration.history {
+    Ok(declared(snapshot, collection)?.and_then(|declaration| match declaration.history {
         History::Age(age) => Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         History::Last(_) => Some(0),
         History::All => None,

@@ -124,7 +124,7 @@ impl IndexDefinition {
 pub struct IndexRows(pub(super) Vec<IndexRow>);
 
 /// That a record is found under a key of an index.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct IndexRow {
     /// The name of the index.
     pub index: String,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use super::{
     collection::{Collection, conflict},
     database::Database,
+    declare::declared,
     envelope::{ChangeKind, KeyEnd, KeyRange, RecordChange, Write},
     find::{self, KeyBounds},
     record::{Record, encode_key},
@@ -12,7 +13,10 @@ use super::{
     snapshot::Snapshot,
     value,
 };
-use crate::{Bytes, Error, ErrorKind, Result, views::AsKey};
+use crate::{
+    Bytes, Error, ErrorKind, Result,
+    views::{AsKey, Key},
+};
 
 /// How often a transaction runs before it gives up, because others were first each time.
 const ATTEMPTS: usize = 100;
@@ -91,7 +95,7 @@ impl Transaction {
     pub fn insert<T: Record>(&mut self, into: &Collection<T>, record: &T) -> Result<()> {
         if self.get(into, record.key())?.is_some() {
             let refusal = Refusal::Present { collection: T::NAME.to_owned(), key: encode_key(&record.key()) };
-            return Err(conflict(&refusal));
+            return Err(conflict(&refusal, &T::Key::form()));
         }
         self.put(into, record)
     }
@@ -190,12 +194,13 @@ pub(super) async fn run<R>(db: &Database, mut body: impl FnMut(&mut Transaction)
         let answer = body(&mut transaction)?;
         let Some(write) = transaction.into_write() else { return Ok(answer) };
         // The snapshot's pin keeps what would tell that something has changed since.
-        let refusal = db.commit(write).await?;
-        drop(snapshot);
-        match refusal {
+        match db.commit(write).await? {
             None => return Ok(answer),
             Some(Refusal::Changed { .. }) => {}
-            Some(refusal) => return Err(conflict(&refusal)),
+            Some(refusal) => {
+                let declared = declared(&snapshot, refusal.collection())?;
+                return Err(conflict(&refusal, &declared.map_or_else(String::new, |declared| declared.key)));
+            }
         }
     }
     let message = format!("others changed what the transaction reads {ATTEMPTS} times; try again, or read less in it");

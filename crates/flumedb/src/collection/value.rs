@@ -3,9 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::record::{Old, Record};
-use crate::{
-    Bytes, Error, ErrorKind, Result,
-};
+use crate::{Bytes, Error, ErrorKind, Result};
 
 /// The bytes of a value.
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {

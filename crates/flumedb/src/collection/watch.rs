@@ -151,7 +151,11 @@ impl<T: Record> Watcher<T> {
 }
 
 /// What there is to tell of a version that came at or after `next`, if it is the newest of its record.
-fn told<T: Record>((place, version): (Vec<u8>, Vec<u8>), next: u64, reader: &RecordsReader) -> Result<Option<Change<T>>> {
+fn told<T: Record>(
+    (place, version): (Vec<u8>, Vec<u8>),
+    next: u64,
+    reader: &RecordsReader,
+) -> Result<Option<Change<T>>> {
     let at = reader.decoded(row::parse_version(&place))?;
     let version = reader.decoded(Version::decode(&version))?;
     if version.collection != T::NAME {

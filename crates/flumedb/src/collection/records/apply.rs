@@ -32,6 +32,12 @@ impl Open {
             1 => {}
             many => self.rows.put(row::entry(row::ALIVE, seq), (many as u64).to_be_bytes().to_vec()),
         }
+        // First of all: a row of one record may become one of another.
+        for change in &write.changes {
+            if let Some(before) = self.current(&change.collection, &change.key)? {
+                self.remove_rows(&change.collection, &change.key, &before.rows);
+            }
+        }
         for (number, change) in (0..).zip(&write.changes) {
             self.change((seq, number), change, write.time_ms)?;
         }
@@ -80,7 +86,8 @@ impl Open {
             return Ok(None);
         }
         // What these records had is free, in whichever order they are changed.
-        let written: HashSet<(&str, &[u8])> = changes.iter().map(|change| (&*change.collection, &*change.key)).collect();
+        let written: HashSet<(&str, &[u8])> =
+            changes.iter().map(|change| (&*change.collection, &*change.key)).collect();
         let mut claimed: HashMap<Vec<u8>, &Bytes> = HashMap::new();
         for change in changes {
             for unique in change.rows.iter().filter(|row| row.unique) {
@@ -115,7 +122,7 @@ impl Open {
     fn change(&mut self, at: At, change: &RecordChange, time_ms: u64) -> Result<()> {
         let (collection, key, kind) = (&*change.collection, &change.key, change.kind);
         let before = self.current(collection, key)?;
-        if let Some(before) = &before {
+        if let Some(before) = before.as_ref().filter(|before| before.at.0 == at.0) {
             self.remove_rows(collection, key, &before.rows);
         }
         let rows = if kind == ChangeKind::Delete { Vec::new() } else { change.rows.clone() };
@@ -130,7 +137,14 @@ impl Open {
         let before = before.map(|before| before.at);
         self.put_version(
             at,
-            &Version { collection: collection.to_owned(), key: key.clone(), kind, state: State::Alive, before, superseded: None },
+            &Version {
+                collection: collection.to_owned(),
+                key: key.clone(),
+                kind,
+                state: State::Alive,
+                before,
+                superseded: None,
+            },
         );
         if collection == Declaration::COLLECTION
             && let Some(name) = name_of(key)

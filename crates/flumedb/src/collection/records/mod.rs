@@ -11,8 +11,8 @@ mod table;
 use std::collections::HashMap;
 
 pub use reader::RecordsReader;
-pub(super) use table::TableRange;
 use table::Table;
+pub(super) use table::TableRange;
 
 use self::rows::Rows;
 use super::{

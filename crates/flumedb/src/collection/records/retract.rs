@@ -34,7 +34,8 @@ impl Open {
         let mut was_current = false;
         for (at, version) in versions {
             let place = row::record(&version.collection, &version.key);
-            let current = self.rows.get(&place)?.map(|bytes| Current::decode(&bytes).ok_or_else(damaged)).transpose()?;
+            let current =
+                self.rows.get(&place)?.map(|bytes| Current::decode(&bytes).ok_or_else(damaged)).transpose()?;
             if let Some(current) = current.filter(|current| current.at == at) {
                 self.remove_rows(&version.collection, &version.key, &current.rows);
                 self.rows.remove(place);

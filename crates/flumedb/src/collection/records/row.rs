@@ -194,6 +194,15 @@ pub(in crate::collection) enum Refusal {
 }
 
 impl Refusal {
+    /// What it is about.
+    pub(in crate::collection) fn collection(&self) -> &str {
+        match self {
+            Self::Changed { collection } | Self::Present { collection, .. } | Self::Taken { collection, .. } => {
+                collection
+            }
+        }
+    }
+
     /// The bytes, with the position that the entry had seen everything before of that it was refused for.
     pub(in crate::collection) fn encode(&self, seen: u64) -> Vec<u8> {
         let nothing = Bytes::new();
