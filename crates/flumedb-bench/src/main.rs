@@ -10,6 +10,7 @@ mod ours;
 mod report;
 mod seek;
 mod stores;
+mod views;
 mod workloads;
 
 use std::{
@@ -69,9 +70,9 @@ impl Settings {
                 "--entries" => settings.entries = value()?.replace('_', "").parse()?,
                 "--rounds" => settings.rounds = value()?.parse()?,
                 "--only" => settings.only.push(value()?.clone()),
-                name if workloads::ALL.iter().any(|workload| workload.name == name) => settings.names.push(arg.clone()),
+                name if workloads::all().any(|workload| workload.name == name) => settings.names.push(arg.clone()),
                 other => {
-                    let names: Vec<_> = workloads::ALL.iter().map(|workload| workload.name).collect();
+                    let names: Vec<_> = workloads::all().map(|workload| workload.name).collect();
                     return Err(format!("there is no workload `{other}`; there are {}", names.join(", ")).into());
                 }
             }
@@ -145,7 +146,7 @@ fn run(settings: &Settings) -> Result {
     );
     drop(messages);
     println!("{out}");
-    for workload in workloads::ALL.iter().filter(|workload| settings.wants(workload)) {
+    for workload in workloads::all().filter(|workload| settings.wants(workload)) {
         let table = report::table(workload, &rounds(workload, settings, &cx)?);
         println!("{table}");
         out.push('\n');
@@ -165,7 +166,8 @@ fn rounds(workload: &'static Workload, settings: &Settings, cx: &Context) -> Res
     for round in 1..=settings.rounds {
         for row in &mut rows {
             eprintln!("{} {round}/{}: {}", workload.name, settings.rounds, row.subject);
-            let reads = matches!(workload.name, "scan" | "get" | "get-hot" | "index" | "open");
+            let reads = matches!(workload.name, "scan" | "get" | "get-hot" | "index" | "open")
+                || workload.name.starts_with("views-") && views::reads_log(row.subject);
             let store = if row.subject.starts_with("flumedb") { "flumedb" } else { row.subject };
             if reads && !workload.limits.contains(&row.subject) && !cx.kept(store).exists() {
                 start("fill", workload.name, store, cx)?;

@@ -123,6 +123,11 @@ pub(crate) const ALL: &[Workload] = &[
     },
 ];
 
+/// These, and those of views.
+pub(crate) fn all() -> impl Iterator<Item = &'static Workload> {
+    ALL.iter().chain(crate::views::ALL)
+}
+
 /// Before this one is measured, a writer is killed.
 pub(crate) const KILLED: &str = "flumedb-1g-killed";
 
@@ -163,6 +168,7 @@ pub(crate) fn fill(store: &str, cx: &Context) -> Result {
 /// Does one measurement, in this process.
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
+        _ if workload.starts_with("views-") => crate::views::measure(workload, subject, cx),
         _ if workload == "seek" => seek::measure(subject, cx),
         format if workload == "others-scan" => others::scan(format, cx),
         "write-sync-1g" => others::write_sync(cx),

@@ -4,8 +4,9 @@
 use std::{cmp::Ordering, fmt::Debug};
 
 use flumedb::{
-    Bytes,
-    views::{AsKey, Key, Prefix},
+    Bytes, ErrorKind,
+    codec::Field,
+    views::{AnyKey, AsKey, Key, Prefix},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -133,4 +134,122 @@ proptest! {
         ];
         prop_assert!(read.iter().flatten().all(|len| *len <= junk.len()));
     }
+
+    #[test]
+    fn any_keys(behind: [u8; 2], keys in two(any_key())) {
+        check(&keys.0, &keys.1, compare(&keys.0, &keys.1), behind);
+        prop_assert_eq!(keys.0.cmp(&keys.1), compare(&keys.0, &keys.1));
+        let read = AnyKey::decode(&mut bytes::<AnyKey, _>(&keys.0).as_slice()).unwrap();
+        prop_assert!(same(&read, &keys.0), "{:?} came back as {:?}", keys.0, read);
+    }
+
+    #[test]
+    fn prefixes_of_any_keys(items in vec(any_key(), 0..4), other in vec(any_key(), 0..4), texts in two(text())) {
+        let begins = |prefix: Vec<u8>, key: AnyKey| bytes::<AnyKey, _>(&key).starts_with(&prefix);
+        let mut prefix = Vec::new();
+        Prefix::<AnyKey>::encode_prefix(&items, &mut prefix);
+        let expected = other.len() >= items.len() && items.iter().zip(&other).all(|(one, two)| one == two);
+        prop_assert_eq!(begins(prefix, AnyKey::Array(other.clone())), expected);
+        let mut prefix = Vec::new();
+        Prefix::<AnyKey>::encode_prefix(texts.0.as_str(), &mut prefix);
+        prop_assert_eq!(begins(prefix, AnyKey::Text(texts.1.clone())), texts.1.starts_with(&texts.0));
+    }
+
+    #[test]
+    fn long_tuples(
+        behind: [u8; 2],
+        fives in two(any::<(bool, u8, i8, bool, u8)>()),
+        sixes in two(any::<(bool, u8, i8, bool, u8, i16)>()),
+        eights in two(any::<(bool, bool, bool, bool, bool, bool, bool, u8)>()),
+    ) {
+        check_ord(&fives, behind);
+        check_ord(&sixes, behind);
+        check_ord(&eights, behind);
+        let mut prefix = Vec::new();
+        let (a, b, c, d, ..) = sixes.0;
+        Prefix::<(bool, u8, i8, bool, u8, i16)>::encode_prefix(&(a, b, c, d), &mut prefix);
+        let (e, f, g, h, ..) = sixes.1;
+        let other = bytes::<(bool, u8, i8, bool, u8, i16), _>(&sixes.1);
+        prop_assert_eq!(other.starts_with(&prefix), (a, b, c, d) == (e, f, g, h));
+    }
+}
+
+fn any_key() -> BoxedStrategy<AnyKey> {
+    let number = prop_oneof![Just(0.0), Just(-0.0), Just(f64::NAN), Just(9.007_199_254_740_993e15), any::<f64>(), -3.0..3.0];
+    let integer = prop_oneof![any::<i64>(), -3..4_i64, Just(i64::MAX), Just(i64::MIN), (1_i64 << 53) - 2..(1_i64 << 53) + 3];
+    let leaf = prop_oneof![
+        Just(AnyKey::Null),
+        any::<bool>().prop_map(AnyKey::Bool),
+        number.prop_map(AnyKey::Float),
+        integer.clone().prop_map(AnyKey::Integer),
+        // Near to one another, one as a float.
+        integer.prop_map(|number| AnyKey::Float(number as f64)),
+        text().prop_map(AnyKey::Text),
+        blob().prop_map(AnyKey::Bytes),
+        Just(AnyKey::Undefined),
+    ];
+    leaf.prop_recursive(3, 12, 3, |key| vec(key, 0..3).prop_map(AnyKey::Array)).boxed()
+}
+
+/// The order in the most naive way: by rank, then by value.
+fn compare(one: &AnyKey, two: &AnyKey) -> Ordering {
+    use AnyKey::{Array, Bool, Bytes, Float, Integer, Null, Text, Undefined};
+    let rank = |key: &AnyKey| match key {
+        Null => 0,
+        Bool(truth) => 1 + u8::from(*truth),
+        Integer(_) | Float(_) => 3,
+        Text(_) => 4,
+        Bytes(_) => 5,
+        Array(_) => 6,
+        Undefined => 7,
+    };
+    match (one, two) {
+        (Integer(one), Integer(two)) => one.cmp(two),
+        (Float(float), _) if float.is_nan() && rank(two) == 3 => match two {
+            Float(other) if other.is_nan() => Ordering::Equal,
+            Float(other) => if *other < 0.0 { Ordering::Greater } else { Ordering::Less },
+            Integer(other) => if *other < 0 { Ordering::Greater } else { Ordering::Less },
+            _ => Ordering::Equal,
+        },
+        (_, Float(float)) if float.is_nan() && rank(one) == 3 => compare(two, one).reverse(),
+        (Float(one), Float(two)) => one.partial_cmp(two).unwrap(),
+        // Which compares exactly.
+        (Integer(one), Float(two)) => Field::Integer(*one).cmp(&Field::Float(*two)),
+        (Float(one), Integer(two)) => Field::Float(*one).cmp(&Field::Integer(*two)),
+        (Text(one), Text(two)) => one.cmp(two),
+        (Bytes(one), Bytes(two)) => one.cmp(two),
+        (Array(one), Array(two)) => {
+            let first = one.iter().zip(two).map(|(one, two)| compare(one, two)).find(|order| order.is_ne());
+            first.unwrap_or_else(|| one.len().cmp(&two.len()))
+        }
+        _ => rank(one).cmp(&rank(two)),
+    }
+}
+
+/// Equal also in what it is: a whole number may come back as an integer.
+fn same(one: &AnyKey, two: &AnyKey) -> bool {
+    match (one, two) {
+        (AnyKey::Array(one), AnyKey::Array(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two))
+        }
+        (AnyKey::Integer(_) | AnyKey::Float(_), AnyKey::Integer(_) | AnyKey::Float(_)) => one == two,
+        _ => std::mem::discriminant(one) == std::mem::discriminant(two) && one == two,
+    }
+}
+
+#[test]
+fn what_is_no_key_says_where_it_is() {
+    let refused = |value: serde_json::Value| AnyKey::try_from(&value).unwrap_err();
+    let error = refused(serde_json::json!([1, ["a", {"b": 2}]]));
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("an object at [1][1]"), "{error}");
+    let deep = (0..129).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+    assert!(refused(deep.clone()).to_string().contains("so deep"));
+    // What is made by hand and too deep is cut, and can be read.
+    let deep = (0..200).fold(AnyKey::Null, |inner, _| AnyKey::Array(vec![inner]));
+    let stored = bytes::<AnyKey, _>(&deep);
+    let read = AnyKey::decode(&mut stored.as_slice()).unwrap();
+    assert_eq!(bytes::<AnyKey, _>(&read), stored);
+    assert!(AnyKey::try_from(Field::Array).is_err());
+    assert_eq!(AnyKey::try_from(Field::Text("a".into())).unwrap(), AnyKey::from("a"));
 }

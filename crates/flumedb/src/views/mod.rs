@@ -7,5 +7,5 @@ mod snapshot;
 pub(crate) mod store;
 
 pub use hash_index::{Candidates, HashIndex, HashReader};
-pub use index::{AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
+pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
 pub use reduce::{Reduce, Reduced};

@@ -28,8 +28,17 @@ impl Fingerprint {
         Self(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
     }
 
+    pub(super) fn new(bits: u64) -> Self {
+        Self(bits & ((1 << Self::BITS) - 1))
+    }
+
     pub(super) fn get(self) -> u64 {
         self.0
+    }
+
+    /// Which of the 16 parts of the index it belongs to: its first 4 bits.
+    pub(super) fn part(self) -> usize {
+        (self.0 >> (Self::BITS - super::PART_BITS)) as usize
     }
 }
 
@@ -52,7 +61,7 @@ impl Fingerprints {
 
     /// The fingerprint of a key.
     pub(super) fn fingerprint<K: Key, Q: AsKey<K> + ?Sized>(&self, key: &Q) -> Fingerprint {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(64);
         key.encode(&mut bytes);
         self.of_bytes(&bytes)
     }

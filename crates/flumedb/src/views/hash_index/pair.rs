@@ -10,9 +10,9 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// In a journal.
     pub(super) const BYTES: usize = Fingerprint::BYTES + 8;
 
-    /// Its bytes, which are in its order.
     pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
         let [a, b, c, d, e, f] = self.fingerprint.to_bytes();
         let [g, h, i, j, k, l, m, n] = self.seq.to_be_bytes();

@@ -58,7 +58,8 @@ impl<T: Send + Sync + 'static, K: Key> Live<Index<T, K>> {
     /// and has such keys, in the order of the log, when the index has taken it in. Nothing is lost or told twice where
     /// the two meet. Entries that are deleted before they are told are passed over.
     ///
-    /// The stream ends with the error that ended it: `Closed`, or why the view stopped.
+    /// With a [`limit`](Matches::limit) it ends after so many, old and new together. Otherwise it ends with the error that ended
+    /// it: `Closed`, or why the view stopped. An entry that is taken in anew is not told again.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -76,12 +77,41 @@ impl<T: Send + Sync + 'static, K: Key> Live<Index<T, K>> {
     /// # Ok::<(), flumedb::Error>(()) }).unwrap();
     /// ```
     pub fn follow(&self, query: impl FnOnce(&IndexReader<T, K>) -> Matches<T, K> + Send + 'static) -> Follow<K> {
-        let follower =
-            Follower { live: self.clone(), stage: Stage::Start(Some(Box::new(query))), found: VecDeque::new() };
+        self.follow_from(query, true)
+    }
+
+    /// The same without what the index holds already: [`Found::CaughtUp`] comes first, and then what is appended after
+    /// that and has keys that `query` asks for. Of the query only the bounds and the limit count.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Flume, codec::Utf8, views::{Found, Index}};
+    /// let db = Flume::memory(Utf8)?;
+    /// let lines = db.view("lines", Index::new(1, |line: &String| [line.clone()])).await?;
+    /// db.append("tide").await?;
+    ///
+    /// let mut news = lines.follow_new(|lines| lines.prefix("t").limit(1));
+    /// assert!(matches!(news.next().await, Some(Ok(Found::CaughtUp))));
+    /// db.append_all(["moon", "tea"]).await?;
+    /// assert!(matches!(news.next().await, Some(Ok(Found::Match(found))) if found.key == "tea"));
+    /// assert!(news.next().await.is_none());
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    pub fn follow_new(&self, query: impl FnOnce(&IndexReader<T, K>) -> Matches<T, K> + Send + 'static) -> Follow<K> {
+        self.follow_from(query, false)
+    }
+
+    fn follow_from(
+        &self,
+        query: impl FnOnce(&IndexReader<T, K>) -> Matches<T, K> + Send + 'static,
+        old: bool,
+    ) -> Follow<K> {
+        let stage = Stage::Start { query: Some(Box::new(query)), old };
+        let follower = Follower { live: self.clone(), stage, found: VecDeque::new(), left: usize::MAX };
         Follow(Box::pin(stream::unfold(Some(follower), |follower| async {
             let mut follower = follower?;
             match follower.next().await {
-                Ok(found) => Some((Ok(found), Some(follower))),
+                Ok(found) => found.map(|found| (Ok(found), Some(follower))),
                 Err(error) => Some((Err(error), None)),
             }
         })))
@@ -95,11 +125,13 @@ struct Follower<T: Send + Sync + 'static, K: Key> {
     stage: Stage<T, K>,
     /// What was found and has not been told.
     found: VecDeque<Match<K>>,
+    /// How many more are to be told.
+    left: usize,
 }
 
 enum Stage<T, K> {
-    /// Nothing has been asked; the query is taken when it is.
-    Start(Option<Query<T, K>>),
+    /// Nothing has been asked; the query is taken when it is. Whether what is old is told.
+    Start { query: Option<Query<T, K>>, old: bool },
     /// What a reader found is being told; what comes after it begins at `next`.
     Old { matches: Matches<T, K>, next: u64 },
     /// The log has been looked through up to `next`.
@@ -107,25 +139,36 @@ enum Stage<T, K> {
 }
 
 impl<T: Send + Sync + 'static, K: Key> Follower<T, K> {
-    async fn next(&mut self) -> Result<Found<K>> {
+    /// `None` when as many have been told as were asked for.
+    async fn next(&mut self) -> Result<Option<Found<K>>> {
         loop {
+            if self.left == 0 {
+                return Ok(None);
+            }
             if let Some(found) = self.found.pop_front() {
-                return Ok(Found::Match(found));
+                self.left -= 1;
+                return Ok(Some(Found::Match(found)));
             }
             match &mut self.stage {
-                Stage::Start(query) => {
-                    let query = query.take();
+                Stage::Start { query, old } => {
+                    let (query, old) = (query.take(), *old);
                     let reader = self.live.read().await?;
                     let next = reader.since().map_or(0, |since| since.get().saturating_add(1));
                     let matches = query.map_or_else(|| reader.all(), |query| query(&reader));
-                    self.stage = Stage::Old { matches, next };
+                    self.left = matches.left();
+                    let within = matches.within().clone();
+                    self.stage = if old { Stage::Old { matches, next } } else { Stage::New { within, next } };
+                    if !old {
+                        return Ok(Some(Found::CaughtUp));
+                    }
                 }
                 Stage::Old { matches, next } => {
                     if let Some(found) = matches.next() {
-                        return found.map(Found::Match);
+                        self.left -= 1;
+                        return found.map(|found| Some(Found::Match(found)));
                     }
                     self.stage = Stage::New { within: matches.within().clone(), next: *next };
-                    return Ok(Found::CaughtUp);
+                    return Ok(Some(Found::CaughtUp));
                 }
                 Stage::New { within, next } => {
                     let reader = self.live.read_at(Seq::new(*next)).await?;

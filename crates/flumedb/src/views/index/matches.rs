@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use redb::{Range, ReadOnlyTable, StorageError};
 
 use super::{Key, rows::split};
@@ -30,6 +30,8 @@ pub struct Match<K> {
 pub struct Matches<T, K> {
     rows: State,
     reverse: bool,
+    /// How many more there may be.
+    left: usize,
     within: Within,
     entries: Entries<T>,
     path: Arc<PathBuf>,
@@ -82,7 +84,7 @@ impl<T, K: Key> Matches<T, K> {
                 Err(error) => State::Failed(error),
             }
         };
-        Self { rows, reverse: false, within, entries, path, marker: PhantomData }
+        Self { rows, reverse: false, left: usize::MAX, within, entries, path, marker: PhantomData }
     }
 
     pub(super) fn within(&self) -> &Within {
@@ -95,6 +97,17 @@ impl<T, K: Key> Matches<T, K> {
     pub fn rev(mut self) -> Self {
         self.reverse = !self.reverse;
         self
+    }
+
+    /// No more than so many, whichever end they are taken from.
+    #[must_use]
+    pub fn limit(mut self, count: usize) -> Self {
+        self.left = self.left.min(count);
+        self
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.left
     }
 
     /// Only the `Seq`s.
@@ -116,15 +129,40 @@ impl<T, K: Key> Matches<T, K> {
     where
         T: Send + Sync + 'static,
     {
+        Box::pin(self.keyed().map(|found| found.map(|(_, entry)| entry)))
+    }
+
+    /// Only the values, as [`entries`](Self::entries) fetches them.
+    ///
+    /// # Cancel safety
+    /// Dropping a future of the stream's next item loses nothing.
+    pub fn values(self) -> Pin<Box<dyn Stream<Item = Result<T>> + Send>>
+    where
+        T: Send + Sync + 'static,
+    {
+        Box::pin(self.keyed().map(|found| found.map(|(_, entry)| entry.value)))
+    }
+
+    /// The entries, as [`entries`](Self::entries) fetches them, each with the key it was found by.
+    ///
+    /// # Cancel safety
+    /// Dropping a future of the stream's next item loses nothing.
+    pub fn keyed(self) -> Pin<Box<dyn Stream<Item = Result<(K, Entry<T>)>> + Send>>
+    where
+        T: Send + Sync + 'static,
+    {
         Box::pin(stream::unfold(self, |mut matches| async move {
             loop {
-                let seq = match matches.next()? {
-                    Ok(found) => found.seq,
+                let Match { key, seq } = match matches.next()? {
+                    Ok(found) => found,
                     Err(error) => return Some((Err(error), matches)),
                 };
                 match matches.entries.get(seq).await {
-                    Ok(value) => return Some((Ok(Entry { seq, value }), matches)),
-                    Err(error) if error.kind() == ErrorKind::Deleted => {}
+                    Ok(value) => return Some((Ok((key, Entry { seq, value })), matches)),
+                    Err(error) if error.kind() == ErrorKind::Deleted => {
+                        // It does not count.
+                        matches.left = matches.left.saturating_add(1);
+                    }
                     Err(error) => return Some((Err(error), matches)),
                 }
             }
@@ -132,6 +170,7 @@ impl<T, K: Key> Matches<T, K> {
     }
 
     fn step(&mut self, from_end: bool) -> Option<Result<Match<K>>> {
+        self.left = self.left.checked_sub(1)?;
         let State::Rows(range) = &mut self.rows else {
             return match std::mem::replace(&mut self.rows, State::Done) {
                 State::Failed(error) => Some(Err(failed(error, &self.path))),

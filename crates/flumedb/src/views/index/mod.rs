@@ -7,12 +7,15 @@ mod matches;
 mod reader;
 mod rows;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use redb::TableDefinition;
 
 pub use follow::{Follow, Found};
-pub use key::{AsKey, Key, Prefix};
+pub use key::{AnyKey, AsKey, Key, Prefix};
 pub use matches::{Match, Matches};
 pub use reader::IndexReader;
 
@@ -39,8 +42,10 @@ const ROWS: TableDefinition<&[u8], ()> = TableDefinition::new("rows");
 /// ```
 ///
 /// Taking in an entry costs memory for its keys until the next publish, which sorts them and writes them in order. A
-/// deleted entry's keys are removed; if its bytes are gone already, the next publish looks for them through the index,
-/// once for all such entries.
+/// deleted entry's keys are removed; if its bytes are gone already, or an entry is taken in anew, the next publish looks for
+/// its former keys through the index, once for all such entries.
+///
+/// Where the types of keys differ from entry to entry, [`AnyKey`] takes all of them.
 pub struct Index<T, K> {
     version: u32,
     cache_bytes: usize,
@@ -60,6 +65,8 @@ struct Open<T> {
     removed: Rows,
     /// Entries whose rows are to be removed and whose keys nobody knows any more.
     lost: BTreeSet<Seq>,
+    /// The rows of entries that were taken in anew, after all that is lost.
+    anew: BTreeMap<Seq, Rows>,
 }
 
 impl<T: Send + Sync + 'static, K: Key> Index<T, K> {
@@ -109,8 +116,8 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
         let store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
         let checkpoint = store.checkpoint()?;
         let entries = cx.entries.clone();
-        self.open =
-            Some(Open { store, entries, added: Rows::default(), removed: Rows::default(), lost: BTreeSet::new() });
+        let (added, removed) = (Rows::default(), Rows::default());
+        self.open = Some(Open { store, entries, added, removed, lost: BTreeSet::new(), anew: BTreeMap::new() });
         Ok(checkpoint)
     }
 
@@ -124,17 +131,30 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
 
     fn retract(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
         let open = self.open.as_mut().ok_or_else(not_open)?;
+        open.anew.remove(&seq);
         match item {
-            Some(item) => (self.keys)(item, seq, &mut open.removed),
-            None => {
+            // One that was taken in anew may have had other keys before.
+            Some(item) if !open.lost.contains(&seq) => (self.keys)(item, seq, &mut open.removed),
+            _ => {
                 open.lost.insert(seq);
             }
         }
         Ok(Retraction::Done)
     }
 
+    fn reprocess(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
+        let open = self.open.as_mut().ok_or_else(not_open)?;
+        open.lost.insert(seq);
+        let mut rows = Rows::default();
+        if let Some(item) = item {
+            (self.keys)(item, seq, &mut rows);
+        }
+        open.anew.insert(seq, rows);
+        Ok(Retraction::Done)
+    }
+
     fn publish(&mut self, at: &Checkpoint) -> Result<IndexReader<T, K>> {
-        let Open { store, entries, added, removed, lost } = self.open.as_mut().ok_or_else(not_open)?;
+        let Open { store, entries, added, removed, lost, anew } = self.open.as_mut().ok_or_else(not_open)?;
         store.commit(at, |transaction| {
             let mut table = transaction.open_table(ROWS)?;
             added.sorted(|row| table.insert(row, ()).map(drop))?;
@@ -143,11 +163,13 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
             if !lost.is_empty() {
                 table.retain(|row, ()| rows::split(row).is_none_or(|(_, seq)| !lost.contains(&seq)))?;
             }
+            anew.values_mut().try_for_each(|rows| rows.sorted(|row| table.insert(row, ()).map(drop)))?;
             Ok(())
         })?;
         added.clear();
         removed.clear();
         lost.clear();
+        anew.clear();
         IndexReader::new(store, entries.clone(), self.keys.clone(), at.since())
     }
 

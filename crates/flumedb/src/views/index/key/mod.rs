@@ -3,16 +3,26 @@
 //! The bytes of a key say where they end, and no key's bytes begin another's; so keys stand one after another in a tuple,
 //! and with the entry's `Seq` behind them in a row, without anything between.
 
+mod any;
+mod from;
+mod tuple;
+
 use bytes::Bytes;
 
+pub use any::AnyKey;
+
 /// A type whose values can be keys: the integers, `f64` (in total order), `bool`, `String`, [`Bytes`], arrays of bytes,
-/// `Option` (`None` first), `Vec` and tuples of up to four.
+/// `Option` (`None` first), `Vec` and tuples of up to eight; and [`AnyKey`], which can be any of them.
+///
+/// The type belongs to the definition of an index: one over another type is another index, which is built from the log in a
+/// place of its own, and the old one stays until `prune_views`.
 ///
 /// ```
 /// use flumedb::views::{AsKey, Key};
 /// let mut bytes = Vec::new();
-/// ("alice", -1_i64).encode(&mut bytes);
-/// assert_eq!(<(String, i64)>::decode(&mut bytes.as_slice()), Some(("alice".to_owned(), -1)));
+/// let key = ("alice".to_owned(), -1_i64);
+/// AsKey::<(String, i64)>::encode(&key, &mut bytes);
+/// assert_eq!(<(String, i64)>::decode(&mut bytes.as_slice()), Some(key));
 /// ```
 pub trait Key: AsKey<Self> + Send + Sync + Sized + 'static {
     /// Names the type and how it is encoded: part of the identity of a stored index.
@@ -82,7 +92,7 @@ impl AsKey<Self> for f64 {
     fn encode(&self, out: &mut Vec<u8>) {
         let bits = self.to_bits();
         let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-        ordered.encode(out);
+        AsKey::<u64>::encode(&ordered, out);
     }
 }
 
@@ -169,7 +179,7 @@ macro_rules! text_key {
         impl AsKey<Self> for $owned {
             fn encode(&self, out: &mut Vec<u8>) {
                 let borrowed: &$borrowed = self;
-                borrowed.encode(out);
+                AsKey::<$owned>::encode(borrowed, out);
             }
         }
 
@@ -237,50 +247,3 @@ impl<K: Key> Key for Vec<K> {
         Some(items)
     }
 }
-
-macro_rules! tuple_key {
-    ($($key:ident $asked:ident $place:tt),*) => {
-        impl<$($key, $asked: AsKey<$key>),*> AsKey<($($key,)*)> for ($($asked,)*) {
-            fn encode(&self, out: &mut Vec<u8>) {
-                $(self.$place.encode(out);)*
-            }
-        }
-
-        impl<$($key: Key),*> Key for ($($key,)*) {
-            fn form() -> String {
-                format!("({})", [$($key::form()),*].join(", "))
-            }
-
-            fn decode(bytes: &mut &[u8]) -> Option<Self> {
-                Some(($($key::decode(bytes)?,)*))
-            }
-        }
-    };
-}
-
-tuple_key!(A Q 0);
-tuple_key!(A Q 0, B R 1);
-tuple_key!(A Q 0, B R 1, C S 2);
-tuple_key!(A Q 0, B R 1, C S 2, D T 3);
-
-impl<A, B, Q: AsKey<A> + ?Sized> Prefix<(A, B)> for Q {
-    fn encode_prefix(&self, out: &mut Vec<u8>) {
-        self.encode(out);
-    }
-}
-
-macro_rules! tuple_prefix {
-    (($($key:ident $asked:ident),*) ($($rest:ident),*)) => {
-        impl<$($key, $asked: AsKey<$key>,)* $($rest),*> Prefix<($($key,)* $($rest,)*)> for ($($asked,)*) {
-            fn encode_prefix(&self, out: &mut Vec<u8>) {
-                AsKey::<($($key,)*)>::encode(self, out);
-            }
-        }
-    };
-}
-
-tuple_prefix!((A Q) (B, C));
-tuple_prefix!((A Q, B R) (C));
-tuple_prefix!((A Q) (B, C, D));
-tuple_prefix!((A Q, B R) (C, D));
-tuple_prefix!((A Q, B R, C S) (D));

@@ -1,0 +1,84 @@
+//! The views, beside what a user would take instead.
+
+mod hash_index;
+mod index;
+mod timed;
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    measure::Sample,
+    workloads::{Context, Workload},
+};
+
+pub(crate) const ALL: &[Workload] = &[
+    Workload {
+        name: "views-index",
+        what: "build an ordered index of (author, sequence), to the disk: ours from the log, decoding each message; \
+               `-rows` by hand from rows in memory, in one transaction, in the order of the log or sorted before",
+        limits: &["sqlite-rows"],
+        subjects: &["flumedb-index", "flumedb-index-any", "redb-rows", "redb-rows-sorted", "sqlite-rows-sorted"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("get_ns", "ns a lookup"),
+            ("row_ns", "ns a row of a range"),
+            ("row_bytes", "bytes a row"),
+        ],
+    },
+    Workload {
+        name: "views-hash",
+        what: "a hash index of a unique text of 52 bytes; ours from the log, decoding each message; lookups are random and warm; \
+               `get` is verified, `log` is one get of the log and one field of it",
+        limits: &[],
+        subjects: &["flumedb-hash", "sqlite-unique", "redb-unique"],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("candidate_ns", "ns a candidate"),
+            ("miss_ns", "ns a miss"),
+            ("get_ns", "ns a get"),
+            ("log_ns", "ns log and field"),
+            ("key_bytes", "bytes a key"),
+            ("most_bytes", "most while growing, a MB besides"),
+            ("pause_ms", "ms of the longest apply or publish"),
+            ("sync_ms", "ms of the longest sync"),
+        ],
+    },
+];
+
+/// Does a measurement of one of these.
+pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
+    match workload {
+        "views-index" => index::measure(subject, cx),
+        "views-hash" => hash_index::measure(subject, cx),
+        other => Err(format!("there is no workload `{other}`").into()),
+    }
+}
+
+/// Whether a subject reads the full log of ours.
+pub(crate) fn reads_log(subject: &str) -> bool {
+    subject.starts_with("flumedb")
+}
+
+/// What `work` does with a database, waited for on this thread.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(work)
+}
+
+/// Bytes of all files below a directory.
+fn disk_bytes(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { disk_bytes(&entry.path()) } else { len(&entry.path()) }).sum()
+}
+
+/// Nothing, of a file that has just been removed.
+fn len(path: &Path) -> u64 {
+    path.metadata().map_or(0, |meta| meta.len())
+}
+
+/// Nanoseconds that each of `count` calls took.
+fn ns_each(count: usize, work: impl FnOnce() -> Result) -> Result<f64> {
+    let start = std::time::Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64() * 1e9 / count.max(1) as f64)
+}
