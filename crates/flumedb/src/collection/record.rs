@@ -24,7 +24,7 @@ use crate::{
 ///
 ///     fn key(&self) -> u64 { self.id }
 ///     fn indexes() -> Vec<IndexDefinition> { vec![IndexDefinition::new::<String>("author")] }
-///     fn index(&self, rows: &mut IndexRows) { rows.add("author", &self.author); }
+///     fn index(&self, rows: &mut IndexRows) { rows.add::<String>("author", &self.author); }
 /// }
 ///
 /// let db = Database::memory().blocking()?;

@@ -35,6 +35,11 @@ pub(in crate::collection) const GARBAGE: u8 = 6;
 pub(in crate::collection) const AGING: u8 = 7;
 pub(in crate::collection) const ALIVE: u8 = 8;
 
+/// Appends the bytes of a key of type `K`.
+fn write<K>(key: &impl AsKey<K>, out: &mut Vec<u8>) {
+    key.encode(out);
+}
+
 /// A row's key: the tag, and what comes behind it.
 pub(in crate::collection) fn key(tag: u8, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(48);
@@ -44,34 +49,34 @@ pub(in crate::collection) fn key(tag: u8, write: impl FnOnce(&mut Vec<u8>)) -> V
 }
 
 pub(in crate::collection) fn declaration(collection: &str) -> Vec<u8> {
-    key(DECLARATION, |out| collection.encode(out))
+    key(DECLARATION, |out| write::<String>(&collection, out))
 }
 
 pub(in crate::collection) fn record(collection: &str, record: &[u8]) -> Vec<u8> {
     key(RECORD, |out| {
-        collection.encode(out);
+        write::<String>(&collection, out);
         out.extend_from_slice(record);
     })
 }
 
 /// All rows with this tag of an entry; behind it, those of the next one.
 pub(in crate::collection) fn entry(tag: u8, seq: u64) -> Vec<u8> {
-    key(tag, |out| seq.encode(out))
+    key(tag, |out| write::<u64>(&seq, out))
 }
 
 pub(in crate::collection) fn version(at: At) -> Vec<u8> {
-    key(VERSION, |out| at.encode(out))
+    key(VERSION, |out| write::<At>(&at, out))
 }
 
 pub(in crate::collection) fn aging(superseded: u64, at: At) -> Vec<u8> {
-    key(AGING, |out| (superseded, at).encode(out))
+    key(AGING, |out| write::<(u64, At)>(&(superseded, at), out))
 }
 
 /// The beginning of the rows of one index, with the key that they are found by.
 pub(in crate::collection) fn index(unique: bool, collection: &str, index: &str, bytes: &[u8]) -> Vec<u8> {
     key(if unique { UNIQUE } else { INDEX }, |out| {
-        collection.encode(out);
-        index.encode(out);
+        write::<String>(&collection, out);
+        write::<String>(&index, out);
         out.extend_from_slice(bytes);
     })
 }
@@ -112,10 +117,10 @@ impl Current {
 
     pub(in crate::collection) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        (self.at, self.kind.number(), self.origin, self.generation).encode(&mut out);
+        write::<(At, u8, u64, u32)>(&(self.at, self.kind.number(), self.origin, self.generation), &mut out);
         for row in &self.rows {
             // The bytes of a key say where they end, but not to who does not know its type.
-            (row.index.as_str(), row.unique, &row.key).encode(&mut out);
+            write::<(String, bool, Bytes)>(&(row.index.as_str(), row.unique, &row.key), &mut out);
         }
         out
     }
@@ -163,7 +168,8 @@ impl Version {
             State::Rewritten => 2,
         };
         let mut out = Vec::new();
-        ((self.kind.number(), state), self.before, self.superseded, self.collection.as_str()).encode(&mut out);
+        let parts = ((self.kind.number(), state), self.before, self.superseded, self.collection.as_str());
+        write::<((u8, u8), Option<At>, Option<u64>, String)>(&parts, &mut out);
         out.extend_from_slice(&self.key);
         out
     }
