@@ -497,3 +497,71 @@ fn no_runtime_is_needed() -> Result<()> {
     assert_eq!(first, Change::Put(post(1, "alice", None)));
     db.close().blocking()
 }
+
+#[tokio::test]
+async fn another_process_reads_what_is_there_while_it_is_pruned() -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(dir.path()).await?;
+    let posts = db.collection::<Post>().await?;
+    posts.put_all(&[post(1, "alice", Some("a")), post(2, "bob", None)]).await?;
+    // A handle that knows nothing of who else reads, as in another process.
+    let reader = Database::with_flume(Flume::read_only(dir.path(), Envelope).await?).await?;
+    let read = reader.collection::<Post>().await?;
+    let before = read.at(&reader.read().await?);
+    for likes in 1..=50 {
+        posts.update(1, |post| post.likes = likes).await?;
+        db.prune().await?;
+        assert_eq!(read.get(1).await?.unwrap().likes, likes, "it has caught up");
+        assert_eq!(read.all().count().await?, 2);
+    }
+    // What it showed is gone; what there is now is given instead, and nothing is missing.
+    assert_eq!(before.all().await?.len(), 2);
+    assert_eq!(kind(read.put(&post(3, "eve", None)).await), ErrorKind::Unsupported);
+    Ok(())
+}
+
+/// Indexes of values that are worked out, and a key of several parts: without the derive.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Reading {
+    place: String,
+    hour: u32,
+    degrees: f64,
+}
+
+impl Record for Reading {
+    type Key = (String, u32);
+    const NAME: &'static str = "readings";
+
+    fn key(&self) -> Self::Key {
+        (self.place.clone(), self.hour)
+    }
+
+    fn indexes() -> Vec<flumedb::collection::IndexDefinition> {
+        vec![flumedb::collection::IndexDefinition::new::<(u32, String)>("day")]
+    }
+
+    fn index(&self, rows: &mut flumedb::collection::IndexRows) {
+        rows.add::<(u32, String)>("day", &(self.hour / 24, self.place.as_str()));
+        if self.place == "nowhere" {
+            rows.add::<u32>("undeclared", &1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_by_hand() -> Result<()> {
+    let db = Database::memory().await?;
+    let readings = db.collection::<Reading>().await?;
+    for hour in 0..48 {
+        for place in ["a", "b"] {
+            readings.put(&Reading { place: place.into(), hour, degrees: 0.5 }).await?;
+        }
+    }
+    assert_eq!(readings.prefix("b").count().await?, 48);
+    assert_eq!(readings.range(("a", 46)..("b", 2)).count().await?, 4);
+    assert_eq!(readings.by_index::<(u32, String)>("day", (1, "b")).count().await?, 24);
+    assert_eq!(readings.get(("a", 3)).await?.unwrap().hour, 3);
+    let undeclared = readings.put(&Reading { place: "nowhere".into(), hour: 1, degrees: 0.0 }).await;
+    assert_eq!(kind(undeclared), ErrorKind::Invalid);
+    Ok(())
+}

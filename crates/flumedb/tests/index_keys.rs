@@ -175,8 +175,10 @@ proptest! {
 }
 
 fn any_key() -> BoxedStrategy<AnyKey> {
-    let number = prop_oneof![Just(0.0), Just(-0.0), Just(f64::NAN), Just(9.007_199_254_740_993e15), any::<f64>(), -3.0..3.0];
-    let integer = prop_oneof![any::<i64>(), -3..4_i64, Just(i64::MAX), Just(i64::MIN), (1_i64 << 53) - 2..(1_i64 << 53) + 3];
+    let number =
+        prop_oneof![Just(0.0), Just(-0.0), Just(f64::NAN), Just(9.007_199_254_740_993e15), any::<f64>(), -3.0..3.0];
+    let integer =
+        prop_oneof![any::<i64>(), -3..4_i64, Just(i64::MAX), Just(i64::MIN), (1_i64 << 53) - 2..(1_i64 << 53) + 3];
     let leaf = prop_oneof![
         Just(AnyKey::Null),
         any::<bool>().prop_map(AnyKey::Bool),
@@ -207,8 +209,20 @@ fn compare(one: &AnyKey, two: &AnyKey) -> Ordering {
         (Integer(one), Integer(two)) => one.cmp(two),
         (Float(float), _) if float.is_nan() && rank(two) == 3 => match two {
             Float(other) if other.is_nan() => Ordering::Equal,
-            Float(other) => if *other < 0.0 { Ordering::Greater } else { Ordering::Less },
-            Integer(other) => if *other < 0 { Ordering::Greater } else { Ordering::Less },
+            Float(other) => {
+                if *other < 0.0 {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
+            Integer(other) => {
+                if *other < 0 {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
             _ => Ordering::Equal,
         },
         (_, Float(float)) if float.is_nan() && rank(one) == 3 => compare(two, one).reverse(),

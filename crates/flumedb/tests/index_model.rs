@@ -135,7 +135,8 @@ impl Subject for AnyIndexed {
     }
 
     fn item(&self, chance: &mut Choices) -> serde_json::Value {
-        let all = serde_json::json!([null, false, true, -1.5, 0, 1, 2, "", "a", "ab", [], [1], [1, 2], ["a", [null]], {}]);
+        let all =
+            serde_json::json!([null, false, true, -1.5, 0, 1, 2, "", "a", "ab", [], [1], [1, 2], ["a", [null]], {}]);
         all[chance.pick(15) as usize].clone()
     }
 

@@ -23,14 +23,22 @@ pub(super) fn measure(subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
         "flumedb-index" => {
             let keys = |doc: &JsonDoc| Some((doc.text(&["author"])?.into_owned(), doc.integer(&["sequence"])? as u64));
-            ours(cx, move || Index::new(1, keys), |reader, row| reader.get((row.author.as_str(), row.sequence)).seqs().next())
+            ours(
+                cx,
+                move || Index::new(1, keys),
+                |reader, row| reader.get((row.author.as_str(), row.sequence)).seqs().next(),
+            )
         }
         "flumedb-index-any" => {
             let keys = |doc: &JsonDoc| {
                 let parts = [doc.field(&["author"])?, doc.field(&["sequence"])?];
                 parts.into_iter().map(|part| AnyKey::try_from(part).ok()).collect::<Option<Vec<_>>>().map(AnyKey::Array)
             };
-            ours(cx, move || Index::new(1, keys), |reader, row| reader.get((row.author.as_str(), row.sequence)).seqs().next())
+            ours(
+                cx,
+                move || Index::new(1, keys),
+                |reader, row| reader.get((row.author.as_str(), row.sequence)).seqs().next(),
+            )
         }
         "redb-rows" => redb(cx, false),
         "redb-rows-sorted" => redb(cx, true),

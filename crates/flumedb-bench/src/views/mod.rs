@@ -1,5 +1,6 @@
 //! The views, beside what a user would take instead.
 
+mod collection;
 mod hash_index;
 mod index;
 mod timed;
@@ -44,6 +45,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("sync_ms", "ms of the longest sync"),
         ],
     },
+    Workload {
+        name: "views-collection",
+        what: "a table of records (message, with a key and an index of authors) in an order of chance, put in batches of 1,000, left \
+               to the system to bring to the disk; then warm gets, each of the state at that moment, and all records in order; \
+               then puts of records that are there, one by one",
+        limits: &[],
+        subjects: &["flumedb-collection", "redb-table", "sqlite-table"],
+        extra: &[
+            ("put_ns", "ns a put"),
+            ("get_ns", "ns a get"),
+            ("row_ns", "ns a row of a range"),
+            ("row_bytes", "bytes a record"),
+        ],
+    },
 ];
 
 /// Does a measurement of one of these.
@@ -51,13 +66,14 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
     match workload {
         "views-index" => index::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
+        "views-collection" => collection::measure(subject, cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
 }
 
 /// Whether a subject reads the full log of ours.
 pub(crate) fn reads_log(subject: &str) -> bool {
-    subject.starts_with("flumedb")
+    subject.starts_with("flumedb") && subject != "flumedb-collection"
 }
 
 /// What `work` does with a database, waited for on this thread.

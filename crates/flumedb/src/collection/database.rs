@@ -21,7 +21,7 @@ use super::{
     snapshot::Snapshot,
     transaction::{self, Transaction},
 };
-use crate::{Call, Flume, Result, Seq, log::Log, view::Live};
+use crate::{Call, ErrorKind, Flume, Result, Seq, log::Log, view::Live};
 
 /// A database of collections. Cheap to clone; all clones are one. See the [module](super) for an example.
 ///
@@ -218,14 +218,15 @@ impl Database {
         self.saw(position);
         let pin = Arc::new(self.0.pins.pin(position));
         drop(early);
-        Ok(Snapshot { reader, pin })
+        Ok(Snapshot { reader, records: self.0.records.clone(), pin })
     }
 
     /// For whoever decides what is deleted: it must not stand in its own way.
     pub(super) async fn unpinned(&self) -> Result<Snapshot> {
         let reader = self.0.records.read().await?;
         self.saw(after(reader.since()));
-        Ok(Snapshot { reader, pin: Arc::new(self.0.pins.pin(u64::MAX)) })
+        let pin = Arc::new(self.0.pins.pin(u64::MAX));
+        Ok(Snapshot { reader, records: self.0.records.clone(), pin })
     }
 
     fn saw(&self, position: u64) {
@@ -248,7 +249,7 @@ impl Database {
             self.forget(&[seq]).await?;
         }
         drop(pin);
-        self.0.pruning.wrote(self, 1).await?;
+        self.0.pruning.wrote(self, 1).await;
         Ok(refusal)
     }
 
@@ -272,14 +273,18 @@ impl Database {
             self.forget(&refused).await?;
         }
         drop(pin);
-        self.0.pruning.wrote(self, seqs.len() as u64).await?;
+        self.0.pruning.wrote(self, seqs.len() as u64).await;
         Ok(refusals)
     }
 
     /// Deletes entries that were refused: if what they were refused for is deleted by hand one day, they must not come to
     /// life, whose writers were told that they would not.
     async fn forget(&self, refused: &[Seq]) -> Result<()> {
-        self.log().delete(refused).await
+        match self.log().delete(refused).await {
+            // The log takes no more deletions. That nothing was written still holds.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            deleted => deleted,
+        }
     }
 
     pub(super) async fn append_all(&self, writes: &[Write]) -> Result<Vec<Seq>> {

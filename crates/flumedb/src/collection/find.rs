@@ -286,7 +286,7 @@ impl<T: Record> Iterator for Found<T> {
     fn next(&mut self) -> Option<Self::Item> {
         self.step(|found, key, current| {
             let record = match current {
-                Some(current) => found.snapshot.read(current.at)?,
+                Some(current) => found.snapshot.read(&key, &current)?,
                 None => found.snapshot.get(&key)?,
             };
             Ok(record.map(|record| (key, record)))

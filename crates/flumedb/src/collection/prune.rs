@@ -14,13 +14,14 @@ use std::{
 
 use super::{
     database::Database,
-    declare::{again, declared},
+    declare::again,
     envelope::Write,
     record::{Declaration, History},
     records::row::{self, At, Refusal, State, Version},
     snapshot::Snapshot,
+    value,
 };
-use crate::{ErrorKind, Result, Seq};
+use crate::{Result, Seq};
 
 /// After so many writes, it is looked whether there is something to delete.
 const EVERY: u64 = 4096;
@@ -49,15 +50,11 @@ impl Drop for Turn<'_> {
 
 impl Pruning {
     /// So many entries were written; prunes if it is time to.
-    pub(super) async fn wrote(&self, db: &Database, entries: u64) -> Result<()> {
+    pub(super) async fn wrote(&self, db: &Database, entries: u64) {
         let writes = self.writes.fetch_add(entries, Ordering::Relaxed) + entries;
-        if writes < EVERY + self.left.load(Ordering::Relaxed) || self.busy.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match prune(db).await {
+        if writes >= EVERY + self.left.load(Ordering::Relaxed) && !self.busy.load(Ordering::Relaxed) {
             // The write itself was done; what is wrong with the log the next one will say.
-            Err(error) if error.kind() != ErrorKind::Closed => Ok(()),
-            pruned => pruned.map(drop),
+            drop(prune(db).await);
         }
     }
 }
@@ -163,21 +160,20 @@ impl Plan {
 /// Entries all of whose versions have been superseded for longer than their collection keeps them.
 fn aged(db: &Database, snapshot: &Snapshot, least: u64) -> Result<BTreeSet<u64>> {
     let (reader, now) = (&snapshot.reader, db.now_ms());
-    let mut ages: BTreeMap<String, Option<u64>> = BTreeMap::new();
     let mut over: BTreeMap<u64, BTreeSet<At>> = BTreeMap::new();
-    for row in reader.range(&[row::AGING], &[row::AGING + 1])? {
-        let (place, time) = row?;
-        let (superseded, at) = reader.decoded(row::parse_aging(&place))?;
-        if superseded >= least || over.len() >= AT_ONCE {
-            break;
-        }
-        let time = reader.decoded(row::number(&time))?;
-        let Some(version) = reader.version(at)? else { continue };
-        let age = match ages.get(&version.collection) {
-            Some(age) => *age,
-            None => *ages.entry(version.collection.clone()).or_insert(age_of(snapshot, &version.collection)?),
-        };
-        if age.is_some_and(|age| now.saturating_sub(time) > age) {
+    for row in reader.range(&[row::DECLARATION], &[row::DECLARATION + 1])? {
+        let (place, declaration) = row?;
+        let collection = reader.decoded(row::parse_declaration(&place))?;
+        let age = value::decode::<Declaration>(&declaration).map_or(u64::MAX, |declaration| age(&declaration));
+        let from = row::aging_of(&collection);
+        for row in reader.range(&from, &row::behind(from.clone()))? {
+            let (place, time) = row?;
+            let (superseded, at) = reader.decoded(row::parse_aging(&place))?;
+            let time = reader.decoded(row::number(&time))?;
+            // Those behind it were superseded later.
+            if superseded >= least || now.saturating_sub(time) <= age || over.len() >= AT_ONCE {
+                break;
+            }
             over.entry(at.0).or_default().insert(at);
         }
     }
@@ -190,13 +186,13 @@ fn aged(db: &Database, snapshot: &Snapshot, least: u64) -> Result<BTreeSet<u64>>
     Ok(entries)
 }
 
-/// How long a collection keeps superseded versions, in milliseconds, if it is a matter of time.
-fn age_of(snapshot: &Snapshot, collection: &str) -> Result<Option<u64>> {
-    Ok(declared(snapshot, collection)?.and_then(|declaration| match declaration.history {
-        History::Age(age) => Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-        History::Last(_) => Some(0),
-        History::All => None,
-    }))
+/// How long a collection keeps what was superseded when that was a matter of time, in milliseconds.
+fn age(declaration: &Declaration) -> u64 {
+    match declaration.history {
+        History::Age(age) => u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        History::Last(_) => 0,
+        History::All => u64::MAX,
+    }
 }
 
 fn versions(snapshot: &Snapshot, seq: u64) -> Result<Vec<(At, Version)>> {

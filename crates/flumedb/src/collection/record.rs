@@ -10,7 +10,71 @@ use crate::{
 
 /// A type whose values are kept in a [`Collection`](super::Collection): it has a key, and may have indexes.
 ///
-/// `#[derive(Record)]` writes this, and a trait with a method for each index; by hand it is as much as this:
+/// # The derive
+/// `#[derive(Record)]` writes this, and a trait `PostIndexes` with the methods `by_author` and `by_author_range` for each
+/// index; where they are used in another module, import it.
+///
+/// ```
+/// use flumedb::{Record, collection::History};
+///
+/// #[derive(serde::Serialize, serde::Deserialize, Record)]
+/// #[record(name = "posts", version = 1, history = History::Last(3))]
+/// struct Post {
+///     #[key]
+///     id: u64,
+///     /// Found by `posts.by_author("alice")`.
+///     #[index]
+///     author: String,
+///     /// One record has it: `posts.by_slug("hello")`. None at all is fine, too.
+///     #[unique]
+///     slug: Option<String>,
+///     /// Found by each of them.
+///     #[index]
+///     tags: Vec<String>,
+/// }
+/// ```
+///
+/// The key needs `Clone`. What makes no sense does not compile: a record without a key,
+///
+/// ```compile_fail
+/// #[derive(serde::Serialize, serde::Deserialize, flumedb::Record)]
+/// #[record(name = "posts")]
+/// struct Post { id: u64 }
+/// ```
+///
+/// without a name for its collection,
+///
+/// ```compile_fail
+/// #[derive(serde::Serialize, serde::Deserialize, flumedb::Record)]
+/// struct Post { #[key] id: u64 }
+/// ```
+///
+/// with two keys,
+///
+/// ```compile_fail
+/// #[derive(serde::Serialize, serde::Deserialize, flumedb::Record)]
+/// #[record(name = "posts")]
+/// struct Post { #[key] id: u64, #[key] author: String }
+/// ```
+///
+/// with something that cannot be a key,
+///
+/// ```compile_fail
+/// #[derive(serde::Serialize, serde::Deserialize, flumedb::Record)]
+/// #[record(name = "posts")]
+/// struct Post { #[key] id: f32 }
+/// ```
+///
+/// or with an attribute that is none.
+///
+/// ```compile_fail
+/// #[derive(serde::Serialize, serde::Deserialize, flumedb::Record)]
+/// #[record(name = "posts", versoin = 2)]
+/// struct Post { #[key] id: u64 }
+/// ```
+///
+/// # By hand
+/// It is as much as this:
 ///
 /// ```
 /// use flumedb::collection::{Database, IndexDefinition, IndexRows, Record};

@@ -2,8 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{pins::Pin, record::Record, records::RecordsReader, value};
-use crate::{Bytes, ErrorKind, Result};
+use super::{
+    envelope::RecordChange,
+    pins::Pin,
+    record::Record,
+    records::{
+        Records, RecordsReader,
+        row::{self, Current},
+    },
+    value,
+};
+use crate::{Bytes, ErrorKind, Result, view::Live};
 
 /// All collections as they stood at one moment: what [`Collection::at`](super::Collection::at) reads. Cheap to clone.
 ///
@@ -12,29 +21,44 @@ use crate::{Bytes, ErrorKind, Result};
 #[derive(Clone)]
 pub struct Snapshot {
     pub(super) reader: RecordsReader,
+    pub(super) records: Live<Records>,
     pub(super) pin: Arc<Pin>,
 }
 
 impl Snapshot {
     pub(super) fn get<T: Record>(&self, key: &[u8]) -> Result<Option<T>> {
-        let Some(current) = self.reader.current(T::NAME, key)?.filter(|current| current.is_there()) else {
-            return Ok(None);
-        };
-        self.read(current.at)
+        match self.reader.current(T::NAME, key)? {
+            Some(current) => self.read(key, &current),
+            None => Ok(None),
+        }
     }
 
-    /// The record that a change put; `None` if somebody has deleted its entry from the log.
-    pub(super) fn read<T: Record>(&self, at: (u64, u32)) -> Result<Option<T>> {
-        match self.reader.change(at) {
-            Ok(change) => value::record(&change.value, change.version).map(Some),
-            Err(error) if error.kind() == ErrorKind::Deleted => Ok(None),
-            Err(error) => Err(error),
+    /// The record that `current` says where it is.
+    pub(super) fn read<T: Record>(&self, key: &[u8], current: &Current) -> Result<Option<T>> {
+        let mut change = self.reader.change_of(current);
+        if is_deleted(&change)
+            && let Some(newest) = self.records.read_stale()
+        {
+            // The writer is another process, which does not know who reads here; or it was deleted by hand.
+            change = match newest.current(T::NAME, key)? {
+                Some(current) => newest.change_of(&current),
+                None => Ok(None),
+            };
+        }
+        match change {
+            Ok(Some(change)) => value::record(&change.value, change.version).map(Some),
+            Err(error) if error.kind() != ErrorKind::Deleted => Err(error),
+            _ => Ok(None),
         }
     }
 
     /// The key of the record that has this key in a unique index.
     pub(super) fn holder(&self, collection: &str, index: &str, key: &[u8]) -> Result<Option<Bytes>> {
-        let row = super::records::row::index(true, collection, index, key);
+        let row = row::index(true, collection, index, key);
         Ok(self.reader.get(&row)?.map(Bytes::from))
     }
+}
+
+fn is_deleted(change: &Result<Option<RecordChange>>) -> bool {
+    change.as_ref().is_err_and(|error| error.kind() == ErrorKind::Deleted)
 }

@@ -204,8 +204,8 @@ impl Open {
     /// The version at `at` was superseded; how long it is kept is a matter of time.
     fn age(&mut self, at: At, superseded: u64, time_ms: u64) -> Result<()> {
         if let Some(version) = self.version(at)?.filter(|version| version.state == State::Alive) {
+            self.rows.put(row::aging(&version.collection, superseded, at), time_ms.to_be_bytes().to_vec());
             self.put_version(at, &Version { superseded: Some(superseded), ..version });
-            self.rows.put(row::aging(superseded, at), time_ms.to_be_bytes().to_vec());
         }
         Ok(())
     }

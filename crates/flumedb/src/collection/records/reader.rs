@@ -118,6 +118,11 @@ impl RecordsReader {
         Envelope.decode(&bytes).map_err(|error| error.at(seq))
     }
 
+    /// The change that made a record what it is; none if it is not there.
+    pub(in crate::collection) fn change_of(&self, current: &Current) -> Result<Option<RecordChange>> {
+        if current.is_there() { self.change(current.at).map(Some) } else { Ok(None) }
+    }
+
     /// A change that the log holds.
     pub(in crate::collection) fn change(&self, at: At) -> Result<RecordChange> {
         let (seq, number) = (Seq::new(at.0), at.1);

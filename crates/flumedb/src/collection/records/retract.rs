@@ -42,7 +42,7 @@ impl Open {
                 was_current |= current.is_there();
             }
             if let Some(superseded) = version.superseded {
-                self.rows.remove(row::aging(superseded, at));
+                self.rows.remove(row::aging(&version.collection, superseded, at));
             }
             self.rows.remove(row::version(at));
         }

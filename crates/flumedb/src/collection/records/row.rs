@@ -10,7 +10,7 @@
 //! | 4 | collection, index, index key | the key of the one record |
 //! | 5 | entry | [`Refusal`]: none of its changes was made |
 //! | 6 | entry | since which entry nobody needs it |
-//! | 7 | entry that superseded it, version | when (ms) |
+//! | 7 | collection, entry that superseded it, version | when (ms) |
 //! | 8 | entry with more changes than one | how many of them are alive |
 
 use crate::{
@@ -68,8 +68,15 @@ pub(in crate::collection) fn version(at: At) -> Vec<u8> {
     key(VERSION, |out| write::<At>(&at, out))
 }
 
-pub(in crate::collection) fn aging(superseded: u64, at: At) -> Vec<u8> {
-    key(AGING, |out| write::<(u64, At)>(&(superseded, at), out))
+/// All versions of a collection that get old, in the order in which they were superseded.
+pub(in crate::collection) fn aging_of(collection: &str) -> Vec<u8> {
+    key(AGING, |out| write::<String>(&collection, out))
+}
+
+pub(in crate::collection) fn aging(collection: &str, superseded: u64, at: At) -> Vec<u8> {
+    let mut row = aging_of(collection);
+    write::<(u64, At)>(&(superseded, at), &mut row);
+    row
 }
 
 /// The beginning of the rows of one index, with the key that they are found by.
@@ -237,9 +244,14 @@ pub(in crate::collection) fn parse_version(row: &[u8]) -> Option<At> {
     At::decode(&mut row.get(1..)?)
 }
 
+/// The collection that a declaration is about.
+pub(in crate::collection) fn parse_declaration(row: &[u8]) -> Option<String> {
+    String::decode(&mut row.get(1..)?)
+}
+
 /// When a version was superseded, by the row that says so, and which one it is.
 pub(in crate::collection) fn parse_aging(row: &[u8]) -> Option<(u64, At)> {
-    <(u64, At)>::decode(&mut row.get(1..)?)
+    <(String, (u64, At))>::decode(&mut row.get(1..)?).map(|(_, aging)| aging)
 }
 
 /// What stands behind rows that hold a number.
