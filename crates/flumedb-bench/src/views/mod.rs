@@ -4,6 +4,7 @@ mod collection;
 mod hash_index;
 mod index;
 mod timed;
+mod together;
 
 use std::path::Path;
 
@@ -59,6 +60,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("row_bytes", "bytes a record"),
         ],
     },
+    Workload {
+        name: "views-together",
+        what: "five views built at once (two indexes of text, one of numbers, a hash index, a sum) over the slowest of them \
+               alone or, where that is more, over one decode and all their calls alone, shared by the cores",
+        limits: &[],
+        subjects: &["flumedb-five"],
+        extra: &[
+            ("decode_s", "s to decode"),
+            ("slowest_s", "s of the slowest alone"),
+            ("work_s", "s of all work, by cores"),
+            ("applied_s", "s in the five views"),
+            ("ratio", "times the larger"),
+        ],
+    },
 ];
 
 /// Does a measurement of one of these.
@@ -67,6 +82,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-index" => index::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
         "views-collection" => collection::measure(subject, cx),
+        "views-together" => together::measure(cx),
         other => Err(format!("there is no workload `{other}`").into()),
     }
 }

@@ -10,10 +10,9 @@ use std::{
 };
 
 use super::{
-    after,
-    collection::Collection,
-    declare,
+    after, declare,
     envelope::{Envelope, Write},
+    handle::Collection,
     pins::Pins,
     prune::{self, Pruning},
     record::Record,

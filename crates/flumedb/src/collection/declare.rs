@@ -1,9 +1,9 @@
 //! Opening a collection: what was declared of it before, and what has to be made anew because that has changed.
 
 use super::{
-    collection::{Collection, conflict},
     database::Database,
     envelope::{ChangeKind, KeyRange, RecordChange, Write},
+    handle::{Collection, conflict},
     record::{Declaration, Record, encode_key},
     records::row::{self, At, Current, Refusal},
     snapshot::Snapshot,

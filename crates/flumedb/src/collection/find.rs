@@ -11,7 +11,7 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 
 use super::{
-    collection::Collection,
+    handle::Collection,
     record::{Record, encode_key},
     records::{
         TableRange,

@@ -35,11 +35,11 @@
 //! * [`Database::write`] changes records of several collections, all or none, as if nobody else had written meanwhile.
 //! * What is superseded is deleted from the log, unless [`Record::HISTORY`] keeps it.
 
-mod collection;
 mod database;
 mod declare;
 mod envelope;
 mod find;
+mod handle;
 mod history;
 mod message;
 mod pins;
@@ -51,10 +51,10 @@ mod transaction;
 mod value;
 mod watch;
 
-pub use collection::Collection;
 pub use database::Database;
 pub use envelope::{ChangeKind, Envelope, KeyEnd, KeyRange, RecordChange, Write};
 pub use find::Find;
+pub use handle::Collection;
 pub use history::Version;
 pub use record::{History, IndexDefinition, IndexRow, IndexRows, Old, Record};
 pub use records::{Records, RecordsReader};

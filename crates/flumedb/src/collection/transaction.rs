@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use super::{
-    collection::{Collection, conflict},
     database::Database,
     declare::declared,
     envelope::{ChangeKind, KeyEnd, KeyRange, RecordChange, Write},
     find::{self, KeyBounds},
+    handle::{Collection, conflict},
     record::{Record, encode_key},
     records::row::Refusal,
     snapshot::Snapshot,
