@@ -30,22 +30,19 @@ async fn main() -> Result<()> {
         other => other?,
     }
 
-    posts.update(1, |post| post.likes += 1).await?;
+    posts.update(1, |post| post.likes += 1).await?; // again, if somebody else did meanwhile
     println!("{:?}", posts.by_slug("hello").await?);
     println!("alice wrote {:?}", posts.by_author("alice").rev().keys().await?);
-
     // Several changes, all or none, as if nobody else wrote meanwhile.
     db.write(|tx| {
-        for post in tx.range(&posts, 1..)? {
-            tx.put(&posts, &Post { author: "carol".into(), ..post })?;
-        }
-        Ok(())
+        let mut all = tx.range(&posts, 1..)?;
+        all.iter_mut().for_each(|post| post.author = "carol".into());
+        all.iter().try_for_each(|post| tx.put(&posts, post))
     })
     .await?;
     println!("carol wrote {}", posts.by_author("carol").count().await?);
 
-    // What there is, then what changes.
-    let mut watch = posts.watch();
+    let mut watch = posts.watch(); // what there is, then what changes
     posts.delete(2).await?;
     for _ in 0..2 {
         println!("{:?}", watch.next().await.transpose()?);
