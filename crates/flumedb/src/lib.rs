@@ -48,6 +48,7 @@ pub mod codec;
 pub mod collection;
 pub mod env;
 pub mod log;
+pub mod mfr;
 pub mod view;
 pub mod views;
 

@@ -405,6 +405,11 @@ impl<C: Codec> Flume<C> {
         &self.0.source.log
     }
 
+    /// What runs the views.
+    pub(crate) fn host(&self) -> &Host<C::Item> {
+        &self.0.host
+    }
+
     /// Ends the database, for all its handles: makes durable what was appended and what views have taken in, ends what
     /// waits with `Closed`, stops the threads, frees the lock.
     ///

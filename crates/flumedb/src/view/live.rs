@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Progress, View, after,
+    Entries, Progress, View, after,
     host::Core,
     shared::{Asked, Shared},
 };
@@ -86,7 +86,7 @@ impl<V: View> Live<V> {
         self.shared.progress(self.core.scan.head())
     }
 
-    /// The newest entry that stale reads show, and its changes. While somebody holds such a receiver, the view shows
+    /// The newest entry that stale reads show, and its changes; one more when the view was built anew and shows it again. While somebody holds such a receiver, the view shows
     /// new entries at once.
     pub fn watch(&self) -> watch::Receiver<Option<Seq>> {
         self.shared.since()
@@ -153,6 +153,11 @@ impl<V: View> Live<V> {
     pub(crate) async fn read_with_entry_at(&self, position: u64) -> Result<V::Reader> {
         let seen = self.shared.shows(position).await?;
         self.read_at(seen).await
+    }
+
+    /// The log's entries.
+    pub(crate) fn entries(&self) -> &Entries<V::Item> {
+        &self.core.entries
     }
 
     pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {
@@ -281,6 +286,43 @@ pub async fn read_all<L: LiveSet>(lives: L) -> Result<L::Readers> {
     lives.read_all().await
 }
 
+/// Any number of views of one type; none give no readers.
+impl<V: View> LiveSet for &[Live<V>] {
+    type Readers = Vec<V::Reader>;
+
+    async fn read_all(self) -> Result<Vec<V::Reader>> {
+        let Some((first, rest)) = self.split_first() else { return Ok(Vec::new()) };
+        for (index, live) in rest.iter().enumerate() {
+            if !Arc::ptr_eq(&first.core, &live.core) {
+                return Err(different());
+            }
+            // To hold one twice would wait for ever.
+            if self.iter().take(index + 1).any(|other| Arc::ptr_eq(&other.shared, &live.shared)) {
+                let message = format!("view \"{}\" is among the views to read twice; name each once", live.name);
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
+        let target = first.core.barrier().await?;
+        let asked: Vec<_> = {
+            // One at a time: nobody else ever holds two views.
+            let _turn = first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held: Vec<_> = self.iter().map(|live| live.shared.hold()).collect();
+            let target = held.iter().map(|held| held.claimed()).fold(target, u64::max);
+            held.iter_mut().map(|held| held.ask(target)).collect()
+        };
+        let waiting: Vec<_> = self.iter().zip(asked).map(|(live, asked)| live.waiting(asked)).collect();
+        let mut readers = Vec::with_capacity(waiting.len());
+        for waiting in waiting {
+            readers.push(waiting.await?);
+        }
+        Ok(readers)
+    }
+}
+
+fn different() -> Error {
+    Error::new(ErrorKind::Invalid, "these are views of different databases; read each alone")
+}
+
 macro_rules! live_set {
     ($first:ident $view:ident $number:tt, $($more:ident $views:ident $numbers:tt),+) => {
         impl<T: Send + Sync + 'static, $view: View<Item = T>, $($views: View<Item = T>),+> LiveSet
@@ -291,7 +333,7 @@ macro_rules! live_set {
             async fn read_all(self) -> Result<Self::Readers> {
                 let ($first, $($more),+) = self;
                 $(if !Arc::ptr_eq(&$first.core, &$more.core) {
-                    return Err(Error::new(ErrorKind::Invalid, "these are views of different databases; read each alone"));
+                    return Err(different());
                 })+
                 let target = $first.core.barrier().await?;
                 let asked = {
