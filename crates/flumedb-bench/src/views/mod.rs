@@ -2,6 +2,7 @@
 
 mod bloom;
 mod bitmaps;
+mod collection;
 mod hash_index;
 mod index;
 mod links;
@@ -88,6 +89,20 @@ pub(crate) const ALL: &[Workload] = &[
             ("first_us", "us to the first row, fresh"),
             ("row_ns", "ns a row"),
             ("scan_ns", "ns an entry of a scan"),
+        ],
+    },
+    Workload {
+        name: "views-collection",
+        what: "a table of records (message, with a key and an index of authors) in an order of chance, put in batches of 1,000, left \
+               to the system to bring to the disk; then warm gets, each of the state at that moment, and all records in order; \
+               then puts of records that are there, one by one",
+        limits: &[],
+        subjects: &["flumedb-collection", "redb-table", "sqlite-table"],
+        extra: &[
+            ("put_ns", "ns a put"),
+            ("get_ns", "ns a get"),
+            ("row_ns", "ns a row of a range"),
+            ("row_bytes", "bytes a record"),
         ],
     },
     Workload {
@@ -204,6 +219,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "views-sql" => sql::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
         "views-query" => query::measure(subject, cx),
+        "views-collection" => collection::measure(subject, cx),
         "views-links" => links::measure(subject, cx),
         "views-bloom" => bloom::measure(subject, cx),
         "views-together" => together::measure(cx),
@@ -214,7 +230,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
 
 /// Whether a subject reads the full log of ours.
 pub(crate) fn reads_log(subject: &str) -> bool {
-    subject.starts_with("flumedb")
+    subject.starts_with("flumedb") && subject != "flumedb-collection"
 }
 
 /// What `work` does with a database, waited for on this thread.

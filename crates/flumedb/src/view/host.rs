@@ -226,6 +226,11 @@ impl<T: Send + Sync + 'static> Host<T> {
         Ok(live)
     }
 
+    /// The machine that it runs on.
+    pub(crate) fn env(&self) -> &Env {
+        &self.core.env
+    }
+
     /// Takes a view away: what waits for it ends with `Closed`, its store stays. When it has ended, its name is
     /// free for another.
     ///
