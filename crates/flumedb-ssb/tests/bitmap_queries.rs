@@ -137,7 +137,7 @@ async fn ask(name: &str, log: &[u8], block_size: u64) -> (usize, usize, usize) {
             let sorted = if page["descending"] == true { sorted.descending() } else { sorted };
             let (size, from) = (page["pageSize"].as_u64().unwrap(), page["startFrom"].as_u64().unwrap_or(0));
             let found = asked.seqs(&sorted.clone().skip(from).limit(size)).await;
-            // V3: some pages of jitdb are not what stands there in its own list of all.
+            // V18: some pages of jitdb are not what stands there in its own list of all.
             let whole = if page["descending"] == true { &descending } else { &ascending };
             assert!(whole.iter().skip(from as usize).take(size as usize).eq(&found), "{op} {page}: {found:?}");
             pages.0 += 1;

@@ -1,10 +1,13 @@
 //! What the query language promises beside the vectors: what it corrects, its errors, its limits.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
+
 use flumedb::{
     ErrorKind,
     codec::JsonDoc,
     mfr::{Compat, Language, Pipeline},
 };
+use flumedb_sim::{Choices, soak_or_count};
 use serde_json::{Value, json};
 
 fn ask(query: Value, input: &[Value]) -> Vec<Value> {
@@ -128,6 +131,20 @@ fn reverse_is_of_its_own_path_alone() {
     assert_eq!(originals(query, &input), [json!(1), json!(2), json!(1)]);
 }
 
+/// What the originals do with marks of live queries, and with the order of texts.
+#[test]
+fn marks_and_texts_are_as_the_originals_have_them_in_compat_mode_only() {
+    let mark = json!({"sync": true, "n": 1});
+    let query = json!([{"$filter": {"n": 2}}, {"$map": "n"}]);
+    assert_eq!(ask(query.clone(), std::slice::from_ref(&mark)), [] as [Value; 0]);
+    assert_eq!(originals(query, std::slice::from_ref(&mark)), [mark]);
+
+    let texts = [json!("\u{1f469}"), json!("\u{e000}")];
+    let query = json!([{"$sort": [true]}]);
+    assert_eq!(ask(query.clone(), &texts), [json!("\u{e000}"), json!("\u{1f469}")]);
+    assert_eq!(originals(query, &texts), texts);
+}
+
 #[test]
 fn errors_name_the_place() {
     let cases = [
@@ -239,4 +256,79 @@ fn no_query_panics() {
             }
         }
     }
+}
+
+/// Any JSON that looks like a query.
+fn any_query(chance: &mut Choices) -> Value {
+    let stage = |chance: &mut Choices| {
+        let name = ["$filter", "$map", "$reduce", "$sort"][chance.pick(4) as usize];
+        let argument = if name == "$sort" {
+            (0..chance.pick(3)).map(|_| any_rule(chance, 1)).collect()
+        } else {
+            any_rule(chance, 3)
+        };
+        json!({ name: argument })
+    };
+    match chance.pick(8) {
+        0 => any_rule(chance, 3),
+        _ => (0..chance.pick(4)).map(|_| stage(chance)).collect(),
+    }
+}
+
+fn any_rule(chance: &mut Choices, depth: u32) -> Value {
+    const OPERATORS: [&str; 26] = [
+        "$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$prefix", "$in", "$is", "$type", "$truthy", "$not", "$int",
+        "$mod", "$get", "$map", "$filter", "$reduce", "$count", "$sum", "$product", "$min", "$max", "$collect",
+        "$reverse", "$no",
+    ];
+    match chance.pick(if depth == 0 { 5 } else { 9 }) {
+        0 => json!(true),
+        1 => json!(["a", "b", "length", "0", "object", "number"][chance.pick(6) as usize]),
+        2 => json!(chance.pick(5) as i64 - 2),
+        3 => any_value(chance, 1),
+        4 => json!({ OPERATORS[chance.pick(16) as usize]: any_value(chance, 1) }),
+        5 => (0..chance.pick(4)).map(|_| any_rule(chance, depth - 1)).collect(),
+        6 | 7 => json!({ OPERATORS[chance.pick(26) as usize]: any_rule(chance, depth - 1) }),
+        _ => json!({ "a": any_rule(chance, depth - 1), "b": any_rule(chance, depth - 1) }),
+    }
+}
+
+fn any_value(chance: &mut Choices, depth: u32) -> Value {
+    match chance.pick(if depth == 0 { 7 } else { 10 }) {
+        0 => json!(null),
+        1 => json!(chance.pick(2) == 0),
+        2 => json!(chance.pick(7) as i64 - 3),
+        3 => json!(0.5 - chance.pick(4) as f64),
+        4 => json!(i64::MAX - chance.pick(3) as i64),
+        5 => json!(["", "a", "ab", "12", "0x1f", "1e999", "\u{1f469}"][chance.pick(7) as usize]),
+        6 => json!([]),
+        7 => (0..chance.pick(4)).map(|_| any_value(chance, depth - 1)).collect(),
+        _ => json!({ "a": any_value(chance, depth - 1), "b": any_value(chance, depth - 1) }),
+    }
+}
+
+/// A query is refused with its place, or runs to its end without a panic; and it comes to the same over text, where fields are
+/// looked up, as over values.
+#[test]
+fn any_query_over_text_comes_to_the_same_as_over_values() {
+    let ran = std::sync::atomic::AtomicU64::new(0);
+    soak_or_count(4000, |number| {
+        let mut chance = Choices::seeded(number as u64);
+        let query = any_query(&mut chance);
+        let input: Vec<_> = (0..chance.pick(8)).map(|_| any_value(&mut chance, 3)).collect();
+        for compat in [Compat::Corrected, Compat::Originals] {
+            let language = Language::new().compat(compat);
+            match language.parse(&query.to_string()) {
+                Ok(_) => {
+                    asked(language, &query.to_string(), &input);
+                    ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Invalid);
+                    assert!(error.to_string().contains("in the query: "), "{query}: {error}");
+                }
+            }
+        }
+    });
+    assert!(ran.into_inner() > 1000, "queries run");
 }

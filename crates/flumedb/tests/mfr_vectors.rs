@@ -1,6 +1,8 @@
 //! The query language against what the JavaScript original (map-filter-reduce 3.2.2) made of the same queries: with
 //! `Compat::Originals` every result is the same, and without it exactly those differ that are listed here with a reason.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
+
 use std::{fs, path::PathBuf};
 
 use flumedb::mfr::{Compat, Language};

@@ -8,7 +8,10 @@ use flumedb::{
     Entry, ErrorKind, Flume, Seq,
     codec::JsonDocs,
     mfr::{Compat, Language, Pipeline},
-    views::{IndexOn, Query, QueryIndex, QueryReader, query::Told},
+    views::{
+        IndexOn, Query,
+        query::{QueryIndex, QueryReader, Told},
+    },
 };
 use flumedb_sim::{
     Choices, soak_or_count,
@@ -151,7 +154,7 @@ fn a_query_through_indexes_finds_what_a_scan_finds() {
 }
 
 fn chance_of(filter: &Value) -> bool {
-    filter.to_string().len() % 2 == 0
+    filter.to_string().len().is_multiple_of(2)
 }
 
 /// An index over paths that depend on the version; asked queries that it fits.

@@ -1,7 +1,7 @@
 //! Query sets against what flumeview-query 8.0.0 answered to the same queries with the same indexes: as the originals have
 //! it, all rows in the same order and the same index chosen; and without that, exactly the differences that are listed.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
 
 use std::{fs, path::PathBuf};
 

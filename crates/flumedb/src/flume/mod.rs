@@ -395,6 +395,11 @@ impl<C: Codec> Flume<C> {
         self.0.source.log.recovery()
     }
 
+    /// The machine that it runs on.
+    pub(crate) fn env(&self) -> &Env {
+        self.0.host.env()
+    }
+
     /// The log.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.0.source.log

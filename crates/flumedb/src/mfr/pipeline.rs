@@ -163,6 +163,22 @@ impl Pipeline {
         })
     }
 
+    /// The same query with the stages of another behind its own.
+    ///
+    /// ```
+    /// # use flumedb::mfr::Pipeline;
+    /// let sorted = Pipeline::parse(r#"{"type": "post"}"#)?.then(&Pipeline::parse(r#"[{"$sort": ["likes"]}]"#)?);
+    /// assert!(!sorted.is_streaming());
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn then(&self, other: &Self) -> Self {
+        let stages = self.0.stages.iter().chain(&other.0.stages).cloned().collect();
+        let selector =
+            self.0.selector.clone().or_else(|| other.0.selector.clone().filter(|_| self.0.stages.is_empty()));
+        Self(Arc::new(Parts { stages, selector, compat: self.0.compat, memory_bytes: self.0.memory_bytes }))
+    }
+
     /// Whether it does as the originals do.
     pub fn compat(&self) -> Compat {
         self.0.compat

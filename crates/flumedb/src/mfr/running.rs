@@ -109,16 +109,10 @@ impl Running {
         for (stage, state) in query.0.stages.iter().zip(&mut self.states).skip(from) {
             match (stage, state) {
                 (Stage::Filter(_) | Stage::Map(_), _) if is_mark => {}
-                (Stage::Filter(filter), _) => {
-                    if !filter.matches_some(passing.doc()) {
-                        return Ok(None);
-                    }
-                }
-                (Stage::Map(rule), _) if rule.is_identity() => {
-                    if compat == Compat::Originals && !rule.holds(Some(passing.doc()), compat) {
-                        return Ok(None);
-                    }
-                }
+                (Stage::Filter(filter), _) if filter.matches_some(passing.doc()) => {}
+                (Stage::Filter(_), _) => return Ok(None),
+                (Stage::Map(rule), _) if rule.is_identity() && compat == Compat::Corrected => {}
+                (Stage::Map(rule), _) if rule.is_identity() && rule.holds(Some(passing.doc()), compat) => {}
                 (Stage::Map(rule), _) => {
                     let made = rule.apply(Some(passing.doc()), compat);
                     let Some(value) = made.filter(|made| compat == Compat::Corrected || counts(made)) else {

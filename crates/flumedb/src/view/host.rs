@@ -217,9 +217,18 @@ impl<T: Send + Sync + 'static> Host<T> {
         let live = Live { name: name.clone(), shared: shared.clone(), core: core.clone() };
         let id = state.added;
         let actor = Actor::new(id, (view, definition.clone()), name.clone(), strict, dir.clone(), core.clone(), shared);
-        core.pool.spawn(actor.run())?;
+        core.scan.expect(id);
+        if let Err(error) = core.pool.spawn(actor.run()) {
+            core.scan.leave(id);
+            return Err(error);
+        }
         state.views.push(Added { name, definition, dir, handle: Arc::new(live.clone()), removed: false });
         Ok(live)
+    }
+
+    /// The machine that it runs on.
+    pub(crate) fn env(&self) -> &Env {
+        &self.core.env
     }
 
     /// Takes a view away: what waits for it ends with `Closed`, its store stays. When it has ended, its name is

@@ -155,6 +155,11 @@ impl<V: View> Live<V> {
         self.read_at(seen).await
     }
 
+    /// Runs `future` on the threads of the views, until the database is closed.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.core.pool.spawn(future)
+    }
+
     /// The log's entries.
     pub(crate) fn entries(&self) -> &Entries<V::Item> {
         &self.core.entries

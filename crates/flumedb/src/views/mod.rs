@@ -11,7 +11,7 @@ pub mod query;
 pub mod reduce;
 
 mod snapshot;
-mod store;
+pub(crate) mod store;
 
 pub use bitmaps::{Bitmaps, Op};
 pub use bloom::{Bloom, BloomReader};

@@ -44,6 +44,23 @@ impl Block {
         high == self.high && (self.bits.len() < FULL || self.bits.max().is_some_and(|last| last >> 16 == low >> 16))
     }
 
+    /// Takes in numbers from the front of some that are in order and not before what is in it; gives back the others.
+    pub(super) fn append<'a>(&mut self, numbers: &'a [u64]) -> &'a [u64] {
+        let (mut len, mut last) = (self.bits.len(), self.bits.max());
+        let taken = numbers.iter().take_while(|number| {
+            let (high, low) = halves(**number);
+            let takes = high == self.high && (len < FULL || last.is_some_and(|last| last >> 16 == low >> 16));
+            if takes && last.replace(low) != Some(low) {
+                len += 1;
+                // In order, so it goes to the end, but for what is there already.
+                let _ = self.bits.try_push(low);
+            }
+            takes
+        });
+        let taken = taken.count();
+        numbers.get(taken..).unwrap_or_default()
+    }
+
     pub(super) fn insert(&mut self, number: u64) {
         self.bits.insert(halves(number).1);
     }

@@ -1,6 +1,6 @@
 //! [`Eval`], a query over readers that stand at one position: which entries of a window it has.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use roaring::RoaringBitmap;
 
@@ -8,6 +8,7 @@ use super::{
     block::whole,
     node::{Check, Node},
     reader::{BitmapReader, Window},
+    term,
 };
 use crate::{Error, ErrorKind, Result, Seq, codec::Document, log::BoxFuture};
 
@@ -15,8 +16,10 @@ use crate::{Error, ErrorKind, Result, Seq, codec::Document, log::BoxFuture};
 pub(super) type Bitmaps = BTreeMap<u32, RoaringBitmap>;
 
 pub(super) struct Eval<T> {
-    pub(super) node: Node,
+    pub(super) node: Arc<Node>,
     pub(super) readers: Vec<BitmapReader<T>>,
+    /// What has been deleted counts as well.
+    pub(super) ever: bool,
 }
 
 impl<T: Document + Send + Sync + 'static> Eval<T> {
@@ -46,26 +49,22 @@ impl<T: Document + Send + Sync + 'static> Eval<T> {
         Box::pin(async move {
             match node {
                 Node::Nothing => Ok(RoaringBitmap::new()),
-                Node::All(view) => self.reader(*view)?.with(super::term::THERE, window),
+                Node::All(view) => self.with(*view, term::THERE, window),
                 Node::Term { view, term, check } => {
-                    let found = self.reader(*view)?.with(term, window)?;
+                    let found = self.with(*view, term, window)?;
                     self.checked(found, check.as_ref(), window, within).await
                 }
                 Node::Range { view, from, to, check } => {
-                    let found = self.reader(*view)?.within(from, to, window)?;
+                    let found = self.reader(*view)?.within(from, to, window, self.ever)?;
                     self.checked(found, check.as_ref(), window, within).await
                 }
-                Node::Measured { view, range } => self.reader(*view)?.measured(range, window),
+                Node::Measured { view, range } => self.reader(*view)?.measured(range, window, self.ever),
                 Node::List { view, numbers } => {
                     let (first, last) = (whole(window.high, window.from), whole(window.high, window.to));
                     let from = numbers.partition_point(|number| *number < first);
                     let listed = numbers.iter().skip(from).take_while(|number| **number <= last);
                     let listed: RoaringBitmap = listed.map(|number| *number as u32).collect();
-                    if listed.is_empty() {
-                        Ok(listed)
-                    } else {
-                        Ok(listed & self.reader(*view)?.with(super::term::THERE, window)?)
-                    }
+                    if listed.is_empty() { Ok(listed) } else { Ok(listed & self.with(*view, term::THERE, window)?) }
                 }
                 Node::And(nodes) => {
                     let mut found: Option<RoaringBitmap> = None;
@@ -92,12 +91,16 @@ impl<T: Document + Send + Sync + 'static> Eval<T> {
                 Node::Not(view, node) => {
                     let all = match within {
                         Some(within) => within.clone(),
-                        None => self.reader(*view)?.with(super::term::THERE, window)?,
+                        None => self.with(*view, term::THERE, window)?,
                     };
                     Ok(if all.is_empty() { all } else { &all - self.eval(node, window, Some(&all)).await? })
                 }
             }
         })
+    }
+
+    fn with(&self, view: usize, term: &[u8], window: Window) -> Result<RoaringBitmap> {
+        self.reader(view)?.with(term, window, self.ever)
     }
 
     /// Looks at the entries, if they are only candidates.

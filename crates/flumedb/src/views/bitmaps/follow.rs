@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -142,7 +143,7 @@ impl<C: Codec<Item: Document>> Follower<C> {
                     if let Some(view) = views.first() {
                         view.read_with_entry_at(*next).await?;
                     }
-                    let eval = Eval { node, readers: read_all(views.as_slice()).await? };
+                    let eval = Eval { node: Arc::new(node), readers: read_all(views.as_slice()).await?, ever: false };
                     let (from, to) = (*next, eval.end());
                     let looks = eval.node.checks();
                     (*next, *walk) = (to.max(from), Some((eval, Walk::new(from, to, false, looks))));

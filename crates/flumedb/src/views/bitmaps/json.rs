@@ -12,7 +12,7 @@ use super::{
 use crate::{Error, ErrorKind, Result, Seq};
 
 /// So many operators may stand around another.
-const DEPTH: usize = 64;
+const DEPTH: usize = 60;
 /// So many operators are in one tree.
 const SIZE: usize = 10_000;
 /// So many numbers are in the lists of one tree.
@@ -69,12 +69,12 @@ impl Op {
                 json!({"op": "equal", "path": path.to_json(), "value": value.to_json()})
             }
             Self::Equal { path, value, part: Some(part) } => {
-                let mut opts = json!({"prefix": part.bytes * 8});
+                let mut opts = Map::from_iter([("prefix".to_owned(), (part.bytes * 8).into())]);
                 if part.offset > 0 {
-                    opts["prefixOffset"] = part.offset.into();
+                    opts.insert("prefixOffset".to_owned(), part.offset.into());
                 }
                 if part.map {
-                    opts["useMap"] = true.into();
+                    opts.insert("useMap".to_owned(), true.into());
                 }
                 json!({"op": "equal", "path": path.to_json(), "value": value.to_json(), "opts": opts})
             }

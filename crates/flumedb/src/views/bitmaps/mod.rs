@@ -19,6 +19,7 @@ mod reader;
 mod records;
 mod rows;
 mod sorted;
+mod sublog;
 mod term;
 mod view;
 mod walk;
@@ -35,6 +36,7 @@ pub use op::{Comparison, Op, Part};
 pub use path::{Number, Path};
 pub use query::Query;
 pub use reader::BitmapReader;
+pub use sublog::SubLog;
 pub use term::Scalar;
 pub use view::BitmapView;
 
@@ -158,6 +160,34 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         Call::new(async move { self.plan(&op, None).await.map(drop) })
     }
 
+    /// The entries that `op` is true of, as a log of their own: read-only, with the names that they have in this database's log,
+    /// to be read, subscribed to, and followed by views.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Flume, codec::JsonDocs, views::{Bitmaps, Op, Reduce}};
+    /// let db = Flume::memory(JsonDocs)?;
+    /// let posts = Bitmaps::new(&db).sublog(Op::equal("type", "post")).await?;
+    /// let posts = Flume::with_log(posts, JsonDocs).await?;
+    /// let count = posts.view("count", Reduce::new(1, 0, |count: &mut u64, _: &_| *count += 1)).await?;
+    /// db.append_all([r#"{"type":"post"}"#, r#"{"type":"vote"}"#, r#"{"type":"post"}"#]).await?;
+    /// assert_eq!(*count.read().await?, 2, "fresh as any view is");
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::run`], and `Unsupported` for an `op` that has to look at entries: a prefix of more than 96 bytes, a value of
+    /// more than 128, an index of parts; and for one with record numbers.
+    ///
+    /// # Cancel safety
+    /// As [`Query::run`].
+    pub fn sublog(&self, op: Op) -> Call<'_, Result<Arc<SubLog<C::Item>>>> {
+        Call::new(async move {
+            let plan = self.plan(&op, None).await?;
+            SubLog::open(self.db.log().clone(), &op, plan).await
+        })
+    }
+
     /// Discards what the views that `op` needs have built, and begins anew from the log; also where they do not open because
     /// their stores cover entries that the log has lost. Returns when it has begun.
     ///
@@ -235,6 +265,6 @@ struct Plan<T: Document + Send + Sync + 'static> {
 impl<T: Document + Send + Sync + 'static> Plan<T> {
     async fn read(self) -> Result<(Arc<Eval<T>>, Option<usize>)> {
         let readers = read_all(self.views.as_slice()).await?;
-        Ok((Arc::new(Eval { node: self.node, readers }), self.sort))
+        Ok((Arc::new(Eval { node: Arc::new(self.node), readers, ever: false }), self.sort))
     }
 }

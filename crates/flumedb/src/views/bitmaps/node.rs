@@ -78,7 +78,7 @@ impl Check {
 }
 
 /// What was declared.
-pub(super) trait Declared {
+pub(super) trait Declared: Sync {
     fn predicate(&self, name: &str) -> Option<(u32, Test)>;
     fn number(&self, name: &str) -> Option<Number>;
 }
@@ -86,7 +86,7 @@ pub(super) trait Declared {
 /// Finds out which views a tree needs.
 pub(super) struct Planner<'a> {
     pub(super) kinds: Vec<Kind>,
-    pub(super) declared: &'a (dyn Declared + Sync),
+    pub(super) declared: &'a dyn Declared,
     /// The entries at record numbers, sorted.
     pub(super) records: &'a (dyn Fn(&[u64]) -> Arc<[u64]> + Sync),
 }

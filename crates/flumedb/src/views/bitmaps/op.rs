@@ -170,6 +170,16 @@ impl Op {
         Self::Offsets(seqs.into_iter().collect())
     }
 
+    /// Whether there are record numbers in it.
+    pub(super) fn lists_records(&self) -> bool {
+        match self {
+            Self::Seqs(_) => true,
+            Self::And(ops) | Self::Or(ops) => ops.iter().any(Self::lists_records),
+            Self::Not(op) => op.lists_records(),
+            _ => false,
+        }
+    }
+
     /// This and the other.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -6,14 +6,19 @@ use redb::{Range, ReadOnlyTable, ReadableTableMetadata};
 use roaring::RoaringBitmap;
 
 use super::{
+    Matches, Number, Op,
     block::{Block, whole},
     column::{self, COLUMN},
+    eval::Eval,
+    kind::{Kind, Test},
+    node::{Declared, Planner},
     pending::Measured,
     rows::{BITS, GONE, key, split},
     term::{self, NUMBER_LEN},
 };
 use crate::{
-    Damage, Error, Result, Seq,
+    Damage, Error, ErrorKind, Result, Seq,
+    codec::Document,
     view::Entries,
     views::store::{Store, failed},
 };
@@ -30,6 +35,7 @@ struct Inner<T> {
     column: Option<ReadOnlyTable<u64, &'static [u8]>>,
     path: PathBuf,
     entries: Entries<T>,
+    kind: Arc<Kind>,
     since: Option<Seq>,
 }
 
@@ -74,15 +80,16 @@ impl Window {
 }
 
 impl<T> BitmapReader<T> {
-    pub(super) fn new(store: &Store, entries: Entries<T>, measures: bool, since: Option<Seq>) -> Result<Self> {
+    pub(super) fn new(store: &Store, entries: Entries<T>, kind: Arc<Kind>, since: Option<Seq>) -> Result<Self> {
         let transaction = store.read()?;
         let bits = transaction.open_table(BITS).map_err(|error| store.failed(error))?;
         let gone = transaction.open_table(GONE).map_err(|error| store.failed(error))?;
         let has_gone = gone.len().map_err(|error| store.failed(error))? > 0;
+        let measures = matches!(*kind, Kind::Numbers(_));
         let column =
             measures.then(|| transaction.open_table(COLUMN).map_err(|error| store.failed(error))).transpose()?;
         let path = store.path().to_owned();
-        Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, since })))
+        Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, kind, since })))
     }
 
     /// The newest entry that it covers.
@@ -116,8 +123,8 @@ impl<T> BitmapReader<T> {
         let mut bits = RoaringBitmap::new();
         let (first, start, end) = (key(term, 0), key(term, window.first()), key(term, window.last()));
         // The one that begins at or before the window, then those in it.
-        let rows = table.range::<&[u8]>(first.as_slice()..=start.as_slice()).map_err(|error| self.failed(error))?;
-        let before = rows.rev().next();
+        let mut rows = table.range::<&[u8]>(first.as_slice()..=start.as_slice()).map_err(|error| self.failed(error))?;
+        let before = rows.next_back();
         let within = (std::ops::Bound::Excluded(start.as_slice()), std::ops::Bound::Included(end.as_slice()));
         let within = if window.first() < window.last() {
             Some(table.range::<&[u8]>(within).map_err(|error| self.failed(error))?)
@@ -136,26 +143,21 @@ impl<T> BitmapReader<T> {
         Ok(bits)
     }
 
-    /// Takes off what has been deleted.
-    fn without_gone(&self, mut bits: RoaringBitmap, window: Window) -> Result<RoaringBitmap> {
-        if self.0.has_gone && !bits.is_empty() {
+    /// Takes off what has been deleted, unless that counts.
+    fn without_gone(&self, mut bits: RoaringBitmap, window: Window, ever: bool) -> Result<RoaringBitmap> {
+        if self.0.has_gone && !ever && !bits.is_empty() {
             bits -= self.load(&self.0.gone, &[], window)?;
         }
         Ok(bits)
     }
 
-    /// The entries with `term`.
-    pub(super) fn with(&self, term: &[u8], window: Window) -> Result<RoaringBitmap> {
-        self.without_gone(self.load(&self.0.bits, term, window)?, window)
-    }
-
-    /// The entries that had `term` when they were taken in, deleted or not.
-    pub(super) fn ever_with(&self, term: &[u8], window: Window) -> Result<RoaringBitmap> {
-        self.load(&self.0.bits, term, window)
+    /// The entries with `term`; with `ever`, deleted ones that had it too.
+    pub(super) fn with(&self, term: &[u8], window: Window, ever: bool) -> Result<RoaringBitmap> {
+        self.without_gone(self.load(&self.0.bits, term, window)?, window, ever)
     }
 
     /// The entries with terms from `from` to before `to`. Looks at all rows of these.
-    pub(super) fn within(&self, from: &[u8], to: &[u8], window: Window) -> Result<RoaringBitmap> {
+    pub(super) fn within(&self, from: &[u8], to: &[u8], window: Window, ever: bool) -> Result<RoaringBitmap> {
         let mut bits = RoaringBitmap::new();
         for row in self.0.bits.range::<&[u8]>(from..to).map_err(|error| self.failed(error))? {
             let (key, bytes) = row.map_err(|error| self.failed(error))?;
@@ -164,11 +166,16 @@ impl<T> BitmapReader<T> {
                 bits |= window.cut(self.block(key.value(), bytes.value())?);
             }
         }
-        self.without_gone(bits, window)
+        self.without_gone(bits, window, ever)
     }
 
     /// The entries whose numbers are in the range.
-    pub(super) fn measured(&self, range: &RangeInclusive<[u8; NUMBER_LEN]>, window: Window) -> Result<RoaringBitmap> {
+    pub(super) fn measured(
+        &self,
+        range: &RangeInclusive<[u8; NUMBER_LEN]>,
+        window: Window,
+        ever: bool,
+    ) -> Result<RoaringBitmap> {
         let mut lows = Vec::new();
         self.column(window, |(seq, number)| {
             if range.contains(&number) {
@@ -176,7 +183,7 @@ impl<T> BitmapReader<T> {
             }
         })?;
         let bits = RoaringBitmap::from_sorted_iter(lows).map_err(|_| self.broken("a column out of order"))?;
-        self.without_gone(bits, window)
+        self.without_gone(bits, window, ever)
     }
 
     /// The numbers of the entries in `wanted`, in the order of the log; of those that have one.
@@ -269,5 +276,39 @@ impl<T> Ordered<T> {
         let block = self.reader.block(key.value(), bytes.value())?;
         let number = split(key.value()).and_then(|(term, _)| term.get(1..)).and_then(|number| number.try_into().ok());
         Ok(Some((number.ok_or_else(|| self.reader.broken("a number that is none"))?, block)))
+    }
+}
+
+impl<T: Document + Send + Sync + 'static> BitmapReader<T> {
+    /// What `op` finds, in the order of the log, if this view alone can answer it.
+    ///
+    /// # Errors
+    /// `Invalid` if `op` needs another view.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn matches(&self, op: &Op) -> Result<Matches<T>> {
+        let mut planner = Planner { kinds: Vec::new(), declared: &*self.0.kind, records: &|_| [].into() };
+        let node = planner.node(op)?;
+        let own = self.0.kind.name();
+        if planner.kinds.iter().any(|kind| kind.name() != own) || op.lists_records() {
+            let message = format!("the view {own} does not answer {op} alone; ask `Bitmaps`");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let eval = Arc::new(Eval { node: Arc::new(node), readers: vec![self.clone()], ever: false });
+        Matches::new(eval, None, false, None, 0, None).await
+    }
+}
+
+impl Declared for Kind {
+    fn predicate(&self, wanted: &str) -> Option<(u32, Test)> {
+        match self {
+            Self::Predicate { name, version, test, .. } if name == wanted => Some((*version, test.clone())),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<Number> {
+        Number::known(name)
     }
 }

@@ -64,24 +64,18 @@ impl Writer {
 
     /// Adds numbers, which are in order and behind all that the term has.
     pub(super) fn append(&mut self, table: &mut Bits<'_>, term: &[u8], numbers: &[u64]) -> Result<(), redb::Error> {
-        let Some((&first, rest)) = numbers.split_first() else { return Ok(()) };
+        let Some(&first) = numbers.first() else { return Ok(()) };
         let last = block_of(table, term, u64::MAX)?;
-        let mut block = match last {
-            Some(mut block) if block.takes(first) => {
-                block.insert(first);
-                block
-            }
-            _ => Block::of(first),
-        };
-        for &number in rest {
-            if block.takes(number) {
-                block.insert(number);
-            } else {
-                self.write(table, term, &mut block)?;
-                block = Block::of(number);
+        let mut block = last.filter(|block| block.takes(first)).unwrap_or_else(|| Block::of(first));
+        let mut rest = numbers;
+        loop {
+            rest = block.append(rest);
+            self.write(table, term, &mut block)?;
+            match rest.first() {
+                Some(&next) => block = Block::of(next),
+                None => return Ok(()),
             }
         }
-        self.write(table, term, &mut block)
     }
 
     /// Adds a number, wherever it belongs.

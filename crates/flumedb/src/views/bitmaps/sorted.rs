@@ -38,7 +38,8 @@ pub(super) struct Sorted<T> {
 enum Stage<T> {
     Start,
     Without,
-    Walk { ordered: Ordered<T>, passed: u64, limit: u64 },
+    Numbers,
+    Walk { ordered: Box<Ordered<T>>, passed: u64, limit: u64 },
     End,
 }
 
@@ -58,7 +59,7 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
             if found.is_empty() {
                 continue;
             }
-            let measured = numbers.with(term::NUMERIC, window)?;
+            let measured = numbers.with(term::NUMERIC, window, false)?;
             without.add(window.high, &found - &measured)?;
             with.add(window.high, found & measured)?;
         }
@@ -73,7 +74,8 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
                 return Ok(Some(found));
             }
             match std::mem::replace(&mut self.stage, Stage::End) {
-                Stage::Start => self.stage = if self.reverse { self.start_numbers()? } else { Stage::Without },
+                Stage::Start => self.stage = if self.reverse { Stage::Numbers } else { Stage::Without },
+                Stage::Numbers => self.stage = self.start_numbers()?,
                 Stage::Without => {
                     let after = self.after;
                     let rows = all(&self.without.bitmaps).map(|seq| (None, seq));
@@ -82,7 +84,7 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
                     if self.reverse {
                         self.found.make_contiguous().reverse();
                     } else {
-                        self.stage = self.start_numbers()?;
+                        self.stage = Stage::Numbers;
                     }
                 }
                 Stage::Walk { mut ordered, mut passed, limit } => {
@@ -127,7 +129,7 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
         // What walking would pass, and what gathering would.
         let passed = u128::from(self.wanted.min(matched)) * u128::from(self.numbers.rows()?) / u128::from(matched);
         if matched > GATHERED || passed <= u128::from(matched) {
-            let ordered = self.numbers.ordered(after.as_ref(), self.reverse)?;
+            let ordered = Box::new(self.numbers.ordered(after.as_ref(), self.reverse)?);
             let limit = if matched > GATHERED { u64::MAX } else { matched.max(1 << 12) };
             return Ok(Stage::Walk { ordered, passed: 0, limit });
         }

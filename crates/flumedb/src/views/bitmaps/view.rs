@@ -1,28 +1,30 @@
 //! [`BitmapView`], one (path, kind): a view of its own, that follows the log and keeps bitmaps.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     column::{self, COLUMN},
     kind::Kind,
+    path::{Number, Path},
     pending::Pending,
     reader::BitmapReader,
     rows::{BITS, GONE, Writer},
 };
 use crate::{
     Error, ErrorKind, Result, Seq,
-    codec::Document,
+    codec::{Document, Field},
     view::{Checkpoint, Definition, Entries, Retraction, Run, View, ViewContext},
     views::store::Store,
 };
 
-/// One of the views that [`Bitmaps`](super::Bitmaps) is a handle on.
+/// One of the views that [`Bitmaps`](super::Bitmaps) is a handle on; it can be added alone as well, and its
+/// [reader](BitmapReader::matches) asked what it alone can answer.
 ///
 /// Taking in entries costs memory for their terms until the next publish, which writes the last block of each term they have.
 /// A deleted entry is noted in a bitmap of its own, which is taken off every answer; an entry that reads otherwise now is
 /// taken out of all bitmaps, in one pass over the rows for all such entries.
 pub struct BitmapView<T> {
-    kind: Kind,
+    kind: Arc<Kind>,
     open: Option<Open<T>>,
 }
 
@@ -37,10 +39,50 @@ const CACHE_BYTES: usize = 16 << 20;
 
 impl<T> BitmapView<T> {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, open: None }
+        Self { kind: Arc::new(kind), open: None }
     }
 
-    fn open(&mut self) -> Result<(&Kind, &mut Open<T>)> {
+    /// Every entry: what `not` is taken from.
+    pub fn entries() -> Self {
+        Self::new(Kind::Entries)
+    }
+
+    /// The values at a path: for `equal`, `absent` and `prefix`.
+    pub fn values(path: impl Into<Path>) -> Self {
+        Self::new(Kind::Values(path.into()))
+    }
+
+    /// The items of the array at a path, or what stands at `pluck` in each: for `includes`.
+    pub fn items(path: impl Into<Path>, pluck: Option<Path>) -> Self {
+        Self::new(Kind::Items { path: path.into(), pluck })
+    }
+
+    /// A few bytes of the text at a path: for `equal` with a `part`.
+    pub fn parts(path: impl Into<Path>, bytes: usize, offset: usize) -> Self {
+        Self::new(Kind::Part { path: path.into(), bytes, offset })
+    }
+
+    /// Numbers: for `gt` and its kin, and to sort by. One that is only named (`Number::Named`) is one of those that are there from
+    /// the start, or none.
+    pub fn numbers(number: impl Into<Number>) -> Self {
+        let number = match number.into() {
+            Number::Named(name) => Number::known(&name).unwrap_or(Number::Least(Vec::new())),
+            number => number,
+        };
+        Self::new(Kind::Numbers(number))
+    }
+
+    /// What a function of the field at a path says: for `predicate`.
+    pub fn predicate(
+        path: impl Into<Path>,
+        name: impl Into<String>,
+        version: u32,
+        test: impl Fn(Option<Field<'_>>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Kind::Predicate { path: path.into(), name: name.into(), version, test: Arc::new(test) })
+    }
+
+    fn open(&mut self) -> Result<(&Arc<Kind>, &mut Open<T>)> {
         match &mut self.open {
             Some(open) => Ok((&self.kind, open)),
             None => Err(Error::new(ErrorKind::Invalid, "the bitmaps are not open; call `open` first")),
@@ -84,7 +126,7 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
 
     fn publish(&mut self, at: &Checkpoint) -> Result<BitmapReader<T>> {
         let (kind, Open { store, entries, pending }) = self.open()?;
-        let measures = matches!(kind, Kind::Numbers(_));
+        let measures = matches!(**kind, Kind::Numbers(_));
         store.commit(at, |transaction| {
             let (mut bits, mut gone) = (transaction.open_table(BITS)?, transaction.open_table(GONE)?);
             let mut writer = Writer::default();
@@ -117,7 +159,7 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
             Ok(())
         })?;
         pending.clear();
-        BitmapReader::new(store, entries.clone(), measures, at.since())
+        BitmapReader::new(store, entries.clone(), kind.clone(), at.since())
     }
 
     fn sync(&mut self) -> Result<()> {

@@ -125,6 +125,31 @@ where
         Followed(stream::once(start).flatten().boxed())
     }
 
+    /// The entries that are looked at, in order, without looking at them: all that the index leads to, or that the log has.
+    ///
+    /// # Errors
+    /// As [`Live::read`](crate::view::Live::read), and what the store and the log say.
+    pub fn candidates(self) -> Call<'static, Result<Vec<Seq>>> {
+        Call::new(async move {
+            if let Some(chosen) = self.set.chosen(&self.query) {
+                let reader = self.reader(chosen).await?;
+                if let Some(plan) = reader.plan(&self.query) {
+                    return reader.found(&plan, self.query.compat(), self.reverse).collect();
+                }
+            }
+            let (mut entries, _) = self.source().await?;
+            let mut seqs = Vec::new();
+            while let Some(entry) = entries.next().await {
+                match entry {
+                    Ok(entry) => seqs.push(entry.seq),
+                    Err(error) if error.kind() == ErrorKind::Invalid => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(seqs)
+        })
+    }
+
     /// Which index is chosen, which part of it is looked at, how many rows that are, and what is tested afterwards. Costs
     /// a look at each of them, but reads no entry.
     ///
@@ -189,7 +214,7 @@ where
         }
     }
 
-    async fn follower(self) -> Result<Follower<C>> {
+    async fn follower(self) -> Result<Follower<C::Item>> {
         if !self.query.is_streaming() {
             let message =
                 "a query with $reduce or $sort cannot be followed: it gives rows at its end, and there is none";
@@ -203,7 +228,7 @@ where
         };
         let new = self.set.db.subscribe(since.map_or(From::Start, From::After)).boxed();
         let (running, left) = (self.query.start(), self.limit.unwrap_or(u64::MAX));
-        Ok(Follower { old, new, running, left, caught_up: false, turn: 0, _set: self.set })
+        Ok(Follower { old, new, running, left, caught_up: false, turn: 0 })
     }
 }
 
@@ -237,24 +262,17 @@ impl Stream for Followed {
     }
 }
 
-struct Follower<C: Codec>
-where
-    C::Item: Document,
-{
+struct Follower<T> {
     /// What was there, as far as it has not been looked at.
-    old: Option<EntryStream<C::Item>>,
-    new: EntryStream<C::Item>,
+    old: Option<EntryStream<T>>,
+    new: EntryStream<T>,
     running: Running,
     left: u64,
     caught_up: bool,
     turn: u32,
-    _set: Query<C>,
 }
 
-impl<C: Codec> Follower<C>
-where
-    C::Item: Document,
-{
+impl<T: Document> Follower<T> {
     async fn next(&mut self) -> Option<Result<Told>> {
         while self.left > 0 {
             give_way(&mut self.turn).await;

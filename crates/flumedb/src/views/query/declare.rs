@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Result};
+use super::plan;
+use crate::{Error, ErrorKind, Result, mfr::Pipeline};
 
 /// An index of a [`Query`](super::Query) set: its name, and the paths by whose values entries are found, the first path
 /// first.
@@ -53,6 +54,19 @@ impl IndexOn {
     pub fn parse_list(text: &str) -> Result<Vec<Self>> {
         serde_json::from_str(text)
             .map_err(|error| Error::with_source(ErrorKind::Invalid, format!("no list of indexes: {error}"), error))
+    }
+
+    /// How well it fits a query: 0 if it does not, more the better.
+    ///
+    /// ```
+    /// use flumedb::{mfr::Pipeline, views::IndexOn};
+    /// let by_author = IndexOn::new("author", [["author"], ["time"]]);
+    /// assert_eq!(by_author.fits(&Pipeline::parse(r#"{"author": "alice", "time": {"$gt": 3}}"#)?), 5);
+    /// assert_eq!(by_author.fits(&Pipeline::parse(r#"{"time": {"$gt": 3}}"#)?), 0);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn fits(&self, query: &Pipeline) -> u32 {
+        plan::score(self, query)
     }
 
     /// Its name.

@@ -20,7 +20,7 @@ pub use rows::Rows;
 pub use view::{QueryIndex, QueryReader};
 
 use crate::{
-    Call, Error, Flume, Result,
+    Call, Error, ErrorKind, Flume, Result,
     codec::{Codec, Document},
     mfr::Pipeline,
     view::Live,
@@ -71,8 +71,8 @@ impl<C: Codec> Query<C>
 where
     C::Item: Document,
 {
-    /// Adds a view to the database for each index, called after the set and the index. Without indexes every query looks
-    /// at the whole log.
+    /// Adds a view to the database for each index, called after the set and the index, unless that view is there already.
+    /// Without indexes every query looks at the whole log.
     ///
     /// # Errors
     /// As [`Flume::view`]; `Invalid` also for an index without paths.
@@ -86,10 +86,21 @@ where
     ) -> Call<'a, Result<Self>> {
         let indexes: Vec<IndexOn> = indexes.into_iter().collect();
         Call::new(async move {
-            let mut declared = Vec::new();
-            for on in indexes {
-                let live = db.view(&format!("{name}-{}", on.name), QueryIndex::new(on.clone())?).await?;
-                declared.push(Declared { on, live });
+            let host = db.host();
+            // All of them before any is waited for, so that they share one pass over the log.
+            let add = |on: IndexOn| {
+                let live = host.get_or_add(&format!("{name}-{}", on.name), QueryIndex::new(on.clone())?)?;
+                Ok(Declared { on, live })
+            };
+            let declared = indexes.into_iter().map(add).collect::<Result<Vec<_>>>()?;
+            for Declared { live, .. } in &declared {
+                if let Err(error) = live.opened().await {
+                    // The name is free for another try. What is wrong has been said by `error`.
+                    if error.kind() != ErrorKind::Closed {
+                        drop(host.remove(live.name()).await);
+                    }
+                    return Err(error);
+                }
             }
             Ok(Self { db: db.clone(), indexes: declared.into() })
         })
