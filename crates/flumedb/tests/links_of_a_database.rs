@@ -18,7 +18,7 @@ use flumedb::{
     codec::Json,
     mfr::Pipeline,
     view::Live,
-    views::{Column, Find, FoundLink, Link, Links, Told},
+    views::{Column, Find, FoundLink, Link, Links, query::Told},
 };
 use futures_util::StreamExt;
 

@@ -8,7 +8,7 @@ use flumedb::{
     Entry, ErrorKind, Flume, Seq,
     codec::JsonDocs,
     mfr::{Compat, Language, Pipeline},
-    views::{IndexOn, Query, QueryIndex, QueryReader, Told},
+    views::{IndexOn, Query, QueryIndex, QueryReader, query::Told},
 };
 use flumedb_sim::{
     Choices, soak_or_count,

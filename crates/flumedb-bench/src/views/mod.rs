@@ -4,6 +4,7 @@ mod bloom;
 mod hash_index;
 mod index;
 mod links;
+mod reduce;
 mod timed;
 mod together;
 
@@ -11,7 +12,7 @@ use std::path::Path;
 
 use crate::{
     Result,
-    measure::Sample,
+    measure::{Sample, thread_cpu_seconds},
     workloads::{Context, Workload},
 };
 
@@ -19,11 +20,20 @@ pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "views-index",
         what: "build an ordered index of (author, sequence), to the disk: ours from the log, decoding each message; \
-               `-rows` by hand from rows in memory, in one transaction, in the order of the log or sorted before",
+               `-rows` by hand from rows in memory, in one transaction, in the order of the log or sorted before; \
+               SQLite with its default cache, or with 256 MB",
         limits: &["sqlite-rows"],
-        subjects: &["flumedb-index", "flumedb-index-any", "redb-rows", "redb-rows-sorted", "sqlite-rows-sorted"],
+        subjects: &[
+            "flumedb-index",
+            "flumedb-index-any",
+            "redb-rows",
+            "redb-rows-sorted",
+            "sqlite-rows-256mb",
+            "sqlite-rows-sorted",
+        ],
         extra: &[
             ("view_s", "s in the view"),
+            ("view_cpu_s", "CPU s in the view"),
             ("get_ns", "ns a lookup"),
             ("row_ns", "ns a row of a range"),
             ("row_bytes", "bytes a row"),
@@ -31,12 +41,12 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "views-hash",
-        what: "a hash index of a unique text of 52 bytes; ours from the log, decoding each message; lookups are random and warm; \
+        what: "a hash index of a unique text of 52 bytes; ours from the log, decoding each message; lookups are random and warm, by time on a core; \
                `get` is verified, `log` is one get of the log and one field of it",
         limits: &[],
         subjects: &["flumedb-hash", "sqlite-unique", "redb-unique"],
         extra: &[
-            ("view_s", "s in the view"),
+            ("view_cpu_s", "CPU s in the view"),
             ("candidate_ns", "ns a candidate"),
             ("miss_ns", "ns a miss"),
             ("get_ns", "ns a get"),
@@ -44,7 +54,35 @@ pub(crate) const ALL: &[Workload] = &[
             ("key_bytes", "bytes a key"),
             ("most_bytes", "most while growing, a MB besides"),
             ("pause_ms", "ms of the longest apply or publish"),
+            ("pause_cpu_ms", "the same on a core"),
             ("sync_ms", "ms of the longest sync"),
+        ],
+    },
+    Workload {
+        name: "views-groups",
+        what: "keep something of each author, to the disk, from the log, decoding each message: `reduce` a count and a sum in \
+               one state with an inverse; `groups` a count, the newest time, a mean; `undo` the same with undo; `sketch` a \
+               count, distinct times, quantiles; `hour` a count by author and hour; `sqlite-upsert` as `groups`, from \
+               messages in memory, decoding each, in one transaction. Update and delete: one message more or less, and a \
+               fresh read, among 20,000",
+        limits: &[],
+        subjects: &[
+            "flumedb-reduce",
+            "flumedb-groups",
+            "flumedb-groups-undo",
+            "flumedb-groups-sketch",
+            "flumedb-groups-hour",
+            "sqlite-upsert",
+        ],
+        extra: &[
+            ("view_s", "s in the view"),
+            ("groups", "groups"),
+            ("get_ns", "ns a get"),
+            ("scan_ms", "ms all groups"),
+            ("update_us", "µs an update"),
+            ("delete_us", "µs a delete"),
+            ("entry_bytes", "bytes a message"),
+            ("pause_ms", "ms of the longest apply or publish"),
         ],
     },
     Workload {
@@ -98,6 +136,7 @@ pub(crate) const ALL: &[Workload] = &[
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match workload {
         "views-index" => index::measure(subject, cx),
+        "views-groups" => reduce::measure(subject, cx),
         "views-hash" => hash_index::measure(subject, cx),
         "views-links" => links::measure(subject, cx),
         "views-bloom" => bloom::measure(subject, cx),
@@ -127,9 +166,9 @@ fn len(path: &Path) -> u64 {
     path.metadata().map_or(0, |meta| meta.len())
 }
 
-/// Nanoseconds that each of `count` calls took.
+/// Nanoseconds that each of `count` calls spent on a core.
 fn ns_each(count: usize, work: impl FnOnce() -> Result) -> Result<f64> {
-    let start = std::time::Instant::now();
+    let start = thread_cpu_seconds();
     work()?;
-    Ok(start.elapsed().as_secs_f64() * 1e9 / count.max(1) as f64)
+    Ok((thread_cpu_seconds() - start) * 1e9 / count.max(1) as f64)
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Progress, View, after,
+    Entries, Progress, View, after,
     host::Core,
     shared::{Asked, Shared},
 };
@@ -86,7 +86,7 @@ impl<V: View> Live<V> {
         self.shared.progress(self.core.scan.head())
     }
 
-    /// The newest entry that stale reads show, and its changes. While somebody holds such a receiver, the view shows
+    /// The newest entry that stale reads show, and its changes; one more when the view was built anew and shows it again. While somebody holds such a receiver, the view shows
     /// new entries at once.
     pub fn watch(&self) -> watch::Receiver<Option<Seq>> {
         self.shared.since()
@@ -153,6 +153,11 @@ impl<V: View> Live<V> {
     pub(crate) async fn read_with_entry_at(&self, position: u64) -> Result<V::Reader> {
         let seen = self.shared.shows(position).await?;
         self.read_at(seen).await
+    }
+
+    /// The log's entries.
+    pub(crate) fn entries(&self) -> &Entries<V::Item> {
+        &self.core.entries
     }
 
     pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {

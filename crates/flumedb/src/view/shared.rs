@@ -330,11 +330,13 @@ impl<R: Clone> Shared<R> {
         drop(state);
         // Outside the lock: whoever looks at the channel may ask something else meanwhile, and old readers may be
         // expensive to drop.
+        // Even if it has come no farther, it may show something else than before.
+        let anew = former.is_some();
         drop((former, before));
         answer_all(served, &Ok(reader));
         self.shown.send_if_modified(|shown| !std::mem::replace(shown, true));
         if !catching_up {
-            self.since.send_if_modified(|seen| std::mem::replace(seen, since) != since);
+            self.since.send_if_modified(|seen| std::mem::replace(seen, since) != since || anew);
         }
     }
 

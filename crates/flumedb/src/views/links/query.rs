@@ -15,7 +15,7 @@ use crate::{
     Error, ErrorKind, Result, Seq,
     mfr::{Compat, Constraint, Finish, Pipeline, Row, Running},
     view::Live,
-    views::Told,
+    views::query::Told,
 };
 
 /// What a query makes of links: an iterator over its rows. Say how before the first is taken.
