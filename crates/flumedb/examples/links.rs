@@ -49,7 +49,8 @@ async fn main() -> Result<()> {
 
     let count = Pipeline::parse(r#"[{"$reduce":{"rel":"rel","count":{"$count":true}}}]"#)?;
     for row in reader.query(&count) {
-        println!("{}", row?.value);
+        let row = row?.value;
+        println!("{}: {}", row["rel"], row["count"]);
     }
     db.close().await
 }
@@ -64,6 +65,6 @@ async fn main() -> Result<()> {
 // cleo is 2 away
 // to mallory: ["block"]
 // distances: [("ann", 0), ("bob", 1), ("mallory", -1), ("cleo", 2)]
-// {"count":1,"rel":"block"}
-// {"count":3,"rel":"follow"}
-// {"count":2,"rel":"like"}
+// "block": 1
+// "follow": 3
+// "like": 2

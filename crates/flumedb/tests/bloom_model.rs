@@ -99,7 +99,7 @@ fn deletions_make_it_anew_when_they_are_many() {
     let db = Flume::memory(Json::<u64>::new()).unwrap();
     let view = Bloom::new(1, |key: &u64| [*key]).items(100).probability(0.001);
     let view = db.view("bloom", view).blocking().unwrap();
-    let seqs = db.append_all(&(0..1000).collect::<Vec<u64>>()).blocking().unwrap();
+    let seqs = db.append_all(0..1000_u64).blocking().unwrap();
     view.read().blocking().unwrap();
 
     db.delete(seqs[..400].to_vec()).blocking().unwrap();

@@ -33,10 +33,11 @@ fn bloom(items: u64) -> Bloom<JsonDoc, String> {
 
 fn ours(cx: &Context, items: u64) -> Result<Sample> {
     let all = cx.messages()?;
+    let all = all.iter().map(|message| Ok(serde_json::from_slice::<Message>(message)?.previous));
+    let all: Vec<String> = all.collect::<Result<_>>()?;
     let asked = limits::random_numbers(all.len()).into_iter().take(200_000);
-    let asked = asked.filter_map(|number| all.get(number as usize));
-    let asked: Vec<String> =
-        asked.map(|message| Ok(serde_json::from_slice::<Message>(message)?.previous)).collect::<Result<_>>()?;
+    let asked: Vec<String> = asked.filter_map(|number| all.get(number as usize).cloned()).collect();
+    drop(all);
     let missing: Vec<String> = asked.iter().map(|key| format!("!{key}")).collect();
     let log = cx.kept("flumedb").join("flumedb");
     wait(async {

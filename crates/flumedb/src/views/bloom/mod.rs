@@ -24,9 +24,10 @@ use crate::{
 /// A view that tells keys that no entry has from keys that perhaps one has.
 ///
 /// "No" is always right. "Perhaps" is wrong for at most the part of the other keys that was asked for, however many keys come:
-/// when as many are in as were expected, another stage is added for twice as many, with half the probability. A key takes
-/// about 1.44 × log2(1 / probability) bits in memory, 14 at 0.001, and a few more in later stages; on the disk the same, and the
-/// newest keys besides, 8 bytes each, until those are more than the stage they are in.
+/// when as many are in as were expected, another stage is added for twice as many, with half the probability. As full as was
+/// expected it takes about 1.44 × log2(2 / probability) bits a key in memory, 16 at 0.001 (half of the promise is for what may
+/// come); grown far beyond that, some more. On the disk it is the same, and the newest keys besides, 8 bytes each, until those
+/// are more than the stage they are in.
 ///
 /// # Deletions
 /// A bit that is set may stand for many keys, so nothing is taken out: the keys of a deleted entry go on giving "perhaps". When

@@ -134,9 +134,8 @@ pub(super) fn compare(one: &Value, two: &Value) -> Option<std::cmp::Ordering> {
     if kind_of(one) != kind_of(two) {
         return None;
     }
-    match (scalar(one)?, scalar(two)?) {
-        (one, two) => Some(one.cmp(&two)),
-    }
+    let (one, two) = (scalar(one)?, scalar(two)?);
+    Some(one.cmp(&two))
 }
 
 fn scalar(value: &Value) -> Option<Field<'_>> {

@@ -78,7 +78,7 @@ impl Link {
 fn walk<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, name| match value {
         Value::Object(members) => members.get(name),
-        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        Value::Array(items) => items.get(name.parse::<usize>().ok().filter(|at| at.to_string() == *name)?),
         _ => None,
     })
 }

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{
     Column, Find, FoundLink, Link, LinkPlan, LinkRow, LinkRows, Links, LinksReader,
-    find::{Asked, Plan, Test},
+    find::{Asked, Test},
+    plan::Plan,
 };
 use crate::{
     Error, ErrorKind, Result, Seq,

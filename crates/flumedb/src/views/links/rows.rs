@@ -8,8 +8,9 @@ use redb::{AccessGuard, Range, StorageError};
 
 use super::{
     LinkRow, LinksReader,
-    find::{Asked, Plan},
+    find::Asked,
     pending::{NO_LINK, decode, split},
+    plan::Plan,
     reader::Tables,
 };
 use crate::{Damage, Entry, Error, ErrorKind, Result, Seq, view::Entries, views::store::failed};

@@ -11,8 +11,8 @@ use crate::{
         links::{
             BACK, FORWARD, LinksReader,
             column::{decode_text, encode_text},
-            find::successor,
             pending::split,
+            plan::successor,
             rows::damaged,
         },
         store::failed,
