@@ -8,33 +8,32 @@
 
 pub(crate) mod bits;
 mod blob;
+mod draft;
 mod error;
 mod files;
 mod form;
+mod held;
+mod load;
 mod merge;
 mod meta;
 pub(crate) mod recent;
 mod segment;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use flumedb::{
-    Damage, Error, Result,
-    env::PathKind,
+    Error, Result,
     view::{Checkpoint, Place},
 };
 
-pub(crate) use self::{bits::Dead, error::attempt, form::Form, segment::Segment};
+pub(crate) use self::{bits::Dead, error::attempt, form::Form, held::Part, segment::Segment};
 use self::{
-    files::{Files, file_path},
+    draft::Draft,
+    files::file_path,
+    held::Held,
     merge::Size,
     meta::{DeleteMeta, Meta, SegmentMeta},
     recent::Recent,
-    segment::Draft,
 };
 
 /// How much is gathered in memory.
@@ -44,32 +43,6 @@ pub(crate) struct Sizes {
     pub(crate) recent: usize,
     /// Bytes of words that become one segment.
     pub(crate) memory_bytes: usize,
-}
-
-/// A segment, and which of its documents are gone.
-#[derive(Clone)]
-pub(crate) struct Part {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) dead: Dead,
-    pub(crate) living: u32,
-}
-
-/// A segment as the writer has it.
-struct Held {
-    segment: Arc<Segment>,
-    dead: Dead,
-    /// Its files are on the disk.
-    stored: bool,
-    /// The number of the file that says which documents are gone.
-    dead_file: Option<u64>,
-    /// More are gone than that file says.
-    dead_since: bool,
-}
-
-impl Held {
-    fn living(&self) -> u32 {
-        self.segment.docs.saturating_sub(self.dead.count())
-    }
 }
 
 /// What was taken in since the last publish.
@@ -137,45 +110,6 @@ impl Store {
         };
         store.published = checkpoint.clone();
         Ok((store, checkpoint))
-    }
-
-    fn load(&mut self, place: &Place) -> Result<Option<Checkpoint>> {
-        let path = place.dir.join(meta::NAME);
-        let kind = place.storage.kind(&path).map_err(|error| Error::io("look at", &path, error))?;
-        let mut names = BTreeSet::new();
-        let mut checkpoint = None;
-        if kind == Some(PathKind::File) {
-            let (meta, at, unsorted) = Meta::read(place)?;
-            if meta.schema != self.form.schema {
-                return Err(Error::corrupt(Damage::new(path, 0, 0, "it is about other fields")));
-            }
-            names.insert(meta::NAME.to_owned());
-            self.opstamp = meta.opstamp;
-            for segment in meta.segments {
-                let sorted = !unsorted.contains(&segment.segment_id);
-                let held = self.load_segment(place, &segment, sorted)?;
-                names.extend(held.files(place).iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned)));
-                self.next = self.next.max(held.segment.number.saturating_add(1));
-                self.segments.push(held);
-            }
-            checkpoint = Some(at);
-        }
-        sweep(place, &names)?;
-        Ok(checkpoint)
-    }
-
-    fn load_segment(&self, place: &Place, meta: &SegmentMeta, sorted: bool) -> Result<Held> {
-        let number = u64::from_str_radix(&meta.segment_id, 16)
-            .map_err(|_| Error::corrupt(Damage::new(place.dir.join(meta::NAME), 0, 0, "a segment has no number")))?;
-        let files = Files::open(place, &meta.segment_id)?;
-        let segment = attempt(&place.dir, || Segment::open(&self.form, files, number, meta.max_doc, sorted))?;
-        let (mut dead, mut dead_file) = (Dead::default(), None);
-        if let Some(deletes) = &meta.deletes {
-            let path = file_path(place, &meta.segment_id, &format!("{}.del", deletes.opstamp));
-            dead = segment::read_dead(&self.form, &path, files::read_all(place, &path)?, meta.max_doc)?;
-            dead_file = Some(deletes.opstamp);
-        }
-        Ok(Held { segment: Arc::new(segment), dead, stored: true, dead_file, dead_since: false })
     }
 
     /// Takes in the texts of entry `seq`, each with the number of its field.
@@ -267,8 +201,7 @@ impl Store {
         self.spill()?;
         self.published = Some(at.clone());
         self.unsynced = true;
-        let part = |held: &Held| Part { segment: held.segment.clone(), dead: held.dead.clone(), living: held.living() };
-        Ok((self.segments.iter().map(part).collect(), self.recent.clone()))
+        Ok((self.segments.iter().map(Held::part).collect(), self.recent.clone()))
     }
 
     /// Brings what was published to the disk, and does what is left of merging.
@@ -392,49 +325,4 @@ impl Store {
     pub(crate) fn path(&self) -> PathBuf {
         self.place.as_ref().map_or_else(|| PathBuf::from("(memory)"), |place| place.dir.clone())
     }
-}
-
-impl Held {
-    fn new(segment: Segment, dead: Dead) -> Self {
-        Self { segment: Arc::new(segment), dead, stored: false, dead_file: None, dead_since: false }
-    }
-
-    /// Marks the document of entry `seq` as gone.
-    fn remove(&mut self, seq: u64) {
-        for doc in self.segment.find(seq) {
-            if !self.dead.contains(doc) {
-                self.dead.insert(doc, self.segment.docs);
-                self.dead_since = true;
-            }
-        }
-    }
-
-    /// Brings its files to the disk.
-    fn store(&mut self, form: &Form, place: &Place) -> Result<()> {
-        if !self.stored {
-            self.segment = Arc::new(self.segment.stored(form, place)?);
-            self.stored = true;
-        }
-        Ok(())
-    }
-
-    /// Its files on the disk.
-    fn files(&self, place: &Place) -> Vec<PathBuf> {
-        let name = segment::name(self.segment.number);
-        let dead = self.dead_file.map(|number| format!("{number}.del"));
-        let endings = self.segment.files.endings().into_iter().chain(dead);
-        endings.map(|ending| file_path(place, &name, &ending)).collect()
-    }
-}
-
-/// Removes files that nothing counts on: what a stopped writer was making.
-fn sweep(place: &Place, names: &BTreeSet<String>) -> Result<()> {
-    let failed = |error| Error::io("tidy", &place.dir, error);
-    for name in place.storage.list(&place.dir).map_err(failed)? {
-        let path: &Path = &place.dir.join(&name);
-        if !names.contains(&name) && place.storage.kind(path).map_err(failed)? == Some(PathKind::File) {
-            place.storage.remove(path).map_err(failed)?;
-        }
-    }
-    Ok(())
 }

@@ -8,12 +8,12 @@ use std::{
 
 use flumedb::{Bytes, Damage, Error, Result, view::Place};
 use tantivy::{
-    Directory, Index, IndexSettings, SegmentReader, TantivyDocument,
+    Directory, Index, IndexSettings, SegmentReader,
     columnar::ColumnValues,
     directory::TerminatingWrite,
     fastfield::{AliveBitSet, write_alive_bitset},
     index::SegmentId,
-    indexer::{AddOperation, SegmentWriter, merge_filtered_segments},
+    indexer::merge_filtered_segments,
     schema::Field,
 };
 
@@ -40,12 +40,12 @@ pub(super) fn name(number: u64) -> String {
     format!("{number:032x}")
 }
 
-fn id(number: u64) -> tantivy::Result<SegmentId> {
+pub(super) fn id(number: u64) -> tantivy::Result<SegmentId> {
     SegmentId::from_uuid_string(&name(number))
         .map_err(|error| tantivy::TantivyError::InvalidArgument(error.to_string()))
 }
 
-fn index(form: &Form, files: &Files) -> tantivy::Result<Index> {
+pub(super) fn index(form: &Form, files: &Files) -> tantivy::Result<Index> {
     Index::builder()
         .schema(form.schema.clone())
         .settings(settings())
@@ -202,67 +202,3 @@ pub(super) fn read_dead(form: &Form, path: &Path, bytes: Bytes, docs: u32) -> Re
 
 /// What such a file is called where it is alone.
 const ALIVE: &str = "alive.del";
-
-/// A segment that is being made.
-pub(super) struct Draft {
-    writer: SegmentWriter,
-    files: Files,
-    number: u64,
-    /// The seqs of its documents.
-    seqs: Vec<u64>,
-    sorted: bool,
-    dead: Vec<u32>,
-    /// Bytes of text since the memory was last asked for.
-    unmeasured: usize,
-}
-
-impl Draft {
-    /// tantivy makes its table of words as large as fits into this at first; it grows.
-    const TABLE: usize = 100_000;
-    /// The memory is asked for after so many bytes of text.
-    const MEASURE: usize = 64 << 10;
-
-    pub(super) fn new(form: &Form, number: u64) -> tantivy::Result<Self> {
-        let files = Files::default();
-        let index = index(form, &files)?;
-        let segment = index.segment(index.new_segment_meta(id(number)?, 0));
-        let writer = SegmentWriter::for_segment(Self::TABLE, segment)?;
-        Ok(Self { writer, files, number, seqs: Vec::new(), sorted: true, dead: Vec::new(), unmeasured: 0 })
-    }
-
-    /// Adds the document of entry `seq`; says whether there is enough for a segment.
-    pub(super) fn add(
-        &mut self,
-        seq: u64,
-        document: TantivyDocument,
-        text: usize,
-        memory: usize,
-    ) -> tantivy::Result<bool> {
-        self.sorted &= self.seqs.last().is_none_or(|last| *last <= seq);
-        self.seqs.push(seq);
-        self.writer.add_document(AddOperation { opstamp: 0, document })?;
-        self.unmeasured += text;
-        if self.unmeasured < Self::MEASURE {
-            return Ok(false);
-        }
-        self.unmeasured = 0;
-        Ok(self.writer.mem_usage() > memory)
-    }
-
-    /// Takes back the document of entry `seq`, if it is here.
-    pub(super) fn remove(&mut self, seq: u64) {
-        let end = if self.sorted { self.seqs.partition_point(|of| *of <= seq) } else { self.seqs.len() };
-        let mut rest = self.seqs.iter().take(end).rev().take_while(|of| !self.sorted || **of == seq);
-        if let Some(behind) = rest.position(|of| *of == seq) {
-            self.dead.push((end - 1 - behind) as u32);
-        }
-    }
-
-    pub(super) fn finish(self, form: &Form) -> tantivy::Result<(Segment, Dead)> {
-        let docs = self.writer.max_doc();
-        self.writer.finalize()?;
-        let mut dead = Dead::default();
-        self.dead.into_iter().for_each(|doc| dead.insert(doc, docs));
-        Ok((Segment::open(form, self.files, self.number, docs, self.sorted)?, dead))
-    }
-}
