@@ -19,7 +19,7 @@ use flumedb::{
     views::{HashIndex, HashReader},
 };
 use flumedb_sim::{
-    Choices,
+    Choices, soak_or,
     views::{Subject, check},
 };
 
@@ -63,7 +63,7 @@ impl Subject for Hashed {
 
 #[test]
 fn whatever_happens_it_finds_the_newest_entry_that_is_left() {
-    check(&Hashed, 300);
+    check(&Hashed, 150);
 }
 
 fn checkpoint(since: Option<Seq>) -> Checkpoint {
@@ -129,9 +129,9 @@ fn grow(recent: usize, keys: u64, step: u64, sync_every: u64) {
 
 #[test]
 fn it_takes_sixteen_bytes_a_key_at_every_moment_and_finds_all() {
-    grow(HashIndex::<u64, String>::RECENT, 100_000, 1, u64::MAX);
-    grow(500, 150_000, 1, u64::MAX);
+    grow(HashIndex::<u64, String>::RECENT, soak_or(1_000_000, 60_000), 1, u64::MAX);
+    grow(500, 60_000, 1, u64::MAX);
     // As positions in a file of 100 TB.
-    grow(500, 150_000, 700_000_000, u64::MAX);
-    grow(500, 50_000, 700, 7);
+    grow(500, 60_000, 1_700_000_000, u64::MAX);
+    grow(500, 20_000, 700, 7);
 }

@@ -14,7 +14,7 @@ use flumedb::{
     Env, ErrorKind, Flume, Result, Seq,
     codec::{Document, JsonDoc, JsonDocs},
     view::Live,
-    views::{Found, Index, IndexReader, Matches},
+    views::{AnyKey, Found, Index, IndexReader, Matches},
 };
 use futures_util::StreamExt;
 use proptest::prelude::*;
@@ -79,6 +79,64 @@ async fn a_reopened_index_goes_on_where_it_was() -> Result<()> {
         let closed = reader.all().find_map(Result::err);
         assert!(closed.is_none_or(|error| error.kind() == ErrorKind::Closed));
     }
+    Ok(())
+}
+
+/// The type of the keys is a part of the definition: nobody reads texts as numbers.
+#[tokio::test]
+async fn an_index_over_another_type_of_key_is_built_anew_and_the_former_stays() -> Result<()> {
+    let (env, applied) = (Env::memory(), Arc::new(AtomicUsize::new(0)));
+    let open = || Flume::builder(JsonDocs).env(env.clone()).open("data");
+    let counted = applied.clone();
+    let text = move |doc: &JsonDoc| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        doc.integer(&["rank"]).map(|rank| rank.to_string())
+    };
+    let db = open().await?;
+    let by_text = db.view("rank", Index::new(1, text.clone())).await?;
+    db.append_all((0..20).map(|rank| post("a", rank))).await?;
+    assert_eq!(by_text.read().await?.get("12").seqs().count(), 1);
+    db.close().await?;
+
+    let db = open().await?;
+    let by_number = db.view("rank", Index::new(1, |doc: &JsonDoc| doc.integer(&["rank"]))).await?;
+    let found: Vec<i64> = by_number.read().await?.range(12..14).keys().collect::<Result<_>>()?;
+    assert_eq!(found, [12, 13]);
+    db.close().await?;
+
+    let db = open().await?;
+    let any = |doc: &JsonDoc| AnyKey::try_from(doc.field(&["rank"])?).ok();
+    let by_any = db.view("rank", Index::new(1, any)).await?;
+    assert_eq!(by_any.read().await?.range(12..14).seqs().count(), 2);
+    db.close().await?;
+
+    let db = open().await?;
+    let by_text = db.view("rank", Index::new(1, text)).await?;
+    assert_eq!(by_text.read().await?.get("12").seqs().count(), 1);
+    assert_eq!(applied.load(Ordering::SeqCst), 20, "the older program finds its own");
+    Ok(())
+}
+
+#[tokio::test]
+async fn following_ends_with_the_limit() -> Result<()> {
+    let db = Flume::memory(JsonDocs)?;
+    let live = db.view("by-tag", by_tag(&Arc::default())).await?;
+    db.append_all([post("a", 1), post("b", 2), post("a", 3)]).await?;
+    let mut all = live.follow(|index| index.prefix("a").limit(3));
+    let mut new = live.follow_new(|index| index.prefix("a").limit(1));
+    assert_eq!(soon(new.next()).await.transpose()?, Some(Found::CaughtUp));
+    db.append_all([post("b", 4), post("a", 5), post("a", 6)]).await?;
+    let (mut told, mut marks) = (vec![], 0);
+    while let Some(found) = soon(all.next()).await.transpose()? {
+        match found {
+            Found::Match(found) => told.push(found.key.1),
+            _ => marks += 1,
+        }
+    }
+    // It is asked for the first time when there are four already.
+    assert_eq!((told, marks), (vec![1, 3, 5], 0));
+    assert!(matches!(soon(new.next()).await, Some(Ok(Found::Match(found))) if found.key.1 == 5));
+    assert_eq!(soon(new.next()).await.transpose()?, None);
     Ok(())
 }
 

@@ -12,7 +12,11 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use rusqlite::Connection;
 
 use super::{disk_bytes, ns_each, timed::Timed, wait};
-use crate::{Result, limits, measure::Sample, workloads::Context};
+use crate::{
+    Result, limits,
+    measure::{Sample, thread_cpu_seconds},
+    workloads::Context,
+};
 
 /// The message before: a text that no two messages share.
 const FIELD: &str = "previous";
@@ -81,22 +85,22 @@ fn ours(cx: &Context) -> Result<Sample> {
         let candidate_ns = ns_each(asked.len(), || find(""))? - made;
         let miss_ns = ns_each(asked.len(), || find("!"))? - made;
         let asked = asked.get(..asked.len() / 4).unwrap_or_default();
-        let start = Instant::now();
+        let start = thread_cpu_seconds();
         for (_, key) in asked {
             black_box(reader.get(key).await?.ok_or("a key is missing")?);
         }
-        let get_ns = start.elapsed().as_secs_f64() * 1e9 / asked.len().max(1) as f64;
-        let start = Instant::now();
+        let get_ns = (thread_cpu_seconds() - start) * 1e9 / asked.len().max(1) as f64;
+        let start = thread_cpu_seconds();
         for (number, _) in asked {
             let entry = db.get(flumedb::Seq::new(*number)).await?;
             black_box(entry.text(&[FIELD]));
         }
-        let log_ns = start.elapsed().as_secs_f64() * 1e9 / asked.len().max(1) as f64;
+        let log_ns = (thread_cpu_seconds() - start) * 1e9 / asked.len().max(1) as f64;
         drop((reader, view));
         db.close().await?;
         let times = times.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Sample::of(cx.entries as u64, seconds, 0)
-            .with("view_s", times.total.as_secs_f64())
+            .with("view_cpu_s", times.cpu)
             .with("candidate_ns", candidate_ns)
             .with("miss_ns", miss_ns)
             .with("get_ns", get_ns)
@@ -104,6 +108,7 @@ fn ours(cx: &Context) -> Result<Sample> {
             .with("key_bytes", disk_bytes(&cx.scratch) as f64 / cx.entries as f64)
             .with("most_bytes", times.most_bytes)
             .with("pause_ms", times.pause.as_secs_f64() * 1e3)
+            .with("pause_cpu_ms", times.cpu_pause * 1e3)
             .with("sync_ms", times.sync.as_secs_f64() * 1e3))
     })
 }

@@ -12,12 +12,17 @@ use flumedb::{
 };
 
 use super::disk_bytes;
+use crate::measure::thread_cpu_seconds;
 
 /// How long calls took, and what lay on the disk.
 #[derive(Default)]
 pub(super) struct Times {
     /// All of them.
     pub(super) total: Duration,
+    /// Seconds that they spent on a core.
+    pub(super) cpu: f64,
+    /// The longest `apply` or `publish`, by time on a core.
+    pub(super) cpu_pause: f64,
     /// The longest `apply` or `publish`.
     pub(super) pause: Duration,
     pub(super) sync: Duration,
@@ -45,10 +50,16 @@ impl<V> Timed<V> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn took(&self, start: Instant) {
-        let (took, mut times) = (start.elapsed(), self.times());
+    fn measured<T>(&mut self, work: impl FnOnce(&mut V) -> Result<T>) -> Result<T> {
+        let (start, cpu) = (Instant::now(), thread_cpu_seconds());
+        let done = work(&mut self.view);
+        let (took, cpu) = (start.elapsed(), thread_cpu_seconds() - cpu);
+        let mut times = self.times();
         times.total += took;
+        times.cpu += cpu;
         times.pause = times.pause.max(took);
+        times.cpu_pause = times.cpu_pause.max(cpu);
+        done
     }
 }
 
@@ -66,9 +77,7 @@ impl<V: View> View for Timed<V> {
     }
 
     fn apply(&mut self, run: &Run<V::Item>) -> Result<()> {
-        let start = Instant::now();
-        let done = self.view.apply(run);
-        self.took(start);
+        let done = self.measured(|view| view.apply(run));
         self.times().entries += run.len() as u64;
         done
     }
@@ -78,9 +87,7 @@ impl<V: View> View for Timed<V> {
     }
 
     fn publish(&mut self, at: &Checkpoint) -> Result<V::Reader> {
-        let start = Instant::now();
-        let reader = self.view.publish(at);
-        self.took(start);
+        let reader = self.measured(|view| view.publish(at));
         if let (true, Some(dir)) = (self.sizes, &self.dir) {
             let bytes = disk_bytes(dir).saturating_sub(1 << 20) as f64;
             let mut times = self.times();
@@ -90,10 +97,11 @@ impl<V: View> View for Timed<V> {
     }
 
     fn sync(&mut self) -> Result<()> {
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), thread_cpu_seconds());
         let done = self.view.sync();
-        let (took, mut times) = (start.elapsed(), self.times());
+        let (took, cpu, mut times) = (start.elapsed(), thread_cpu_seconds() - cpu, self.times());
         times.total += took;
+        times.cpu += cpu;
         times.sync = times.sync.max(took);
         done
     }

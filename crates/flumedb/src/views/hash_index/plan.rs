@@ -32,8 +32,9 @@ impl Plan {
 
     /// What is as large as the file that will be made, or larger.
     pub(super) fn bytes(&self) -> u64 {
-        // A record has 14 bytes at most, and a block 8 besides.
-        self.len() as u64 * 14 + self.len() as u64 / 6 + 4096
+        // A record has 14 bytes at most, and a block 8 besides; a filter is for runs over all parts.
+        let filter = if self.part.is_none() { 1 } else { 0 };
+        self.len() as u64 * (14 + filter) + self.len() as u64 / 6 + 4096
     }
 }
 

@@ -10,8 +10,16 @@ pub(super) const SEQ_LEN: usize = 8;
 #[derive(Default)]
 pub(super) struct Rows {
     bytes: Vec<u8>,
-    /// Where each row starts and ends.
-    places: Vec<(usize, usize)>,
+    places: Vec<RowPlace>,
+}
+
+/// Where a row starts and ends.
+#[derive(Clone, Copy)]
+struct RowPlace {
+    /// Its first bytes, as a number (zeros behind a short one): they mostly tell it from others.
+    head: u128,
+    start: usize,
+    end: usize,
 }
 
 impl Rows {
@@ -20,15 +28,18 @@ impl Rows {
         let start = self.bytes.len();
         encode(&mut self.bytes);
         self.bytes.extend_from_slice(&seq.get().to_be_bytes());
-        self.places.push((start, self.bytes.len()));
+        let mut head = [0; 16];
+        let row = self.bytes.get(start..).unwrap_or_default();
+        head.iter_mut().zip(row).for_each(|(head, byte)| *head = *byte);
+        self.places.push(RowPlace { head: u128::from_be_bytes(head), start, end: self.bytes.len() });
     }
 
     /// Shows `visit` each row once, in order.
     pub(super) fn sorted<E>(&mut self, mut visit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let bytes = &self.bytes;
-        let row = |place: &(usize, usize)| bytes.get(place.0..place.1).unwrap_or_default();
-        self.places.sort_unstable_by(|one, two| row(one).cmp(row(two)));
-        self.places.dedup_by(|one, two| row(one) == row(two));
+        let row = |place: &RowPlace| bytes.get(place.start..place.end).unwrap_or_default();
+        self.places.sort_unstable_by(|one, two| one.head.cmp(&two.head).then_with(|| row(one).cmp(row(two))));
+        self.places.dedup_by(|one, two| one.head == two.head && row(one) == row(two));
         self.places.iter().try_for_each(|place| visit(row(place)))
     }
 

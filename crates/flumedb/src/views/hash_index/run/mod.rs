@@ -5,11 +5,13 @@
 //!
 //! Layout: the blocks, each its CRC-32C (u32 little-endian) and its records in order: what is left of the fingerprint and the
 //! seq, both big-endian, in as many bytes as this file needs. Then, for each block and for the end, how many records come before
-//! it (u32 little-endian). Then 40 bytes: how many pairs there are and the greatest seq (u64 little-endian each), a byte each for
-//! the first bits, their number (0 or 4), `n` and the bytes of a seq; the CRC-32C of the numbers before (u32 little-endian), that of
-//! these 24 bytes, four zero bytes and the magic `flumhix` with a version. Fingerprints are evenly spread, so that where one lies in
-//! a block is guessed and seldom far off.
+//! it (u32 little-endian). Then, if it covers all fingerprints, a filter: words of 64 bits (little-endian), about one for 8 pairs.
+//! Then 40 bytes: how many pairs there are and the greatest seq (u64 little-endian each); a byte each for the first bits, their
+//! number (0 or 4), `n` and the bytes of a seq; the number of words of the filter (u32 little-endian); the CRC-32C of what is
+//! between blocks and here (u32 little-endian), that of these 28 bytes, and the magic `flumhix` with a version. Fingerprints are
+//! evenly spread, so that where one lies in a block is guessed and seldom far off.
 
+mod filter;
 mod shape;
 mod writer;
 
@@ -23,8 +25,8 @@ use std::{
 
 use bytes::Bytes;
 
-use self::shape::Shape;
 pub(super) use self::writer::RunWriter;
+use self::{filter::Filter, shape::Shape};
 use super::{Fingerprint, PARTS, Pair, crc32c};
 use crate::{
     Damage, Error, Result,
@@ -51,6 +53,7 @@ pub(super) struct Run {
     bytes: Bytes,
     /// How many records come before each block, in the file.
     before: Bytes,
+    filter: Filter,
     /// Which blocks have been compared with their checksums.
     seen: Vec<AtomicU64>,
     pub(super) file: Arc<dyn File>,
@@ -107,15 +110,18 @@ impl Run {
         let file = storage.open(&path, OpenMode::Write).map_err(|error| Error::io("open", &path, error))?;
         let whole = file.len().and_then(|len| file.read(0, usize::try_from(len).unwrap_or(usize::MAX)));
         let bytes = whole.map_err(|error| Error::io("read", &path, error))?;
-        let Some((len, max_seq, shape, before)) = footer(&bytes) else {
+        let Some(Footer { len, max_seq, shape, before, filter }) = footer(&bytes) else {
             return Err(damaged(&path, 0, bytes.len(), "it is no run of a hash index, or was cut"));
         };
         let seen = (0..shape.blocks().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { path, number, len, max_seq, shape, bytes, before, seen, file })
+        Ok(Self { path, number, len, max_seq, shape, bytes, before, filter, seen, file })
     }
 
     /// The greatest seq below `to` with this fingerprint, which the run covers.
     pub(super) fn find(&self, fingerprint: Fingerprint, to: u64) -> Result<Option<u64>> {
+        if !self.filter.may_have(fingerprint) {
+            return Ok(None);
+        }
         let shape = &self.shape;
         let block = self.block(shape.block_of(fingerprint))?;
         let (rest, target) = (shape.rest(fingerprint), shape.record(fingerprint, to.min(shape.seq_end())));
@@ -215,24 +221,37 @@ impl Cursor {
     }
 }
 
-/// Number of pairs, greatest seq, shape, and how many records come before each block, if they are as they were written.
-fn footer(bytes: &Bytes) -> Option<(u64, u64, Shape, Bytes)> {
+/// What stands behind the blocks of a run.
+struct Footer {
+    len: u64,
+    max_seq: u64,
+    shape: Shape,
+    before: Bytes,
+    filter: Filter,
+}
+
+/// The footer of a run, if it is as it was written.
+fn footer(bytes: &Bytes) -> Option<Footer> {
     let (rest, footer) = bytes.split_last_chunk::<FOOTER>()?;
-    let (numbers, behind) = footer.split_first_chunk::<24>()?;
-    let (sum, behind) = behind.split_first_chunk::<4>()?;
-    if *sum != crc32c(numbers) || behind.last_chunk::<8>()? != MAGIC {
+    let (numbers, behind) = footer.split_first_chunk::<28>()?;
+    if *behind.first_chunk::<4>()? != crc32c(numbers) || behind.last_chunk::<8>()? != MAGIC {
         return None;
     }
     let (len, numbers) = numbers.split_first_chunk::<8>()?;
     let (max_seq, numbers) = numbers.split_first_chunk::<8>()?;
     let (&[prefix, prefix_bits, block_bits, seq_bytes], numbers) = numbers.split_first_chunk::<4>()?;
+    let (words, sum) = numbers.split_first_chunk::<4>()?;
     let shape = Shape::read(prefix, prefix_bits, block_bits, seq_bytes)?;
     let len = u64::from_le_bytes(*len);
-    let start = rest.len().checked_sub((shape.blocks() + 1).checked_mul(4)?)?;
-    let before = bytes.slice(start..rest.len());
+    let filter_start = rest.len().checked_sub((u32::from_le_bytes(*words) as usize).checked_mul(8)?)?;
+    let start = filter_start.checked_sub((shape.blocks() + 1).checked_mul(4)?)?;
     let records = usize::try_from(len).ok()?.checked_mul(shape.record_bytes)?;
     let fits = start == records.checked_add(shape.blocks() * SUM)?;
-    (fits && numbers == crc32c(&before)).then_some((len, u64::from_le_bytes(*max_seq), shape, before))
+    if !fits || sum != crc32c(rest.get(start..)?) {
+        return None;
+    }
+    let (before, filter) = (bytes.slice(start..filter_start), Filter::new(bytes.slice(filter_start..rest.len())));
+    Some(Footer { len, max_seq: u64::from_le_bytes(*max_seq), shape, before, filter })
 }
 
 fn damaged(path: &Path, offset: usize, bytes: usize, reason: &str) -> Error {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{FOOTER, MAGIC, Run, SUM, crc32c, shape::Shape};
+use super::{FOOTER, MAGIC, Run, SUM, crc32c, filter::FilterWriter, shape::Shape};
 use crate::{
     Error, ErrorKind, Result,
     env::{File, OpenMode, Storage},
@@ -21,6 +21,7 @@ pub(crate) struct RunWriter {
     block_start: usize,
     block: usize,
     before: Vec<u8>,
+    filter: FilterWriter,
     last: Option<Pair>,
     len: u64,
     max_seq: u64,
@@ -53,6 +54,8 @@ impl RunWriter {
             block_start: 0,
             block: 0,
             before: Vec::new(),
+            // A base is looked into last, when the key is likely to be there.
+            filter: FilterWriter::new(if part.is_none() { len } else { 0 }),
             last: None,
             len: 0,
             max_seq,
@@ -90,6 +93,7 @@ impl RunWriter {
         let record_bytes = self.shape.record_bytes;
         let record = self.shape.record(pair.fingerprint, pair.seq) << (128 - 8 * record_bytes);
         self.buffer.extend_from_slice(record.to_be_bytes().get(..record_bytes).unwrap_or_default());
+        self.filter.add(pair.fingerprint);
         self.len += 1;
         Ok(())
     }
@@ -110,16 +114,18 @@ impl RunWriter {
             self.end_block()?;
         }
         self.before.extend_from_slice(&(self.len as u32).to_le_bytes());
+        let mut tail = std::mem::take(&mut self.before);
+        self.filter.words().iter().for_each(|word| tail.extend_from_slice(&word.to_le_bytes()));
         let mut footer = Vec::with_capacity(FOOTER);
         footer.extend_from_slice(&self.len.to_le_bytes());
         footer.extend_from_slice(&self.max_seq.to_le_bytes());
         footer.extend_from_slice(&self.shape.to_bytes());
-        footer.extend_from_slice(&crc32c(&self.before));
+        footer.extend_from_slice(&(self.filter.words().len() as u32).to_le_bytes());
+        footer.extend_from_slice(&crc32c(&tail));
         let sum = crc32c(&footer);
         footer.extend_from_slice(&sum);
-        footer.extend_from_slice(&[0; 4]);
         footer.extend_from_slice(MAGIC);
-        self.buffer.extend_from_slice(&self.before);
+        self.buffer.extend_from_slice(&tail);
         self.buffer.extend_from_slice(&footer);
         self.write()?;
         Run::open(storage, self.path, self.number)

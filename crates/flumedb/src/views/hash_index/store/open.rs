@@ -1,7 +1,7 @@
 //! Opening a store: what its manifest names, and what its journals hold beyond that.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
     sync::{Arc, RwLock},
 };
@@ -82,12 +82,12 @@ impl Store {
 fn open_runs(place: &Place, manifest: &Manifest) -> Result<(Lists, u64)> {
     let mut opened: BTreeMap<u64, Arc<Run>> = BTreeMap::new();
     for &number in manifest.lists.iter().flatten() {
-        if !opened.contains_key(&number) {
+        if let Entry::Vacant(free) = opened.entry(number) {
             let run = match Run::open(&*place.storage, run_path(place, number), number) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(lost(run_path(place, number))),
                 run => run?,
             };
-            opened.insert(number, Arc::new(run));
+            free.insert(Arc::new(run));
         }
     }
     let mut lists = Lists::default();

@@ -143,6 +143,9 @@ impl<const N: usize> Key for [u8; N] {
 
 /// Zero is followed by 0xff where it is part of the text, and by another zero at its end.
 fn encode_escaped(text: &[u8], out: &mut Vec<u8>) {
+    if !text.contains(&0) {
+        return out.extend_from_slice(text);
+    }
     for (index, part) in text.split(|byte| *byte == 0).enumerate() {
         if index > 0 {
             out.extend_from_slice(&[0, 0xff]);
