@@ -4,6 +4,7 @@ mod base;
 mod changes;
 mod keys;
 mod loaded;
+mod members;
 mod reader;
 mod rows;
 mod spill;
