@@ -63,7 +63,7 @@ impl Sample {
 }
 
 /// Seconds this process has spent on a core so far, in steps of 10 ms.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     stat_seconds(11)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use flumedb_ssb::{Format, convert};
 
 use crate::time::Time;
@@ -37,8 +37,10 @@ pub(crate) enum Command {
     Delete(Delete),
     /// Print the newest entries and go on with those that come.
     Tail(Tail),
-    /// Find Scuttlebutt messages through the default views.
-    Query(Query),
+    /// Find Scuttlebutt messages through the default views, or anything in a query language.
+    Query(Box<Query>),
+    /// Ask Scuttlebutt messages in SQL: tables of messages, links, mentions, votes …, with full-text search.
+    Sql(Sql),
     /// Say whether the log is as it was written. Changes nothing.
     Check(Check),
     /// Cut what a stopped writer left at the end, keeping the cut bytes beside it.
@@ -247,6 +249,7 @@ pub(crate) struct Stat {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("language").args(["mfr", "wanted"]).conflicts_with_all(["key", "author", "kind", "since", "until"])))]
 pub(crate) struct Query {
     #[command(flatten)]
     pub(crate) place: Place,
@@ -265,20 +268,75 @@ pub(crate) struct Query {
     /// Only messages that claim an earlier time
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub(crate) until: Option<Time>,
-    /// Print at most N messages
+    /// Ask in the language map-filter-reduce: a list of $filter, $map, $reduce and $sort, or an object to match
+    #[arg(long, value_name = "JSON")]
+    pub(crate) mfr: Option<String>,
+    /// Ask for what a tree of operators is true of: {"op":"and","args":[{"op":"equal","path":"a.b","value":1}, …]}
+    #[arg(long = "where", value_name = "JSON")]
+    pub(crate) wanted: Option<String>,
+    /// Give the results that the JavaScript originals give, with their faults
+    #[arg(long, requires = "mfr")]
+    pub(crate) compat: bool,
+    /// Indexes to choose from: [{"key":NAME,"value":[PATH, …]}, …] [default: those for Scuttlebutt]
+    #[arg(long, value_name = "JSON", requires = "mfr")]
+    pub(crate) indexes: Option<String>,
+    /// By what stands at PATH (a.b.c), or in the order of the log
+    #[arg(long, value_name = "PATH|arrival", requires = "language")]
+    pub(crate) sort: Option<String>,
+    /// Only what comes behind the entry N
+    #[arg(long, value_name = "N", requires = "language")]
+    pub(crate) after: Option<u64>,
+    /// Print at most N messages or rows
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
-    /// From the newest to the oldest
+    /// From the newest to the oldest, or the other way round than sorted
     #[arg(long)]
     pub(crate) reverse: bool,
-    /// Print how many messages there are instead of the messages
+    /// Print how many messages or rows there are instead of them
     #[arg(long)]
     pub(crate) count: bool,
+    /// Print the numbers of the entries, and nothing else
+    #[arg(long, requires = "language", conflicts_with_all = ["values", "raw", "count"])]
+    pub(crate) seqs: bool,
+    /// Print how the query is answered instead: by which index, and how many rows are looked at
+    #[arg(long, requires = "language")]
+    pub(crate) explain: bool,
     /// Keep views in this directory, where the database's own are not to be had
     #[arg(long, value_name = "DIR")]
     pub(crate) views: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) style: Style,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// One statement that reads; - for one on standard input
+    #[arg(value_name = "SQL", required_unless_present = "schema", conflicts_with = "schema")]
+    pub(crate) sql: Option<String>,
+    /// Give the next parameter (?, or ?1, ?2 …) this value, or :NAME=VALUE the one with that name; a number, null, true and
+    /// false are that, "…" and all else is text
+    #[arg(long = "param", value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) params: Vec<String>,
+    /// Print a JSON object a row [default, unless standard output is a terminal]
+    #[arg(long, conflicts_with_all = ["csv", "table"])]
+    pub(crate) json: bool,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "table")]
+    pub(crate) csv: bool,
+    /// Print a table [default on a terminal]
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Print which tables and views there are, with their columns
+    #[arg(long)]
+    pub(crate) schema: bool,
+    /// Give up after so many seconds; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub(crate) time_limit: f64,
+    /// Keep the view in this directory, where the database's own is not to be had
+    #[arg(long, value_name = "DIR")]
+    pub(crate) views: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

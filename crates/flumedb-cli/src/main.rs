@@ -10,6 +10,7 @@ mod lines;
 mod open;
 mod output;
 mod progress;
+mod rows;
 mod signatures;
 mod source;
 mod time;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Repair(args) => cmd::repair(&args),
         Command::Compact(place) => cmd::compact(&place),
         Command::Query(args) => cmd::query(&args),
+        Command::Sql(args) => cmd::sql(&args),
         Command::Views(args) => cmd::views(&args),
         Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),

@@ -93,6 +93,18 @@ impl Printer {
         self.end_line()
     }
 
+    /// Prints the line of something that is no entry.
+    pub(crate) fn value(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        self.line = if self.style.values { value.to_string() } else { format!("{{\"value\":{value}}}") };
+        self.end_line()
+    }
+
+    /// Prints the number of an entry.
+    pub(crate) fn seq(&mut self, seq: Seq) -> Result<(), Failure> {
+        self.line = seq.to_string();
+        self.end_line()
+    }
+
     /// Prints the line of a deleted entry.
     pub(crate) fn deleted(&mut self, seq: Seq) -> Result<(), Failure> {
         self.line.clear();

@@ -8,6 +8,7 @@ use flumedb::{
     view::{Live, Phase, View},
     views::{Index, Key},
 };
+use flumedb_sql::{Sql, scuttlebutt};
 use flumedb_ssb::{Doc, Docs, views};
 
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) const BY_KEY: &str = "by-key";
 pub(crate) const BY_AUTHOR: &str = "by-author";
 pub(crate) const BY_TYPE: &str = "by-type";
 pub(crate) const BY_TIME: &str = "by-time";
+/// Built when it is first asked.
+pub(crate) const SQL: &str = "sql";
 
 /// Their names, in the order in which they are shown.
 pub(crate) const NAMES: [&str; 4] = [BY_KEY, BY_AUTHOR, BY_TYPE, BY_TIME];
@@ -56,21 +59,51 @@ impl<K: Key> Running for Live<Index<Doc, K>> {
     }
 
     fn build(&self) -> Result<(), Failure> {
-        let mut bar = Some(Progress::new(Live::name(self).to_owned(), Some(1)));
-        follow(self, &mut bar).map_err(unusable)?;
-        bar.iter().for_each(Progress::finish);
-        Ok(())
+        build(self)
     }
+}
+
+impl Running for Live<Sql<Doc>> {
+    fn name(&self) -> &str {
+        Live::name(self)
+    }
+
+    fn stored(&self) -> Result<Option<Seq>, Failure> {
+        Ok(self.read_stale().and_then(|reader| reader.since()))
+    }
+
+    fn keys(&self) -> Result<u64, Failure> {
+        let Some(reader) = self.read_stale() else { return Ok(0) };
+        Ok(reader.query("SELECT count(*) FROM messages").time_limit(Duration::MAX).one()?.unwrap_or(0))
+    }
+
+    fn rebuild(&self) -> Result<(), Failure> {
+        Ok(pollster::block_on(Live::rebuild(self))?)
+    }
+
+    fn build(&self) -> Result<(), Failure> {
+        build(self)
+    }
+}
+
+fn build<V: View>(view: &Live<V>) -> Result<(), Failure> {
+    let mut bar = Some(Progress::new(view.name().to_owned(), Some(1)));
+    follow(view, &mut bar).map_err(unusable)?;
+    bar.iter().for_each(Progress::finish);
+    Ok(())
 }
 
 /// Opens the default view of this name. `accept_loss`: also where it holds entries that the log has lost.
 pub(crate) fn open(db: &Flume<Docs>, name: &str, accept_loss: bool) -> Result<Box<dyn Running>, Failure> {
-    fn add<K: Key>(
+    fn add<V: View<Item = Doc>>(
         db: &Flume<Docs>,
         name: &str,
-        view: Index<Doc, K>,
+        view: V,
         accept_loss: bool,
-    ) -> Result<Box<dyn Running>, Failure> {
+    ) -> Result<Box<dyn Running>, Failure>
+    where
+        Live<V>: Running + 'static,
+    {
         let view = db.view(name, view);
         let view = if accept_loss { view.accept_loss() } else { view };
         Ok(Box::new(view.blocking().map_err(unusable)?))
@@ -80,8 +113,9 @@ pub(crate) fn open(db: &Flume<Docs>, name: &str, accept_loss: bool) -> Result<Bo
         BY_AUTHOR => add(db, name, views::by_author(), accept_loss)?,
         BY_TYPE => add(db, name, views::by_type(), accept_loss)?,
         BY_TIME => add(db, name, views::by_time(), accept_loss)?,
+        SQL => add(db, name, scuttlebutt::view()?, accept_loss)?,
         _ => {
-            let message = format!("there is no view {name}; there are {}", NAMES.join(", "));
+            let message = format!("there is no view {name}; there are {}, {SQL}", NAMES.join(", "));
             return Err(Failure::lacking(message));
         }
     })

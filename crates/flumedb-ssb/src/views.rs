@@ -1,7 +1,11 @@
-//! Scuttlebutt's own views: messages by key, by author and sequence, by type and by time. Each is an [`Index`] over
-//! documents of any kind; entries that are no messages are in none of them.
+//! Scuttlebutt's own views: messages by key, by author and sequence, by type and by time, each an [`Index`]; and what they
+//! link to. All are over documents of any kind; entries that are no messages are in none of them.
+
+mod links;
 
 use flumedb::{codec::Document, views::Index};
+
+pub use links::{links, stance};
 
 use crate::Message;
 

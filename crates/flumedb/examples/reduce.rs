@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flumedb::{
     Env, Flume, Result,
     codec::Json,
-    views::{Reduce, Replica, Told},
+    views::{Reduce, Replica, reduce::Told},
 };
 
 type Balances = BTreeMap<String, i64>;

@@ -45,8 +45,10 @@
 
 pub mod check;
 pub mod codec;
+pub mod collection;
 pub mod env;
 pub mod log;
+pub mod mfr;
 pub mod view;
 pub mod views;
 
@@ -57,11 +59,16 @@ mod read;
 mod seq;
 mod subscribe;
 
+// The derive writes `::flumedb`, in this crate's own tests and examples too.
+extern crate self as flumedb;
+
 pub use bytes::Bytes;
+pub use collection::{Collection, Database, Record};
 pub use entry::{Entry, Event};
 pub use env::Env;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use flume::{AddView, Answer, Append, Builder, Flume, Settings};
+pub use flumedb_derive::Record;
 pub use read::{Blocking, Call, Get, Scan, ScanEvents};
 pub use seq::{Seq, Span};
 pub use subscribe::{Events, From, Subscription};

@@ -17,7 +17,7 @@ use flumedb::{
     Bytes, Error, ErrorKind, Flume, Result, Seq,
     codec::{Codec, Json},
     view::Live,
-    views::{Feed, Fold, Reduce, Replica, Told},
+    views::{Feed, Fold, Reduce, Replica, reduce::Told},
 };
 use flumedb_sim::{Choices, Sim, soak_or_count};
 

@@ -39,15 +39,20 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Codec for MessageP
     }
 
     fn decode(&self, bytes: &Bytes) -> Result<T> {
-        let mut rest = bytes.as_ref();
-        let mut decoder = rmp_serde::Deserializer::new(&mut rest);
-        decoder.set_max_depth(MAX_DEPTH);
-        let value = T::deserialize(&mut decoder).map_err(|error| {
-            Error::with_source(ErrorKind::Invalid, format!("not the MessagePack expected: {error}"), error)
-        })?;
-        if rest.is_empty() {
-            return Ok(value);
-        }
-        Err(Error::new(ErrorKind::Invalid, format!("{} bytes follow the MessagePack value", rest.len())))
+        from_slice(bytes)
     }
+}
+
+/// The value that `bytes` are, all of them.
+pub(crate) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut rest = bytes;
+    let mut decoder = rmp_serde::Deserializer::new(&mut rest);
+    decoder.set_max_depth(MAX_DEPTH);
+    let value = T::deserialize(&mut decoder).map_err(|error| {
+        Error::with_source(ErrorKind::Invalid, format!("not the MessagePack expected: {error}"), error)
+    })?;
+    if rest.is_empty() {
+        return Ok(value);
+    }
+    Err(Error::new(ErrorKind::Invalid, format!("{} bytes follow the MessagePack value", rest.len())))
 }

@@ -15,6 +15,7 @@ pub use document::{Document, Field, JsonDoc, JsonDocs};
 pub use json::Json;
 pub use map::Mapped;
 pub use message_pack::MessagePack;
+pub(crate) use message_pack::from_slice as message_pack_from;
 pub use raw::{Raw, Utf8};
 
 use crate::Result;

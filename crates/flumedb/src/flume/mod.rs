@@ -395,9 +395,19 @@ impl<C: Codec> Flume<C> {
         self.0.source.log.recovery()
     }
 
+    /// The machine that it runs on.
+    pub(crate) fn env(&self) -> &Env {
+        self.0.host.env()
+    }
+
     /// The log.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.0.source.log
+    }
+
+    /// What runs the views.
+    pub(crate) fn host(&self) -> &Host<C::Item> {
+        &self.0.host
     }
 
     /// Ends the database, for all its handles: makes durable what was appended and what views have taken in, ends what

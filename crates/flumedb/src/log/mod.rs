@@ -13,7 +13,9 @@ use tokio::sync::watch;
 
 pub use batch::{Batch, Condition, Note};
 pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
+pub(crate) use chunk::{decode_targets, encode_targets};
 pub use memory::MemoryLog;
+pub(crate) use memory::not_found;
 pub use segmented::{Durability, LogSettings, SegmentedLog};
 
 use crate::{Error, ErrorKind, Result, Seq, env::block_on};

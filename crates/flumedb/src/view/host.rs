@@ -1,6 +1,7 @@
 //! [`Host`], the views of one database: adds them, watches the log's head for them, closes them.
 
 use std::{
+    any::Any,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
@@ -8,7 +9,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
+use super::{Definition, Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     env::{Lock, PathKind},
@@ -88,6 +89,7 @@ struct State {
 
 struct Added {
     name: Arc<str>,
+    definition: Definition,
     /// The directory it may keep its store in.
     dir: Option<PathBuf>,
     handle: Arc<dyn Handle>,
@@ -96,7 +98,7 @@ struct Added {
 }
 
 /// A view whose type does not matter.
-trait Handle: Send + Sync {
+trait Handle: Any + Send + Sync {
     fn progress(&self) -> Progress;
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>>;
     fn set_ready(&self, ready: bool);
@@ -166,8 +168,28 @@ impl<T: Send + Sync + 'static> Host<T> {
     /// `Invalid` for a name that is taken or cannot name a directory, `Locked` if somebody else keeps views in the same
     /// directory, `Closed`, `Io` if that directory cannot be made or there are no threads to run it.
     pub fn add<V: View<Item = T>>(&self, name: &str, view: V, strict: bool) -> Result<Live<V>> {
-        check_name(name)?;
+        self.add_to(&mut self.state(), name, view, strict)
+    }
+
+    /// The view of this name and definition if it is there, else adds it as [`add`](Host::add) does.
+    ///
+    /// # Errors
+    /// As [`add`](Host::add); `Invalid` too if the view of this name is another.
+    pub(crate) fn get_or_add<V: View<Item = T>>(&self, name: &str, view: V) -> Result<Live<V>> {
         let mut state = self.state();
+        if let Some(added) = state.views.iter().find(|added| !added.removed && &*added.name == name)
+            && added.definition == view.definition()
+        {
+            let handle: &dyn Any = &*added.handle;
+            if let Some(live) = handle.downcast_ref::<Live<V>>() {
+                return Ok(live.clone());
+            }
+        }
+        self.add_to(&mut state, name, view, false)
+    }
+
+    fn add_to<V: View<Item = T>>(&self, state: &mut State, name: &str, view: V, strict: bool) -> Result<Live<V>> {
+        check_name(name)?;
         if state.closed {
             return Err(Error::closed());
         }
@@ -194,10 +216,19 @@ impl<T: Send + Sync + 'static> Host<T> {
         let shared = Arc::new(Shared::new(state.ready));
         let live = Live { name: name.clone(), shared: shared.clone(), core: core.clone() };
         let id = state.added;
-        let actor = Actor::new(id, (view, definition), name.clone(), strict, dir.clone(), core.clone(), shared);
-        core.pool.spawn(actor.run())?;
-        state.views.push(Added { name, dir, handle: Arc::new(live.clone()), removed: false });
+        let actor = Actor::new(id, (view, definition.clone()), name.clone(), strict, dir.clone(), core.clone(), shared);
+        core.scan.expect(id);
+        if let Err(error) = core.pool.spawn(actor.run()) {
+            core.scan.leave(id);
+            return Err(error);
+        }
+        state.views.push(Added { name, definition, dir, handle: Arc::new(live.clone()), removed: false });
         Ok(live)
+    }
+
+    /// The machine that it runs on.
+    pub(crate) fn env(&self) -> &Env {
+        &self.core.env
     }
 
     /// Takes a view away: what waits for it ends with `Closed`, its store stays. When it has ended, its name is
@@ -383,7 +414,7 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// What decides a store's directory beside the view's name.
-fn identity(definition: &super::Definition, codec: &str) -> Vec<u8> {
+fn identity(definition: &Definition, codec: &str) -> Vec<u8> {
     // Writing to memory cannot fail, and every field has a representation.
     rmp_serde::to_vec(&(definition, codec)).unwrap_or_default()
 }

@@ -155,6 +155,11 @@ impl<V: View> Live<V> {
         self.read_at(seen).await
     }
 
+    /// Runs `future` on the threads of the views, until the database is closed.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.core.pool.spawn(future)
+    }
+
     /// The log's entries.
     pub(crate) fn entries(&self) -> &Entries<V::Item> {
         &self.core.entries
@@ -286,6 +291,43 @@ pub async fn read_all<L: LiveSet>(lives: L) -> Result<L::Readers> {
     lives.read_all().await
 }
 
+/// Any number of views of one type; none give no readers.
+impl<V: View> LiveSet for &[Live<V>] {
+    type Readers = Vec<V::Reader>;
+
+    async fn read_all(self) -> Result<Vec<V::Reader>> {
+        let Some((first, rest)) = self.split_first() else { return Ok(Vec::new()) };
+        for (index, live) in rest.iter().enumerate() {
+            if !Arc::ptr_eq(&first.core, &live.core) {
+                return Err(different());
+            }
+            // To hold one twice would wait for ever.
+            if self.iter().take(index + 1).any(|other| Arc::ptr_eq(&other.shared, &live.shared)) {
+                let message = format!("view \"{}\" is among the views to read twice; name each once", live.name);
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
+        let target = first.core.barrier().await?;
+        let asked: Vec<_> = {
+            // One at a time: nobody else ever holds two views.
+            let _turn = first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held: Vec<_> = self.iter().map(|live| live.shared.hold()).collect();
+            let target = held.iter().map(|held| held.claimed()).fold(target, u64::max);
+            held.iter_mut().map(|held| held.ask(target)).collect()
+        };
+        let waiting: Vec<_> = self.iter().zip(asked).map(|(live, asked)| live.waiting(asked)).collect();
+        let mut readers = Vec::with_capacity(waiting.len());
+        for waiting in waiting {
+            readers.push(waiting.await?);
+        }
+        Ok(readers)
+    }
+}
+
+fn different() -> Error {
+    Error::new(ErrorKind::Invalid, "these are views of different databases; read each alone")
+}
+
 macro_rules! live_set {
     ($first:ident $view:ident $number:tt, $($more:ident $views:ident $numbers:tt),+) => {
         impl<T: Send + Sync + 'static, $view: View<Item = T>, $($views: View<Item = T>),+> LiveSet
@@ -296,7 +338,7 @@ macro_rules! live_set {
             async fn read_all(self) -> Result<Self::Readers> {
                 let ($first, $($more),+) = self;
                 $(if !Arc::ptr_eq(&$first.core, &$more.core) {
-                    return Err(Error::new(ErrorKind::Invalid, "these are views of different databases; read each alone"));
+                    return Err(different());
                 })+
                 let target = $first.core.barrier().await?;
                 let asked = {

@@ -19,6 +19,9 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result, Seq, Span, log::ReadRequest};
 
+/// So long a follower that is about to come is waited for.
+const OPENING: Duration = Duration::from_secs(1);
+
 pub(crate) struct Scan<T> {
     entries: Entries<T>,
     pool: Arc<Pool>,
@@ -110,6 +113,13 @@ impl<T: Send + Sync + 'static> Scan<T> {
             // Ready at once with a local log; if not, the slot says so at the next turn.
             self.pool.spawn_here(self.clone().make(position));
         }
+    }
+
+    /// A follower is about to come, nobody knows from where: until it does, or has taken too long, it counts as one at the
+    /// beginning, so that followers that are added together begin together.
+    pub(crate) fn expect(&self, id: u64) {
+        let until = self.pool.now() + OPENING;
+        self.ring().follower(id, 0).busy_since = Some(until);
     }
 
     /// The follower is at `position` and not busy.

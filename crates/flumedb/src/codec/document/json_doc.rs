@@ -8,7 +8,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{Document, Field, copy, scan};
+use super::{Document, Field, copy, scan, well_formed};
 use crate::{Error, ErrorKind, Result, codec::Codec};
 
 /// A JSON value as its text. Cheap to clone: clones and [`part`](JsonDoc::part)s share the bytes they came from.
@@ -156,6 +156,10 @@ impl Codec for JsonDocs {
 }
 
 fn check(bytes: &[u8]) -> Result<()> {
+    if well_formed::is_json(bytes) {
+        return Ok(());
+    }
+    // It says what is wrong; and goes as deep as it may be.
     let text = str::from_utf8(bytes)
         .map_err(|error| Error::with_source(ErrorKind::Invalid, format!("not JSON: not UTF-8: {error}"), error))?;
     let mut reader = serde_json::Deserializer::from_str(text);

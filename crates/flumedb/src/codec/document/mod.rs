@@ -6,6 +6,7 @@ mod field;
 mod json_doc;
 mod scan;
 mod value;
+mod well_formed;
 
 pub use field::Field;
 pub use json_doc::{JsonDoc, JsonDocs};

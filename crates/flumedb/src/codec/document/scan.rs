@@ -92,12 +92,32 @@ fn after_separator(text: &[u8], at: usize, separator: u8) -> usize {
 fn after_string(text: &[u8], mut at: usize) -> usize {
     at += 1;
     loop {
-        match text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        // Names and most values are short: a few words at a time, before the search is called that is best for long text.
+        let mut near = None;
+        for _ in 0..6 {
+            let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) else { break };
+            match quote_or_backslash(u64::from_le_bytes(*word)) {
+                0 => at += 8,
+                found => {
+                    near = Some((found.trailing_zeros() / 8) as usize);
+                    break;
+                }
+            }
+        }
+        let near = near.or_else(|| text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)));
+        match near {
             Some(near) if text.get(at + near) == Some(&b'"') => return at + near + 1,
             Some(near) => at += near + 2,
             None => return text.len(),
         }
     }
+}
+
+/// The high bit of each byte that is a quote or a backslash. Right up to the first such byte; behind it there may be more.
+fn quote_or_backslash(word: u64) -> u64 {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let zero = |word: u64| word.wrapping_sub(LOW) & !word;
+    (zero(word ^ (LOW * 0x22)) | zero(word ^ (LOW * 0x5c))) & (LOW << 7)
 }
 
 /// The end of the value that starts at `at`; `at` itself where none does.

@@ -51,12 +51,7 @@ pub(super) struct Fingerprints {
 impl Fingerprints {
     /// Those of a view of this log: its identity is random, and known to whoever may read its files.
     pub(super) fn of(log: &LogIdentity) -> Self {
-        let half = |which: u64| {
-            let mut hasher = SipHasher13::new_with_keys(which, 0x666c_756d_6564_6200);
-            hasher.write(&log.0);
-            hasher.finish()
-        };
-        Self { hasher: SipHasher13::new_with_keys(half(0), half(1)) }
+        Self { hasher: keyed_hasher(log) }
     }
 
     /// The fingerprint of a key.
@@ -71,4 +66,14 @@ impl Fingerprints {
         hasher.write(bytes);
         Fingerprint(hasher.finish() >> (64 - Fingerprint::BITS))
     }
+}
+
+/// A hasher that gives every log other hashes: keyed by the log's identity.
+pub(in crate::views) fn keyed_hasher(log: &LogIdentity) -> SipHasher13 {
+    let half = |which: u64| {
+        let mut hasher = SipHasher13::new_with_keys(which, 0x666c_756d_6564_6200);
+        hasher.write(&log.0);
+        hasher.finish()
+    };
+    SipHasher13::new_with_keys(half(0), half(1))
 }

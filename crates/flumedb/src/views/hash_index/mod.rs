@@ -13,6 +13,7 @@ mod store;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub(super) use fingerprint::keyed_hasher;
 pub use reader::{Candidates, HashReader};
 
 use self::{

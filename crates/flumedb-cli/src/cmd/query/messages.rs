@@ -1,48 +1,19 @@
-//! `flume query`: the index that narrows most gives candidates, and each is held against all that was asked for.
+//! Questions about messages: the index that narrows most gives candidates, and each is held against all that was asked for.
 
 use flumedb::{ErrorKind, Flume, Result, Seq};
 use flumedb_ssb::{Doc, Docs, Message, views as ssb};
 
+use super::asked::{Asked, unless_damaged};
 use crate::{
     args::Query,
     exit::{Failure, Outcome, Verdict},
-    open::Opened,
-    output::{self, Damaged, Printer, say},
-    views::{self, BY_AUTHOR, BY_KEY, BY_TIME, BY_TYPE, Stored, caught_up},
+    output::{self, Damaged, Printer},
+    views::{BY_AUTHOR, BY_KEY, BY_TIME, BY_TYPE, caught_up},
 };
 
-pub(crate) fn query(args: &Query) -> Outcome {
-    let (mut seqs, mut verdict) = (None, Verdict::Fine);
-    let mut builder = Flume::builder(Docs::json());
-    if let Some(dir) = &args.views {
-        builder = builder.views_in(dir);
-    }
-    if narrows(args) && Opened::is_database(&args.place.path)? {
-        match &args.views {
-            Some(dir) => say(format_args!("views are kept in {}, not in the database", dir.display())),
-            None => match views::stored(&args.place.path) {
-                // The writer's place is free again before anything is printed, however slowly that is taken.
-                Ok(db) => {
-                    seqs = found(args, &db, &mut verdict)?;
-                    db.close().blocking()?;
-                }
-                Err(Stored::Failed(failure)) => return Err(failure),
-                Err(reason) => {
-                    if !matches!(&reason, Stored::NotToBeHad(error) if error.kind() != ErrorKind::Corrupt) {
-                        verdict = Verdict::Lacking;
-                    }
-                    say(format_args!("{}; views are built in memory (--views DIR keeps them)", Failure::from(reason)));
-                }
-            },
-        }
-    }
-    let opened = Opened::read_with(&args.place, builder)?;
-    if narrows(args) && seqs.is_none() {
-        seqs = found(args, &opened.db, &mut verdict)?;
-    }
-    if verdict == Verdict::Fine {
-        verdict = opened.verdict()?;
-    }
+pub(super) fn answer(args: &Query) -> Outcome {
+    let ask = |db: &Flume<Docs>, verdict: &mut Verdict| found(args, db, verdict);
+    let Asked { opened, answer: seqs, verdict } = Asked::of(args, narrows(args).then_some(ask))?;
     let entries = match seqs {
         Some(mut seqs) => {
             if args.reverse {
@@ -102,14 +73,7 @@ fn narrows(args: &Query) -> bool {
 
 /// What the index says; nothing where damage keeps it from being built: then every entry is looked at.
 fn found(args: &Query, db: &Flume<Docs>, verdict: &mut Verdict) -> Result<Option<Vec<Seq>>, Failure> {
-    match candidates(args, db) {
-        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Faulted) => {
-            *verdict = Verdict::Lacking;
-            say(format_args!("{}; every entry that can be read is looked at", views::unusable(error)));
-            Ok(None)
-        }
-        seqs => Ok(Some(seqs?)),
-    }
+    unless_damaged(candidates(args, db), verdict)
 }
 
 /// Entries that may be what is asked for, in the order of the log, and among them all that are.

@@ -1,0 +1,48 @@
+//! [`Budget`], how much a query may keep in memory.
+
+use serde_json::Value;
+
+use crate::{Error, ErrorKind, Result};
+
+/// What is left of the memory that a query may keep.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: usize,
+    all: usize,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { left: bytes, all: bytes }
+    }
+
+    pub(super) fn take(&mut self, bytes: usize, what: &str) -> Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            let message = format!(
+                "the query would keep more than {} bytes in memory ({what}); narrow its first filter, keep less with \
+                 a $map before, or allow more",
+                self.all
+            );
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+        Ok(())
+    }
+
+    /// Gives back what was taken.
+    pub(super) fn give(&mut self, bytes: usize) {
+        self.left = self.left.saturating_add(bytes).min(self.all);
+    }
+}
+
+/// About how many bytes a value takes.
+pub(super) fn weigh(value: &Value) -> usize {
+    const NODE: usize = 32;
+    match value {
+        Value::String(text) => NODE + text.len(),
+        Value::Array(items) => NODE + items.iter().map(weigh).sum::<usize>(),
+        Value::Object(members) => {
+            NODE + members.iter().map(|(name, value)| 2 * NODE + name.len() + weigh(value)).sum::<usize>()
+        }
+        _ => NODE,
+    }
+}

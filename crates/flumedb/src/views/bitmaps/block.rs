@@ -1,0 +1,159 @@
+//! Blocks: runs of the numbers that have one term, each a row of the store, so that to add a number costs the last of
+//! them and not all.
+
+use std::io;
+
+use roaring::RoaringBitmap;
+
+/// A block takes numbers until it has so many; beyond that only those of its last 65,536, which cost nothing more once
+/// they are a bitmap.
+const FULL: u64 = 4096;
+/// So few are kept as gaps.
+const FEW: u64 = 64;
+const GAPS: u8 = 0;
+const ROARING: u8 = 1;
+
+/// Numbers whose upper halves are equal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Block {
+    pub(super) high: u32,
+    pub(super) bits: RoaringBitmap,
+}
+
+pub(super) fn halves(number: u64) -> (u32, u32) {
+    ((number >> 32) as u32, number as u32)
+}
+
+pub(super) fn whole(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+impl Block {
+    pub(super) fn of(number: u64) -> Self {
+        let (high, low) = halves(number);
+        Self { high, bits: RoaringBitmap::from_iter([low]) }
+    }
+
+    pub(super) fn start(&self) -> Option<u64> {
+        self.bits.min().map(|low| whole(self.high, low))
+    }
+
+    /// Whether `number`, which is behind all that is in it, belongs in it.
+    pub(super) fn takes(&self, number: u64) -> bool {
+        let (high, low) = halves(number);
+        high == self.high && (self.bits.len() < FULL || self.bits.max().is_some_and(|last| last >> 16 == low >> 16))
+    }
+
+    /// Takes in numbers from the front of some that are in order and not before what is in it; gives back the others.
+    pub(super) fn append<'a>(&mut self, numbers: &'a [u64]) -> &'a [u64] {
+        let (mut len, mut last) = (self.bits.len(), self.bits.max());
+        let taken = numbers.iter().take_while(|number| {
+            let (high, low) = halves(**number);
+            let takes = high == self.high && (len < FULL || last.is_some_and(|last| last >> 16 == low >> 16));
+            if takes && last.replace(low) != Some(low) {
+                len += 1;
+                // In order, so it goes to the end, but for what is there already.
+                let _ = self.bits.try_push(low);
+            }
+            takes
+        });
+        let taken = taken.count();
+        numbers.get(taken..).unwrap_or_default()
+    }
+
+    pub(super) fn insert(&mut self, number: u64) {
+        self.bits.insert(halves(number).1);
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> bool {
+        let (high, low) = halves(number);
+        high == self.high && self.bits.remove(low)
+    }
+
+    /// The bytes behind the block's start, which is its key.
+    pub(super) fn encode(&mut self, out: &mut Vec<u8>) {
+        out.clear();
+        let len = self.bits.len();
+        if len <= 1 {
+            return;
+        }
+        if len <= FEW {
+            out.push(GAPS);
+            let mut former = None;
+            for low in &self.bits {
+                if let Some(former) = former.replace(low) {
+                    write_varint(low - former, out);
+                }
+            }
+            return;
+        }
+        self.bits.optimize();
+        out.push(ROARING);
+        // Writing to memory cannot fail.
+        let _ = self.bits.serialize_into(out);
+    }
+
+    pub(super) fn decode(start: u64, bytes: &[u8]) -> io::Result<Self> {
+        let (high, mut low) = halves(start);
+        let broken = || io::Error::from(io::ErrorKind::InvalidData);
+        let bits = match bytes.split_first() {
+            None => RoaringBitmap::from_iter([low]),
+            Some((&GAPS, mut rest)) => {
+                let mut lows = vec![low];
+                while !rest.is_empty() {
+                    let gap = read_varint(&mut rest).ok_or_else(broken)?;
+                    low = low.checked_add(gap).ok_or_else(broken)?;
+                    lows.push(low);
+                }
+                RoaringBitmap::from_sorted_iter(lows).map_err(|_| broken())?
+            }
+            Some((&ROARING, rest)) => RoaringBitmap::deserialize_from(rest)?,
+            Some(_) => return Err(broken()),
+        };
+        Ok(Self { high, bits })
+    }
+}
+
+fn write_varint(mut number: u32, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn read_varint(bytes: &mut &[u8]) -> Option<u32> {
+    let (mut number, mut shift) = (0_u32, 0);
+    loop {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+        shift += 7;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Guards against a block that reads otherwise than it was written.
+        #[test]
+        fn blocks_read_as_written(
+            numbers in proptest::collection::btree_set(prop_oneof![0..200_000_u64, 5_000_000_000..5_000_200_000_u64], 1..300),
+        ) {
+            let high = numbers.first().map_or(0, |first| halves(*first).0);
+            let bits = numbers.iter().map(|number| halves(*number)).filter(|it| it.0 == high).map(|it| it.1).collect();
+            let mut block = Block { high, bits };
+            let mut out = Vec::new();
+            block.encode(&mut out);
+            let read = Block::decode(block.start().unwrap_or(0), &out);
+            prop_assert_eq!(read.ok(), Some(block));
+        }
+    }
+}

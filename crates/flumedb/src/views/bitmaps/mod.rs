@@ -1,0 +1,270 @@
+//! [`Bitmaps`], for questions about any fields in any combination: a roaring bitmap per (field path, value), built when it is
+//! first asked for. `term` turns values into bytes and `kind` documents into terms; `pending`, `rows`, `block` and `column` are
+//! how one of the views keeps them; `op` is what is asked, `node`, `eval`, `walk` and `sorted` find it.
+
+mod block;
+mod column;
+mod cursor;
+mod eval;
+mod follow;
+mod json;
+mod kind;
+mod matches;
+mod node;
+mod op;
+mod path;
+mod pending;
+mod query;
+mod reader;
+mod records;
+mod rows;
+mod sorted;
+mod sublog;
+mod term;
+mod view;
+mod walk;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+pub use cursor::Cursor;
+pub use follow::{Follow, Told};
+pub use matches::{Matches, Page};
+pub use op::{Comparison, Op, Part};
+pub use path::{Number, Path};
+pub use query::Query;
+pub use reader::BitmapReader;
+pub use sublog::SubLog;
+pub use term::Scalar;
+pub use view::BitmapView;
+
+use self::{
+    eval::Eval,
+    kind::{Kind, Test},
+    node::{Declared, Node, Planner},
+    records::Records,
+};
+use crate::{
+    Call, ErrorKind, Flume, Result,
+    codec::{Codec, Document, Field},
+    view::{Live, read_all},
+};
+
+/// A handle on the bitmaps of a database: any question about fields of its documents, in any combination. Cheap to clone.
+///
+/// Each path and kind of question is a view of its own, which is added when it is first asked for (or
+/// [prepared](Bitmaps::prepare)) and from then on follows the log as views do: a query waits until its views have caught up,
+/// and reads all of them at one position. Several that are new share one pass over the log. After reopening they are found
+/// again, with what they had.
+///
+/// What tells two views apart is the whole definition, with the type of the value: `1`, `"1"`, `null`, `false`, `""` and nothing
+/// never share a bitmap.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use flumedb::{Flume, codec::JsonDocs, views::{Bitmaps, Op}};
+/// let db = Flume::memory(JsonDocs)?;
+/// db.append_all([r#"{"type":"post","likes":3}"#, r#"{"type":"vote"}"#, r#"{"type":"post","likes":7}"#]).await?;
+///
+/// let bitmaps = Bitmaps::new(&db);
+/// let posts = bitmaps.query(Op::equal("type", "post"));
+/// assert_eq!(posts.count().await?, 2);
+/// let liked = posts.clone().sort("likes").descending().page(1).await?;
+/// assert_eq!(liked.seqs[0].get(), 2);
+/// # Ok::<(), flumedb::Error>(()) }).unwrap();
+/// ```
+pub struct Bitmaps<C: Codec> {
+    db: Flume<C>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    declared: Mutex<Declarations>,
+    records: Records,
+}
+
+#[derive(Clone, Default)]
+struct Declarations {
+    predicates: HashMap<String, (u32, Test)>,
+    numbers: HashMap<String, Number>,
+}
+
+impl Declared for Declarations {
+    fn predicate(&self, name: &str) -> Option<(u32, Test)> {
+        self.predicates.get(name).cloned()
+    }
+
+    fn number(&self, name: &str) -> Option<Number> {
+        self.numbers.get(name).cloned().or_else(|| Number::known(name))
+    }
+}
+
+impl<C: Codec> Clone for Bitmaps<C> {
+    fn clone(&self) -> Self {
+        Self { db: self.db.clone(), shared: self.shared.clone() }
+    }
+}
+
+impl<C: Codec<Item: Document>> Bitmaps<C> {
+    /// A handle on the bitmaps of `db`. It holds the database as a clone of it does.
+    pub fn new(db: &Flume<C>) -> Self {
+        Self { db: db.clone(), shared: Arc::default() }
+    }
+
+    /// Declares a predicate: a function of what stands at a path, if something does. What it is true of is kept in a bitmap;
+    /// raise `version` when the function changes.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Flume, codec::{Field, JsonDocs}, views::{Bitmaps, Op}};
+    /// let db = Flume::memory(JsonDocs)?;
+    /// let bitmaps = Bitmaps::new(&db);
+    /// bitmaps.predicate("long", 1, |field| matches!(field, Some(Field::Text(text)) if text.len() > 20));
+    /// db.append(r#"{"text":"one that is long enough"}"#).await?;
+    /// assert_eq!(bitmaps.query(Op::predicate("text", "long")).count().await?, 1);
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    pub fn predicate(
+        &self,
+        name: impl Into<String>,
+        version: u32,
+        test: impl Fn(Option<Field<'_>>) -> bool + Send + Sync + 'static,
+    ) -> &Self {
+        self.declared().predicates.insert(name.into(), (version, Arc::new(test)));
+        self
+    }
+
+    /// Declares a number under a name, for [`Number::Named`] and `"index"` in JSON.
+    pub fn number(&self, name: impl Into<String>, number: impl Into<Number>) -> &Self {
+        self.declared().numbers.insert(name.into(), number.into());
+        self
+    }
+
+    /// The entries that `op` is true of: nothing is asked before the query is told what to give.
+    pub fn query(&self, op: Op) -> Query<C> {
+        Query::new(self.clone(), op)
+    }
+
+    /// Adds the views that `op` needs, so that they build before they are asked. Returns when their stores are open.
+    ///
+    /// # Errors
+    /// As [`Query::run`], but for what comes of waiting until they have caught up.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the views that it has added.
+    pub fn prepare(&self, op: &Op) -> Call<'_, Result<()>> {
+        let op = op.clone();
+        Call::new(async move { self.plan(&op, None).await.map(drop) })
+    }
+
+    /// The entries that `op` is true of, as a log of their own: read-only, with the names that they have in this database's log,
+    /// to be read, subscribed to, and followed by views.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Flume, codec::JsonDocs, views::{Bitmaps, Op, Reduce}};
+    /// let db = Flume::memory(JsonDocs)?;
+    /// let posts = Bitmaps::new(&db).sublog(Op::equal("type", "post")).await?;
+    /// let posts = Flume::with_log(posts, JsonDocs).await?;
+    /// let count = posts.view("count", Reduce::new(1, 0, |count: &mut u64, _: &_| *count += 1)).await?;
+    /// db.append_all([r#"{"type":"post"}"#, r#"{"type":"vote"}"#, r#"{"type":"post"}"#]).await?;
+    /// assert_eq!(*count.read().await?, 2, "fresh as any view is");
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::run`], and `Unsupported` for an `op` that has to look at entries: a prefix of more than 96 bytes, a value of
+    /// more than 128, an index of parts; and for one with record numbers.
+    ///
+    /// # Cancel safety
+    /// As [`Query::run`].
+    pub fn sublog(&self, op: Op) -> Call<'_, Result<Arc<SubLog<C::Item>>>> {
+        Call::new(async move {
+            let plan = self.plan(&op, None).await?;
+            SubLog::open(self.db.log().clone(), &op, plan).await
+        })
+    }
+
+    /// Discards what the views that `op` needs have built, and begins anew from the log; also where they do not open because
+    /// their stores cover entries that the log has lost. Returns when it has begun.
+    ///
+    /// # Errors
+    /// As [`prepare`](Bitmaps::prepare).
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call off what has begun.
+    pub fn rebuild(&self, op: &Op) -> Call<'_, Result<()>> {
+        let op = op.clone();
+        Call::new(async move {
+            let (_, _, kinds) = self.kinds(&op, None).await?;
+            for kind in kinds {
+                self.db.host().get_or_add(&kind.name(), BitmapView::new(kind))?.rebuild().await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn declared(&self) -> MutexGuard<'_, Declarations> {
+        self.shared.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which views answer `op`; they are there then.
+    async fn plan(&self, op: &Op, sort: Option<&Number>) -> Result<Plan<C::Item>> {
+        let (node, sort, kinds) = self.kinds(op, sort).await?;
+        let views = self.views(kinds).await?;
+        Ok(Plan { node, sort, views })
+    }
+
+    /// How `op` is evaluated, by which view it is sorted, and which views there are to be.
+    async fn kinds(&self, op: &Op, sort: Option<&Number>) -> Result<(Node, Option<usize>, Vec<Kind>)> {
+        let mut records = Vec::new();
+        records::listed(op, &mut records);
+        let records = self.shared.records.find(self.db.log(), records).await?;
+        let declared = self.declared().clone();
+        let find = |numbers: &[u64]| records::pick(&records, numbers);
+        let mut planner = Planner { kinds: Vec::new(), declared: &declared, records: &find };
+        let node = planner.node(op)?;
+        let sort = sort.map(|number| planner.number(number)).transpose()?;
+        if planner.kinds.is_empty() {
+            // Something must say how far the query has come.
+            planner.view(Kind::Entries);
+        }
+        Ok((node, sort, planner.kinds))
+    }
+
+    /// The views of these kinds, added if they are not there.
+    async fn views(&self, kinds: Vec<Kind>) -> Result<Vec<Live<BitmapView<C::Item>>>> {
+        let host = self.db.host();
+        // All of them before any is waited for, so that they share one pass over the log.
+        let add = |kind: Kind| host.get_or_add(&kind.name(), BitmapView::new(kind));
+        let views = kinds.into_iter().map(add).collect::<Result<Vec<_>>>()?;
+        for live in &views {
+            if let Err(error) = live.opened().await {
+                // Its name is free for another try, unless it is there and has stopped. What is wrong has been said by `error`.
+                if error.kind() != ErrorKind::Closed {
+                    drop(host.remove(live.name()).await);
+                }
+                return Err(error);
+            }
+        }
+        Ok(views)
+    }
+}
+
+/// A query and the views that answer it.
+struct Plan<T: Document + Send + Sync + 'static> {
+    node: Node,
+    /// Which view it is sorted by.
+    sort: Option<usize>,
+    views: Vec<Live<BitmapView<T>>>,
+}
+
+impl<T: Document + Send + Sync + 'static> Plan<T> {
+    async fn read(self) -> Result<(Arc<Eval<T>>, Option<usize>)> {
+        let readers = read_all(self.views.as_slice()).await?;
+        Ok((Arc::new(Eval { node: Arc::new(self.node), readers, ever: false }), self.sort))
+    }
+}

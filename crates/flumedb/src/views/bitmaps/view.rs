@@ -1,0 +1,168 @@
+//! [`BitmapView`], one (path, kind): a view of its own, that follows the log and keeps bitmaps.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    column::{self, COLUMN},
+    kind::Kind,
+    path::{Number, Path},
+    pending::Pending,
+    reader::BitmapReader,
+    rows::{BITS, GONE, Writer},
+};
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    codec::{Document, Field},
+    view::{Checkpoint, Definition, Entries, Retraction, Run, View, ViewContext},
+    views::store::Store,
+};
+
+/// One of the views that [`Bitmaps`](super::Bitmaps) is a handle on; it can be added alone as well, and its
+/// [reader](BitmapReader::matches) asked what it alone can answer.
+///
+/// Taking in entries costs memory for their terms until the next publish, which writes the last block of each term they have.
+/// A deleted entry is noted in a bitmap of its own, which is taken off every answer; an entry that reads otherwise now is
+/// taken out of all bitmaps, in one pass over the rows for all such entries.
+pub struct BitmapView<T> {
+    kind: Arc<Kind>,
+    open: Option<Open<T>>,
+}
+
+struct Open<T> {
+    store: Store,
+    entries: Entries<T>,
+    pending: Pending,
+}
+
+/// Bytes of each store that are kept in memory.
+const CACHE_BYTES: usize = 16 << 20;
+
+impl<T> BitmapView<T> {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind: Arc::new(kind), open: None }
+    }
+
+    /// Every entry: what `not` is taken from.
+    pub fn entries() -> Self {
+        Self::new(Kind::Entries)
+    }
+
+    /// The values at a path: for `equal`, `absent` and `prefix`.
+    pub fn values(path: impl Into<Path>) -> Self {
+        Self::new(Kind::Values(path.into()))
+    }
+
+    /// The items of the array at a path, or what stands at `pluck` in each: for `includes`.
+    pub fn items(path: impl Into<Path>, pluck: Option<Path>) -> Self {
+        Self::new(Kind::Items { path: path.into(), pluck })
+    }
+
+    /// A few bytes of the text at a path: for `equal` with a `part`.
+    pub fn parts(path: impl Into<Path>, bytes: usize, offset: usize) -> Self {
+        Self::new(Kind::Part { path: path.into(), bytes, offset })
+    }
+
+    /// Numbers: for `gt` and its kin, and to sort by. One that is only named (`Number::Named`) is one of those that are there from
+    /// the start, or none.
+    pub fn numbers(number: impl Into<Number>) -> Self {
+        let number = match number.into() {
+            Number::Named(name) => Number::known(&name).unwrap_or(Number::Least(Vec::new())),
+            number => number,
+        };
+        Self::new(Kind::Numbers(number))
+    }
+
+    /// What a function of the field at a path says: for `predicate`.
+    pub fn predicate(
+        path: impl Into<Path>,
+        name: impl Into<String>,
+        version: u32,
+        test: impl Fn(Option<Field<'_>>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Kind::Predicate { path: path.into(), name: name.into(), version, test: Arc::new(test) })
+    }
+
+    fn open(&mut self) -> Result<(&Arc<Kind>, &mut Open<T>)> {
+        match &mut self.open {
+            Some(open) => Ok((&self.kind, open)),
+            None => Err(Error::new(ErrorKind::Invalid, "the bitmaps are not open; call `open` first")),
+        }
+    }
+}
+
+impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
+    type Item = T;
+    type Reader = BitmapReader<T>;
+
+    fn definition(&self) -> Definition {
+        self.kind.definition()
+    }
+
+    fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
+        // Two stores must not have one file open.
+        self.open = None;
+        let store = Store::open(cx.place.as_ref(), CACHE_BYTES)?;
+        let checkpoint = store.checkpoint()?;
+        self.open = Some(Open { store, entries: cx.entries.clone(), pending: Pending::default() });
+        Ok(checkpoint)
+    }
+
+    fn apply(&mut self, run: &Run<T>) -> Result<()> {
+        let (kind, open) = self.open()?;
+        open.pending.apply(kind, run);
+        Ok(())
+    }
+
+    fn retract(&mut self, seq: Seq, _: Option<&T>) -> Result<Retraction> {
+        self.open()?.1.pending.gone.insert(seq.get());
+        Ok(Retraction::Done)
+    }
+
+    fn reprocess(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
+        let (kind, open) = self.open()?;
+        open.pending.reprocess(kind, &kind.paths(), seq.get(), item);
+        Ok(Retraction::Done)
+    }
+
+    fn publish(&mut self, at: &Checkpoint) -> Result<BitmapReader<T>> {
+        let (kind, Open { store, entries, pending }) = self.open()?;
+        let measures = matches!(**kind, Kind::Numbers(_));
+        store.commit(at, |transaction| {
+            let (mut bits, mut gone) = (transaction.open_table(BITS)?, transaction.open_table(GONE)?);
+            let mut writer = Writer::default();
+            let mut terms: Vec<_> = pending.terms.iter().collect();
+            // A B-tree takes them several times as fast in order.
+            terms.sort_unstable_by_key(|(term, _)| *term);
+            for (term, numbers) in terms {
+                writer.append(&mut bits, term, numbers)?;
+            }
+            if measures {
+                let mut column = transaction.open_table(COLUMN)?;
+                column::append(&mut column, &pending.numbers)?;
+                for (seq, anew) in &pending.anew {
+                    column::set(&mut column, *seq, anew.as_ref().and_then(|anew| anew.number))?;
+                }
+            }
+            if !pending.anew.is_empty() {
+                writer.forget(&mut bits, &pending.anew.keys().copied().collect::<BTreeSet<u64>>())?;
+            }
+            for (seq, anew) in &pending.anew {
+                // It was deleted as far as this view knows if it did not decode.
+                writer.remove(&mut gone, &[], *seq)?;
+                for term in anew.iter().flat_map(|anew| &anew.terms) {
+                    writer.insert(&mut bits, term, *seq)?;
+                }
+            }
+            for seq in &pending.gone {
+                writer.insert(&mut gone, &[], *seq)?;
+            }
+            Ok(())
+        })?;
+        pending.clear();
+        BitmapReader::new(store, entries.clone(), kind.clone(), at.since())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.open()?.1.store.sync()
+    }
+}
