@@ -134,7 +134,9 @@ fn reduce(cx: &Context) -> Result<Sample> {
         let db = Flume::builder(JsonDocs).views_in(&cx.scratch).open(&log).await?;
         let reader = db.view("view", view()).await?.read().await?;
         let get_ns = ns_each(asked.len(), || {
-            asked.iter().for_each(|author| drop(black_box(reader.get(author))));
+            asked.iter().for_each(|author| {
+                black_box(reader.get(author));
+            });
             Ok(())
         })?;
         db.close().await?;

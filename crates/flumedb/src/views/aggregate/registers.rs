@@ -23,7 +23,9 @@ impl Registers {
         let class = (hash >> REST) as usize;
         // Zeros in front of the rest, and one; a bit behind the rest ends them.
         let rarity = ((hash << PRECISION) | 1 << (PRECISION - 1)).leading_zeros() as u8 + 1;
-        self.0.iter_mut().skip(class).take(1).for_each(|register| *register = rarity.max(*register));
+        if let Some(register) = self.0.get_mut(class) {
+            *register = rarity.max(*register);
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -36,7 +38,9 @@ impl Registers {
         const LIMIT: f64 = 0.721_347_520_444_481_7; // 1 / (2 ln 2)
         let mut counts = [0_u32; REST as usize + 2];
         for rarity in &self.0 {
-            counts.iter_mut().skip(usize::from(*rarity)).take(1).for_each(|count| *count += 1);
+            if let Some(count) = counts.get_mut(usize::from(*rarity)) {
+                *count += 1;
+            }
         }
         let classes = CLASSES as f64;
         let share = |count: Option<&u32>| f64::from(count.copied().unwrap_or_default()) / classes;

@@ -13,9 +13,7 @@ use crate::{
 
 /// What is kept of each group, by key.
 pub(super) const GROUPS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("groups");
-/// What an entry has brought to a group, by the group's key and the entry.
-pub(super) const PARTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("parts");
-/// The keys of the groups that an entry is in.
+/// What an entry has brought, and to which groups.
 pub(super) const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
 
 pub(super) type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -29,16 +27,11 @@ pub(super) struct Base {
 
 struct Tables {
     groups: Rows,
-    parts: Rows,
     entries: ReadOnlyTable<u64, &'static [u8]>,
 }
 
 fn open(transaction: &ReadTransaction) -> Result<Tables, TableError> {
-    Ok(Tables {
-        groups: transaction.open_table(GROUPS)?,
-        parts: transaction.open_table(PARTS)?,
-        entries: transaction.open_table(ENTRIES)?,
-    })
+    Ok(Tables { groups: transaction.open_table(GROUPS)?, entries: transaction.open_table(ENTRIES)? })
 }
 
 impl Base {
@@ -69,14 +62,7 @@ impl Base {
         GroupState::from_row(row).ok_or_else(|| self.damaged())
     }
 
-    /// What the entry of this key has brought to the group of this key.
-    pub(super) fn part(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let Some(tables) = &self.tables else { return Ok(None) };
-        let row = tables.parts.get(key).map_err(|error| self.failed(error))?;
-        Ok(row.map(|row| row.value().to_owned()))
-    }
-
-    /// The keys of an entry's groups.
+    /// What an entry has brought, and to which groups.
     pub(super) fn entry(&self, seq: Seq) -> Result<Option<Vec<u8>>> {
         let Some(tables) = &self.tables else { return Ok(None) };
         let row = tables.entries.get(seq.get()).map_err(|error| self.failed(error))?;

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    base::{Base, ENTRIES, PARTS},
-    keys::{KeysOf, after_prefix, join, part_key, split},
+    base::{Base, ENTRIES},
+    keys::{KeysOf, join, split},
     loaded::Loaded,
+    members::{Members, MembersTable},
     state::{GroupState, to_bytes},
 };
 use crate::{Error, Result, Seq, view::Retraction, views::aggregate::Aggregate};
@@ -19,8 +20,8 @@ pub(super) struct Changes<T, A: Aggregate<T>> {
     /// Whether what entries bring is kept.
     pub(super) undo: bool,
     pub(super) groups: Loaded<A::State>,
-    /// Rows of the other tables; `None`: removed.
-    parts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    members: Members,
+    /// What entries have brought, and to which groups; `None`: it was taken back.
     entries: BTreeMap<Seq, Option<Vec<u8>>>,
     /// The keys of one entry, to use their memory again.
     found: Vec<Vec<u8>>,
@@ -28,13 +29,13 @@ pub(super) struct Changes<T, A: Aggregate<T>> {
 
 impl<T, A: Aggregate<T>> Changes<T, A> {
     pub(super) fn new(keys: KeysOf<T>, aggregate: Arc<A>) -> Self {
-        let (groups, parts, entries, found) = Default::default();
-        Self { keys, aggregate, undo: false, groups, parts, entries, found }
+        let (groups, members, entries, found) = Default::default();
+        Self { keys, aggregate, undo: false, groups, members, entries, found }
     }
 
     pub(super) fn clear(&mut self) {
         self.groups = Loaded::default();
-        self.parts.clear();
+        self.members.clear();
         self.entries.clear();
     }
 
@@ -44,9 +45,9 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
         if self.undo && !found.is_empty() {
             let part = to_bytes(&self.part(seq, item))?;
             for key in &found {
-                self.parts.insert(part_key(key, seq), Some(part.clone()));
+                self.members.add(key, seq.get());
             }
-            self.entries.insert(seq, Some(join(&found)));
+            self.entries.insert(seq, Some(join(&found, &part)));
         }
         for key in found.drain(..) {
             let group = self.groups.load(base, key)?;
@@ -82,26 +83,21 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
 
     /// Takes away what the entry has brought, if it has brought anything.
     fn undo(&mut self, base: &Base, seq: Seq) -> Result<()> {
-        let keys = match self.entries.get(&seq) {
-            Some(keys) => keys.clone(),
+        let row = match self.entries.get(&seq) {
+            Some(row) => row.clone(),
             None => base.entry(seq)?,
         };
-        let Some(keys) = keys else { return Ok(()) };
-        for key in split(&keys).ok_or_else(|| base.damaged())? {
-            let row = part_key(&key, seq);
-            let part = match self.parts.get(&row) {
-                Some(part) => part.clone(),
-                None => base.part(&row)?,
-            };
-            let part = part.and_then(|part| rmp_serde::from_slice(&part).ok()).ok_or_else(|| base.damaged())?;
-            let group = self.groups.load(base, key)?;
+        let Some(row) = row else { return Ok(()) };
+        let (keys, part) = split(&row).ok_or_else(|| base.damaged())?;
+        let part = rmp_serde::from_slice(part).map_err(|_| base.damaged())?;
+        for key in keys {
+            let group = self.groups.load(base, key.to_owned())?;
             group.entries = group.entries.checked_sub(1).ok_or_else(|| base.damaged())?;
             if group.entries == 0 {
                 *group = GroupState::default();
             } else if !group.stale {
                 group.stale = !self.aggregate.subtract(&mut group.state, &part);
             }
-            self.parts.insert(row, None);
         }
         self.entries.insert(seq, None);
         Ok(())
@@ -115,13 +111,6 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
 
     /// Writes everything, in the order of the tables.
     pub(super) fn write(&mut self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        let mut parts = transaction.open_table(PARTS)?;
-        for (key, part) in &self.parts {
-            match part {
-                Some(part) => parts.insert(key.as_slice(), part.as_slice())?,
-                None => parts.remove(key.as_slice())?,
-            };
-        }
         let mut entries = transaction.open_table(ENTRIES)?;
         for (seq, keys) in &self.entries {
             match keys {
@@ -129,26 +118,29 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
                 None => entries.remove(seq.get())?,
             };
         }
-        self.groups.write(transaction, |key| merged(&*self.aggregate, &parts, key), carried)
+        let mut members = self.members.write(transaction)?;
+        self.groups.write(transaction, |key| merged(&*self.aggregate, &mut members, &entries, key), carried)
     }
 }
 
 /// The state of a group, from what its entries have brought.
 fn merged<T, A: Aggregate<T>>(
     aggregate: &A,
-    parts: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    members: &mut MembersTable<'_>,
+    entries: &impl ReadableTable<u64, &'static [u8]>,
     key: &[u8],
 ) -> Result<A::State, redb::Error> {
+    let damaged = || redb::Error::Corrupted("a row that is not what an entry has brought".to_owned());
     let mut state = A::State::default();
-    let rows = match after_prefix(key) {
-        Some(end) => parts.range::<&[u8]>(key..end.as_slice())?,
-        None => parts.range::<&[u8]>(key..)?,
-    };
-    for row in rows {
-        let part = rmp_serde::from_slice(row?.1.value())
-            .map_err(|error| redb::Error::Corrupted(format!("a row that is no part of a group: {error}")))?;
-        aggregate.merge(&mut state, &part);
-    }
+    members.sift(key, |number| {
+        let Some(row) = entries.get(number)? else { return Ok(false) };
+        let (keys, part) = split(row.value()).ok_or_else(damaged)?;
+        let is_in = keys.contains(&key);
+        if is_in {
+            aggregate.merge(&mut state, &rmp_serde::from_slice(part).map_err(|_| damaged())?);
+        }
+        Ok(is_in)
+    })?;
     Ok(state)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Seq, views::Key};
+use crate::views::Key;
 
 /// Adds the bytes of each key of an item.
 pub(super) type KeysOf<T> = Arc<dyn Fn(&T, &mut Vec<Vec<u8>>) + Send + Sync>;
@@ -22,33 +22,28 @@ pub(super) fn keys_of<T, K: Key, I: IntoIterator<Item = K>>(
     })
 }
 
-/// The key of a row of parts: the group's, and the entry.
-pub(super) fn part_key(key: &[u8], seq: Seq) -> Vec<u8> {
-    let mut row = key.to_owned();
-    row.extend_from_slice(&seq.get().to_be_bytes());
+/// What an entry has brought: the keys of its groups, each after its length, and its part of each.
+pub(super) fn join(keys: &[Vec<u8>], part: &[u8]) -> Vec<u8> {
+    let mut row = (keys.len() as u32).to_le_bytes().to_vec();
+    for key in keys {
+        row.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        row.extend_from_slice(key);
+    }
+    row.extend_from_slice(part);
     row
 }
 
-/// Keys one behind the other, each after its length.
-pub(super) fn join(keys: &[Vec<u8>]) -> Vec<u8> {
-    let mut joined = Vec::new();
-    for key in keys {
-        joined.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        joined.extend_from_slice(key);
-    }
-    joined
-}
-
 /// Takes apart what `join` made.
-pub(super) fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(super) fn split(row: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
+    let (count, mut rest) = row.split_first_chunk()?;
     let mut keys = Vec::new();
-    while !joined.is_empty() {
-        let (len, rest) = joined.split_first_chunk()?;
-        let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-        keys.push(key.to_owned());
-        joined = rest;
+    for _ in 0..u32::from_le_bytes(*count) {
+        let (len, after) = rest.split_first_chunk()?;
+        let (key, after) = after.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        keys.push(key);
+        rest = after;
     }
-    Some(keys)
+    Some((keys, rest))
 }
 
 /// The least bytes that are more than all that begin with `prefix`: without the 0xff at its end, and the last byte one more.

@@ -64,11 +64,11 @@ impl<S: Default + Serialize + DeserializeOwned> Loaded<S> {
         Ok(())
     }
 
-    /// Writes everything where readers see it; `anew` makes the state of a group that has to be made anew.
+    /// Writes everything where readers see it; `anew` makes the state of a group that has to be made anew, or is gone.
     pub(super) fn write(
         &mut self,
         transaction: &WriteTransaction,
-        anew: impl Fn(&[u8]) -> Result<S, redb::Error>,
+        mut anew: impl FnMut(&[u8]) -> Result<S, redb::Error>,
         carried: impl Fn(crate::Error) -> redb::Error,
     ) -> Result<(), redb::Error> {
         let mut table = transaction.open_table(GROUPS)?;
@@ -76,7 +76,7 @@ impl<S: Default + Serialize + DeserializeOwned> Loaded<S> {
         let mut changed: Vec<_> = self.groups.iter_mut().collect();
         changed.sort_unstable_by(|one, other| one.0.cmp(other.0));
         for (key, group) in changed {
-            if group.stale && group.entries > 0 {
+            if group.stale || group.entries == 0 {
                 group.state = anew(key)?;
                 group.stale = false;
             }
