@@ -50,7 +50,7 @@ async fn main() -> Result<()> {
     let count = Pipeline::parse(r#"[{"$reduce":{"rel":"rel","count":{"$count":true}}}]"#)?;
     for row in reader.query(&count) {
         let row = row?.value;
-        println!("{}: {}", row["rel"], row["count"]);
+        println!("{}: {}", row.text(&["rel"]).unwrap_or_default(), row.integer(&["count"]).unwrap_or(0));
     }
     db.close().await
 }
@@ -65,6 +65,6 @@ async fn main() -> Result<()> {
 // cleo is 2 away
 // to mallory: ["block"]
 // distances: [("ann", 0), ("bob", 1), ("mallory", -1), ("cleo", 2)]
-// "block": 1
-// "follow": 3
-// "like": 2
+// block: 1
+// follow: 3
+// like: 2

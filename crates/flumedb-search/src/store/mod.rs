@@ -173,7 +173,10 @@ impl Store {
         if let Some(draft) = draft {
             draft.remove(seq);
         }
-        attempt(&path, || Ok(segments.iter_mut().for_each(|held| held.remove(seq))))
+        attempt(&path, || {
+            segments.iter_mut().for_each(|held| held.remove(seq));
+            Ok(())
+        })
     }
 
     /// Shows everything that was taken in, and keeps in mind that it is what `at` covers.
@@ -181,7 +184,10 @@ impl Store {
         let path = self.path();
         for seq in std::mem::take(&mut self.pending.removed) {
             self.recent.remove(seq);
-            attempt(&path, || Ok(self.segments.iter_mut().for_each(|held| held.remove(seq))))?;
+            attempt(&path, || {
+                self.segments.iter_mut().for_each(|held| held.remove(seq));
+                Ok(())
+            })?;
         }
         if self.pending.is_many() {
             self.settle_recent()?;
