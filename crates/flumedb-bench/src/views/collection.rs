@@ -24,6 +24,9 @@ struct Post {
     text: String,
 }
 
+/// How many are put one by one.
+const SINGLE: usize = 20_000;
+
 pub(super) fn measure(subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
         "flumedb-collection" => ours(cx),
@@ -39,12 +42,16 @@ fn posts(cx: &Context) -> Result<(Vec<Post>, Vec<u64>)> {
     struct Author {
         author: String,
     }
-    let (messages, ids) = (cx.messages()?, limits::random_numbers(cx.entries));
-    let posts = messages.iter().zip(ids).map(|(message, id)| {
+    /// Each number once, in no order.
+    fn id(number: u64) -> u64 {
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+    let messages = cx.messages()?;
+    let posts = messages.iter().zip(0..).map(|(message, number)| {
         let Author { author } = serde_json::from_slice(message)?;
-        Ok(Post { id, author, text: String::from_utf8(message.to_vec())? })
+        Ok(Post { id: id(number), author, text: String::from_utf8(message.to_vec())? })
     });
-    let asked = limits::random_numbers(cx.entries).into_iter().take(100_000).collect();
+    let asked = limits::random_numbers(cx.entries).into_iter().take(100_000).map(id).collect();
     Ok((posts.collect::<Result<_>>()?, asked))
 }
 
@@ -81,12 +88,12 @@ fn ours(cx: &Context) -> Result<Sample> {
     rows()?;
     let row_ns = rows()?;
     let put = || -> Result {
-        for post in posts.iter().take(asked.len()) {
+        for post in posts.iter().take(SINGLE) {
             table.put(post).blocking()?;
         }
         Ok(())
     };
-    let put_ns = ns_each(asked.len(), put)?;
+    let put_ns = ns_each(posts.len().min(SINGLE), put)?;
     db.close().blocking()?;
     let bytes = disk_bytes(&cx.scratch) as f64 / posts.len() as f64;
     Ok(sample.with("put_ns", put_ns).with("get_ns", get_ns).with("row_ns", row_ns).with("row_bytes", bytes))
@@ -138,7 +145,7 @@ fn redb(cx: &Context) -> Result<Sample> {
     };
     rows()?;
     let row_ns = rows()?;
-    let single = posts.get(..asked.len()).unwrap_or(&posts);
+    let single = posts.get(..SINGLE).unwrap_or(&posts);
     let put_ns = ns_each(single.len(), || single.chunks(1).try_for_each(put))?;
     db.begin_write()?.commit()?;
     drop(db);
@@ -191,7 +198,7 @@ fn sqlite(cx: &Context) -> Result<Sample> {
     };
     rows()?;
     let row_ns = rows()?;
-    let single = posts.get(..asked.len()).unwrap_or(&posts);
+    let single = posts.get(..SINGLE).unwrap_or(&posts);
     let put_ns = ns_each(single.len(), || single.chunks(1).try_for_each(put))?;
     db.close().map_err(|(_, error)| error)?;
     let bytes = disk_bytes(&cx.scratch) as f64 / posts.len() as f64;
