@@ -1,15 +1,15 @@
 //! The views, beside what a user would take instead.
 
-mod bloom;
 mod bitmaps;
+mod bloom;
 mod collection;
 mod hash_index;
 mod index;
 mod links;
 mod query;
 mod reduce;
-mod sql;
 mod search;
+mod sql;
 mod timed;
 mod together;
 
