@@ -6,7 +6,7 @@ use flumedb::{
     Flume,
     codec::Json,
     view::Live,
-    views::{Index, IndexReader, Reduce},
+    views::{Index, Reduce, index::IndexReader},
 };
 
 use crate::{

@@ -10,7 +10,7 @@ use std::{
 use flumedb::{
     Env, ErrorKind, Flume, Settings,
     codec::Utf8,
-    views::{Found, Index},
+    views::{Index, index::Found},
 };
 use flumedb_ssb::OffsetLog;
 use futures_util::StreamExt;

@@ -10,7 +10,7 @@ use common::{sha256, vector_rows, vectors};
 use flumedb::{
     Flume, Seq,
     codec::Json,
-    views::{AnyKey, Index, IndexReader},
+    views::{AnyKey, Index, index::IndexReader},
 };
 use flumedb_ssb::OffsetLog;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn rows(reader: &Reader, opts: &Value) -> Vec<(AnyKey, Seq)> {
         (None, None) => Bound::Unbounded,
     };
     let bounds = (bound("gte", "gt"), bound("lte", "lt"));
-    let found = |row: flumedb::Result<flumedb::views::Match<AnyKey>>| row.map(|row| (row.key, row.seq)).unwrap();
+    let found = |row: flumedb::Result<flumedb::views::index::Match<AnyKey>>| row.map(|row| (row.key, row.seq)).unwrap();
     let mut rows: Vec<(AnyKey, Seq)> = reader.range(bounds.clone()).map(found).collect();
     let mut backwards: Vec<_> = reader.range(bounds).rev().map(found).collect();
     backwards.reverse();

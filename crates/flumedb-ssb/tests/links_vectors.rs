@@ -10,7 +10,10 @@ use flumedb::{
     Flume,
     codec::{Document, JsonDoc, JsonDocs},
     mfr::{Compat, Language},
-    views::{Column, Link, Links, LinksReader},
+    views::{
+        Link, Links,
+        links::{Column, LinksReader},
+    },
 };
 use flumedb_ssb::OffsetLog;
 use serde_json::Value;

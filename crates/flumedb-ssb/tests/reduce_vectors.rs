@@ -10,7 +10,10 @@ use common::{entries, vector, vector_rows};
 use flumedb::{
     Flume, Seq,
     codec::Json,
-    views::{Mapped, Reduce, Replica},
+    views::{
+        Reduce,
+        reduce::{Mapped, Replica},
+    },
 };
 use flumedb_ssb::OffsetLog;
 use serde_json::{Value, json};

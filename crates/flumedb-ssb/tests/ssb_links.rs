@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use flumedb::{
     Flume,
     codec::{Codec, Document, JsonDocs},
-    views::{LinkRow, Links},
+    views::{Links, links::LinkRow},
 };
 use flumedb_ssb::{Docs, OffsetLog, views};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use flumedb::{
     Flume, Result,
     codec::{Document, JsonDoc, JsonDocs},
-    views::{AnyKey, Found, Index},
+    views::{AnyKey, Index, index::Found},
 };
 
 #[tokio::main]

@@ -6,7 +6,10 @@ use flumedb::{
     Flume, Result,
     codec::{Document, JsonDoc, JsonDocs},
     mfr::Pipeline,
-    views::{Link, Links, Stance, Way},
+    views::{
+        Link, Links,
+        links::{Stance, Way},
+    },
 };
 
 /// `{"who":"ann","does":"follow","whom":"bob","at":3}`

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use flumedb::{
     Env, Flume, Result,
     codec::Json,
-    views::{Reduce, Replica, reduce::Told},
+    views::{
+        Reduce,
+        reduce::{Replica, Told},
+    },
 };
 
 type Balances = BTreeMap<String, i64>;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use flumedb::{
     Entry, ErrorKind, Flume,
     codec::Json,
-    views::{Bloom, BloomReader},
+    views::{Bloom, bloom::BloomReader},
 };
 use flumedb_sim::{
     Choices,

@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, path::Path};
 use flumedb::{
     ErrorKind, Flume,
     codec::Json,
-    views::{Distance, Link, Links, LinksReader, Stance, Way},
+    views::{
+        Link, Links,
+        links::{Distance, LinksReader, Stance, Way},
+    },
 };
 use serde_json::Value;
 

@@ -9,8 +9,9 @@ use flumedb::{
     Entry, Seq,
     view::View,
     views::{
-        Groups, GroupsReader, Windows,
+        Groups, Windows,
         aggregate::{Aggregate, Count, Distinct, Distribution, Max, Mean, Min, Quantiles, Sum, TopK},
+        groups::GroupsReader,
     },
 };
 use flumedb_sim::{

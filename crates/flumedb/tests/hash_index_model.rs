@@ -16,7 +16,7 @@ use flumedb::{
     env::OpenMode,
     log::{Log, MemoryLog},
     view::{Checkpoint, Entries, Place, Run, View, ViewContext},
-    views::{HashIndex, HashReader},
+    views::{HashIndex, hash_index::HashReader},
 };
 use flumedb_sim::{
     Choices, soak_or,

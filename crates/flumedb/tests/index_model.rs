@@ -4,7 +4,10 @@
 
 use flumedb::{
     Entry, Seq,
-    views::{AnyKey, Index, IndexReader, Match},
+    views::{
+        AnyKey, Index,
+        index::{IndexReader, Match},
+    },
 };
 use flumedb_sim::{
     Choices,

@@ -14,7 +14,10 @@ use flumedb::{
     Env, ErrorKind, Flume, Result, Seq,
     codec::{Document, JsonDoc, JsonDocs},
     view::Live,
-    views::{AnyKey, Found, Index, IndexReader, Matches},
+    views::{
+        AnyKey, Index,
+        index::{Found, IndexReader, Matches},
+    },
 };
 use futures_util::StreamExt;
 use proptest::prelude::*;

@@ -11,7 +11,7 @@ use flumedb::{
     env::{MemoryStorage, OpenMode, Storage},
     log::MemoryLog,
     view::{Checkpoint, Entries, Place, Retraction, Run, View, ViewContext},
-    views::{Bloom, Link, Links, Way},
+    views::{Bloom, Link, Links, links::Way},
 };
 use flumedb_sim::{Fault, FaultKind, Sim};
 

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use flumedb::{
     Entry, Seq,
     mfr::Pipeline,
-    views::{Column, Edge, Find, Link, LinkRow, Links, LinksReader, Stance, Way},
+    views::{
+        Link, Links,
+        links::{Column, Edge, Find, LinkRow, LinksReader, Stance, Way},
+    },
 };
 use flumedb_sim::{
     Choices,

@@ -18,7 +18,11 @@ use flumedb::{
     codec::Json,
     mfr::Pipeline,
     view::Live,
-    views::{Column, Find, FoundLink, Link, Links, query::Told},
+    views::{
+        Link, Links,
+        links::{Column, Find, FoundLink},
+        query::Told,
+    },
 };
 use futures_util::StreamExt;
 

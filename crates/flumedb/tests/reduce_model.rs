@@ -16,7 +16,10 @@ use flumedb::{
     Entry, Env, Flume, Seq,
     codec::Json,
     view::View,
-    views::{Invertible, MapFn, Mapped, Reduce, Reduced},
+    views::{
+        Reduce,
+        reduce::{Invertible, MapFn, Mapped, Reduced},
+    },
 };
 use flumedb_sim::{
     Choices,

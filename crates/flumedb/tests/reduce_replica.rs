@@ -17,7 +17,10 @@ use flumedb::{
     Bytes, Error, ErrorKind, Flume, Result, Seq,
     codec::{Codec, Json},
     view::Live,
-    views::{Feed, Fold, Reduce, Replica, reduce::Told},
+    views::{
+        Reduce,
+        reduce::{Feed, Fold, Replica, Told},
+    },
 };
 use flumedb_sim::{Choices, Sim, soak_or_count};
 

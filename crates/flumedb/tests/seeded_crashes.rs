@@ -58,7 +58,7 @@ async fn open(sim: &Sim) -> Result<(Flume<Json<Item>>, Live<impl flumedb::view::
     Ok((db, live))
 }
 
-type Reader = flumedb::views::Reduced<Newest>;
+type Reader = flumedb::views::reduce::Reduced<Newest>;
 
 /// Lets the others go on for some turns.
 async fn turns(mut count: u64) {

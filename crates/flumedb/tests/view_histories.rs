@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use flumedb::{
     Entry, Result, Seq,
     view::{Checkpoint, Definition, Retraction, Run, View, ViewContext},
-    views::{Reduce, Reduced},
+    views::{Reduce, reduce::Reduced},
 };
 use flumedb_sim::{
     Choices,

@@ -6,7 +6,7 @@ use flumedb::{
     Flume,
     codec::{Document, JsonDoc, JsonDocs},
     view::HostSettings,
-    views::{HashIndex, HashReader},
+    views::{HashIndex, hash_index::HashReader},
 };
 use redb::{Database, ReadableDatabase, TableDefinition};
 use rusqlite::Connection;

@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::PoisonError, time::Instant};
 use flumedb::{
     Flume, Seq,
     codec::{Document, JsonDoc, JsonDocs},
-    views::{AnyKey, Index, IndexReader, Key},
+    views::{AnyKey, Index, Key, index::IndexReader},
 };
 use redb::{Database, ReadableDatabase, TableDefinition};
 use rusqlite::Connection;

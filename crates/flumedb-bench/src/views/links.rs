@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::PoisonError, time::Instant};
 use flumedb::{
     Flume,
     codec::{Document, JsonDoc, JsonDocs},
-    views::{Link, Links, Way},
+    views::{Link, Links, links::Way},
 };
 use rusqlite::Connection;
 

@@ -33,7 +33,7 @@ pub(super) fn measure(subject: &str, cx: &Context) -> Result<Sample> {
         let messages = cx.messages()?;
         let mut queries = Vec::new();
         for number in limits::random_numbers(messages.len()).into_iter().take(2_000) {
-            let Some(message) = messages.get(number as usize) else { continue };
+            let message = messages.get(number as usize);
             let doc = flumedb::codec::JsonDoc::parse(message.to_vec())?;
             let (Some(author), Some(sequence)) = (doc.text(&["author"]), doc.integer(&["sequence"])) else { continue };
             let filter = serde_json::json!([{"$filter": {"author": author, "sequence": {"$gte": sequence}}}]);

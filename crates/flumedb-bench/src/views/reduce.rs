@@ -7,8 +7,9 @@ use flumedb::{
     codec::{Document, JsonDoc, JsonDocs},
     view::View,
     views::{
-        Groups, GroupsReader, Key, Reduce, Windows,
+        Groups, Key, Reduce, Windows,
         aggregate::{Aggregate, Count, Distinct, Max, Mean, Quantiles},
+        groups::GroupsReader,
     },
 };
 use rusqlite::Connection;

@@ -2,7 +2,7 @@
 
 use flumedb::{
     codec::{Document, Field},
-    views::{Link, Links, Stance},
+    views::{Link, Links, links::Stance},
 };
 
 use crate::Message;

@@ -63,7 +63,7 @@ impl<V: View> Live<V> {
     /// The newest reader there is, without waiting; of a view that has stopped too. `None` only before the view's store
     /// was opened for the first time, and after the database was closed. While a view is opened again or rebuilt, this is
     /// a reader of its former state, which may fail with `Closed` if it needs a store that is gone (as an
-    /// [`IndexReader`](crate::views::IndexReader) does).
+    /// [`IndexReader`](crate::views::index::IndexReader) does).
     pub fn read_stale(&self) -> Option<V::Reader> {
         self.shared.stale()
     }

@@ -1,4 +1,4 @@
-//! Views that most programs need.
+//! Views that most programs need. What is called by name often is here; what a view's readers give is in the view's module.
 
 pub mod aggregate;
 pub mod bitmaps;
@@ -14,13 +14,10 @@ mod snapshot;
 pub(crate) mod store;
 
 pub use bitmaps::{Bitmaps, Op};
-pub use bloom::{Bloom, BloomReader};
-pub use groups::{Group, GroupRows, Groups, GroupsReader, Windows};
-pub use hash_index::{Candidates, HashIndex, HashReader};
-pub use index::{AnyKey, AsKey, Follow, Found, Index, IndexReader, Key, Match, Matches, Prefix};
-pub use links::{
-    Column, Distance, Edge, Find, FollowLinks, FoundLink, Graph, Link, LinkPlan, LinkQuery, LinkRow, LinkRows, Links,
-    LinksReader, Reached, Stance, Way,
-};
-pub use query::{Ask, Bounds, Explain, Followed, IndexOn, Query, QueryIndex, QueryReader, Rows};
-pub use reduce::{Feed, Fold, Invertible, MapFn, Mapped, Reduce, Reduced, Replica, Undo};
+pub use bloom::Bloom;
+pub use groups::{Groups, Windows};
+pub use hash_index::HashIndex;
+pub use index::{AnyKey, AsKey, Index, Key, Prefix};
+pub use links::{Link, Links};
+pub use query::{IndexOn, Query};
+pub use reduce::Reduce;

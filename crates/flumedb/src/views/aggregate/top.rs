@@ -12,7 +12,7 @@ use crate::{
 
 /// The `k` greatest values with the entries that have them, the greatest first, of equal ones the oldest first. Exact.
 ///
-/// For the groups that have most of something ask for [`GroupRows::top`](crate::views::GroupRows::top).
+/// For the groups that have most of something ask for [`GroupRows::top`](crate::views::groups::GroupRows::top).
 pub struct TopK<T, V> {
     k: usize,
     of: Values<T, V>,

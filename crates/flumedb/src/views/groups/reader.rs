@@ -73,7 +73,7 @@ impl<T, K: Key, A: Aggregate<T>> GroupsReader<T, K, A> {
     ///
     /// ```no_run
     /// # fn main() -> flumedb::Result<()> {
-    /// # use flumedb::views::{GroupsReader, aggregate::Count};
+    /// # use flumedb::views::{aggregate::Count, groups::GroupsReader};
     /// # let reader: GroupsReader<(), (String, i64), Count> = unimplemented!();
     /// // The windows of a page that begin in these ten hours, the newest first.
     /// for hour in reader.range(("index", 36_000)..("index", 72_000)).rev() {

@@ -77,7 +77,7 @@ impl<T, K: Key, A: Aggregate<T>> GroupRows<T, K, A> {
     ///
     /// ```no_run
     /// # fn main() -> flumedb::Result<()> {
-    /// # use flumedb::views::{GroupsReader, aggregate::{Count, Mean}};
+    /// # use flumedb::views::{aggregate::{Count, Mean}, groups::GroupsReader};
     /// # let reader: GroupsReader<(), String, (Count, Mean<(), u32>)> = unimplemented!();
     /// for busiest in reader.prefix("music/").top(10, |(count, _)| *count)? {
     ///     println!("{}: {:?}", busiest.key, busiest.value.1);

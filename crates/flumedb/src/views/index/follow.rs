@@ -63,7 +63,7 @@ impl<T: Send + Sync + 'static, K: Key> Live<Index<T, K>> {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use flumedb::{Flume, codec::Utf8, views::{Found, Index}};
+    /// use flumedb::{Flume, codec::Utf8, views::{Index, index::Found}};
     /// let db = Flume::memory(Utf8)?;
     /// let words = Index::new(1, |text: &String| text.split(' ').map(str::to_owned).collect::<Vec<_>>());
     /// let words = db.view("words", words).await?;
@@ -85,7 +85,7 @@ impl<T: Send + Sync + 'static, K: Key> Live<Index<T, K>> {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use flumedb::{Flume, codec::Utf8, views::{Found, Index}};
+    /// use flumedb::{Flume, codec::Utf8, views::{Index, index::Found}};
     /// let db = Flume::memory(Utf8)?;
     /// let lines = db.view("lines", Index::new(1, |line: &String| [line.clone()])).await?;
     /// db.append("tide").await?;

@@ -77,7 +77,7 @@ impl<T, K: Key> IndexReader<T, K> {
     ///
     /// ```no_run
     /// # fn main() -> flumedb::Result<()> {
-    /// # let reader: flumedb::views::IndexReader<(), (String, u64)> = unimplemented!();
+    /// # let reader: flumedb::views::index::IndexReader<(), (String, u64)> = unimplemented!();
     /// for found in reader.range(("alice", 10)..("bob", 0)).rev() {
     ///     let found = found?;
     ///     println!("{:?} at {}", found.key, found.seq);
@@ -108,7 +108,7 @@ impl<T, K: Key> IndexReader<T, K> {
     /// Keys that begin with `prefix`, in order: texts that begin with a text, tuples that begin with some parts.
     ///
     /// ```no_run
-    /// # let reader: flumedb::views::IndexReader<(), (String, u64)> = unimplemented!();
+    /// # let reader: flumedb::views::index::IndexReader<(), (String, u64)> = unimplemented!();
     /// let of_alice = reader.prefix("alice");
     /// ```
     pub fn prefix(&self, prefix: &(impl Prefix<K> + ?Sized)) -> Matches<T, K> {

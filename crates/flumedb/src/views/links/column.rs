@@ -8,7 +8,7 @@ use crate::{codec::Field, views::index::AsKey};
 /// A place in a link: `source`, `rel`, `dest`, a further field, or a path into one.
 ///
 /// ```
-/// use flumedb::views::Column;
+/// use flumedb::views::links::Column;
 /// assert_eq!(Column::from("ts").to_string(), "ts");
 /// assert_eq!(Column::from(["v", "type"]).to_string(), "v.type");
 /// ```

@@ -96,7 +96,7 @@ impl<T: Send + Sync + 'static> Find<T> {
     /// Links whose value in a column lies within `bounds`, and is of their kind: numbers among numbers, texts among texts.
     ///
     /// ```no_run
-    /// # let reader: flumedb::views::LinksReader<()> = unimplemented!();
+    /// # let reader: flumedb::views::links::LinksReader<()> = unimplemented!();
     /// let lately = reader.from("@alice").range("ts", 1_700_000_000..);
     /// ```
     pub fn range<V: Into<Value> + Clone>(self, column: impl Into<Column>, bounds: impl RangeBounds<V>) -> Self {

@@ -58,7 +58,7 @@ impl<T: Send + Sync + 'static> Live<Links<T>> {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use flumedb::{Flume, codec::Utf8, views::{FoundLink, Link, Links}};
+    /// use flumedb::{Flume, codec::Utf8, views::{Link, Links, links::FoundLink}};
     /// let db = Flume::memory(Utf8)?;
     /// let links = Links::new(1, |line: &String| line.split_once(' ').map(|(who, what)| Link::new(who, "has", what)));
     /// let links = db.view("links", links).await?;

@@ -13,7 +13,10 @@ use crate::{
     codec::Document,
     mfr::{Compat, Pipeline},
     view::{Checkpoint, Definition, Entries, Retraction, Run, View, ViewContext},
-    views::{Index, IndexReader, Matches},
+    views::{
+        Index,
+        index::{IndexReader, Matches},
+    },
 };
 
 /// Raised when the bytes of keys change.

@@ -82,7 +82,7 @@ where
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use flumedb::{Flume, codec::Utf8, views::{Reduce, Replica}};
+    /// use flumedb::{Flume, codec::Utf8, views::{Reduce, reduce::Replica}};
     /// let db = Flume::memory(Utf8)?;
     /// let words = |sum: &mut usize, text: &String| *sum += text.split(' ').count();
     /// let view = db.view("words", Reduce::new(1, 0, words)).await?;

@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind, Result, Seq};
 /// that has travelled to. It needs no log and no database, only the fold.
 ///
 /// ```
-/// use flumedb::{Seq, views::{Replica, reduce::Told}};
+/// use flumedb::{Seq, views::reduce::{Replica, Told}};
 /// let mut sum = Replica::new(|sum: &mut u64, n: &u64, _| *sum += n);
 /// sum.take(Told::Snapshot { since: Some(Seq::new(6)), state: 40 })?;
 /// sum.take(Told::Item { seq: Seq::new(7), item: 2 })?;

@@ -36,7 +36,7 @@ impl<T: Send + Sync + 'static> Graph<T> {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use flumedb::{Flume, codec::Utf8, views::{Link, Links, Stance}};
+    /// use flumedb::{Flume, codec::Utf8, views::{Link, Links, links::Stance}};
     /// let db = Flume::memory(Utf8)?;
     /// let links = Links::new(1, |line: &String| match line.split(' ').collect::<Vec<_>>()[..] {
     ///     [source, rel, dest] => Some(Link::new(source, rel, dest)),

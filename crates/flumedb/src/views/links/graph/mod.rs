@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result, Seq};
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// use flumedb::{Flume, codec::Utf8, views::{Link, Links, Way}};
+/// use flumedb::{Flume, codec::Utf8, views::{Link, Links, links::Way}};
 /// let db = Flume::memory(Utf8)?;
 /// let roads = Links::new(1, |line: &String| line.split_once('-').map(|(one, two)| Link::new(one, "road", two)));
 /// let roads = db.view("roads", roads).await?;
