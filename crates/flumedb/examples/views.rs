@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flumedb::{Env, Flume, Result, codec::Json, view::read_all, views::Reduce};
+use flumedb::{Env, Flume, Result, codec::Json, views::Reduce};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -34,7 +34,7 @@ async fn main() -> Result<()> {
         assert_eq!((now.get("alice"), now.get("bob")), (Some(&(750 * opening)), Some(&(500 * opening))));
 
         // Readers of two views at one and the same position. Reopened, both go on where they were stored.
-        let (accounts, payments) = read_all((&balances, &count)).await?;
+        let (accounts, payments) = db.read_all((&balances, &count)).await?;
         assert_eq!((accounts.len(), *payments), (2, 3 * opening as u64));
         println!("{:?} after {} payments", *accounts, *payments);
 

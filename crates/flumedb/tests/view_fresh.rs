@@ -19,7 +19,7 @@ use std::{
 use flumedb::{
     Env, ErrorKind, Seq,
     log::Log,
-    view::{HostSettings, Live, Phase, read_all},
+    view::{HostSettings, Live, LiveSet, Phase},
 };
 use view_support::{Call, Gate, Probe, Rig, SOON, Seen, TestLog, numbers};
 
@@ -148,14 +148,16 @@ async fn readers_of_several_views_show_one_position() {
     let mut newest = None;
     while newest < Some(Seq::new(1_999)) {
         let before = *log.head().borrow();
-        let (in_a, in_b, in_c) = tokio::time::timeout(SOON, read_all((&a, &b, &c))).await.unwrap().unwrap();
+        let (in_a, in_b, in_c) = tokio::time::timeout(SOON, (&a, &b, &c).read_all()).await.unwrap().unwrap();
         assert!(in_a == in_b && in_b == in_c, "{:?} {:?} {:?}", in_a.since, in_b.since, in_c.since);
         assert!(in_a.since >= before);
         newest = in_a.since;
     }
     writer.await.unwrap();
     let other = Rig::memory(&log).add("a", Probe::new());
-    assert_eq!(read_all((&a, &other)).await.unwrap_err().kind(), ErrorKind::Invalid);
+    for refused in [(&a, &other).read_all().await, (&a, &a).read_all().await] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use std::{
 use flumedb::{
     Bytes, Result, Seq, Span,
     log::{Batch, Durability, Log, LogSettings, ReadRequest, SegmentedLog},
-    view::{Entries, Host, HostSettings, Live, View, read_all},
+    view::{Entries, Host, HostSettings, Live, LiveSet, View},
     views::Reduce,
 };
 use flumedb_sim::{Choices, Sim};
@@ -94,7 +94,7 @@ fn live(seed: u64) -> Vec<String> {
                 }
                 5 => {
                     let expect = sim.block_on(in_log(&*db.log));
-                    let (stored, probe) = sim.block_on(read_all((&db.stored, &db.probe))).unwrap();
+                    let (stored, probe) = sim.block_on((&db.stored, &db.probe).read_all()).unwrap();
                     assert_eq!((&*stored, &texts(&probe)), (&expect, &expect));
                     assert_eq!(stored.since(), probe.since);
                     trace.push(format!("{:?} {expect:?}", probe.since));

@@ -17,7 +17,7 @@ use crate::{
     codec::Codec,
     log::{Batch, Log, LogStat, Note, Recovery},
     read::Source,
-    view::{Entries, Host, Progress, View},
+    view::{Entries, Host, LiveSet, Progress, View},
 };
 
 /// A database: an append-only log of entries that a codec reads and writes, and the views that follow it.
@@ -262,6 +262,31 @@ impl<C: Codec> Flume<C> {
     /// A future dropped before its first poll adds nothing; later the view may go on, without a handle.
     pub fn view<'a, V: View<Item = C::Item>>(&'a self, name: &'a str, view: V) -> AddView<'a, C, V> {
         AddView::new(self, name, view)
+    }
+
+    /// Readers of several views at one and the same position: what was appended before the call is in all of them, and
+    /// nothing is in one that is not in the others.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Flume, codec::Utf8, views::{Index, Reduce}};
+    /// let db = Flume::memory(Utf8)?;
+    /// let count = db.view("count", Reduce::new(1, 0, |count: &mut usize, _: &String| *count += 1)).await?;
+    /// let texts = db.view("texts", Index::new(1, |text: &String| Some(text.clone()))).await?;
+    /// db.append("one more").await?;
+    /// let (count, texts) = db.read_all((&count, &texts)).await?;
+    /// assert_eq!(*count, texts.all().count());
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Live::read`](crate::view::Live::read), of whichever view fails first; `Invalid` if the views are not of one
+    /// database, or one is named twice.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub fn read_all<'a, L: LiveSet + Send + 'a>(&self, lives: L) -> Call<'a, Result<L::Readers>> {
+        Call::new(lives.read_all())
     }
 
     /// Waits until every view has caught up with the log as it stands at this call.

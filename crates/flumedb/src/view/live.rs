@@ -1,6 +1,7 @@
 //! [`Live`], the handle on a view that runs: fresh, stale and positioned reads, progress, rebuild.
 
 use std::{
+    collections::HashSet,
     future::{Future, IntoFuture},
     pin::{Pin, pin},
     sync::{Arc, PoisonError},
@@ -270,25 +271,14 @@ impl<V: View> IntoFuture for Read<V> {
     }
 }
 
-/// Several views of one database; see [`read_all`].
+/// Several views of one database, for [`Flume::read_all`](crate::Flume::read_all): a tuple of references to two to six, or a
+/// slice.
 pub trait LiveSet {
     /// A reader of each.
     type Readers;
 
-    /// See [`read_all`].
+    /// See [`Flume::read_all`](crate::Flume::read_all).
     fn read_all(self) -> impl Future<Output = Result<Self::Readers>> + Send;
-}
-
-/// Readers of several views at one and the same position: what was appended before the call is in all of them, and
-/// nothing is in one that is not in the others.
-///
-/// # Errors
-/// As [`Live::read`], of whichever view fails first; `Invalid` if the views are not of one database.
-///
-/// # Cancel safety
-/// As [`Live::read`].
-pub async fn read_all<L: LiveSet>(lives: L) -> Result<L::Readers> {
-    lives.read_all().await
 }
 
 /// Any number of views of one type; none give no readers.
@@ -297,16 +287,10 @@ impl<V: View> LiveSet for &[Live<V>] {
 
     async fn read_all(self) -> Result<Vec<V::Reader>> {
         let Some((first, rest)) = self.split_first() else { return Ok(Vec::new()) };
-        for (index, live) in rest.iter().enumerate() {
-            if !Arc::ptr_eq(&first.core, &live.core) {
-                return Err(different());
-            }
-            // To hold one twice would wait for ever.
-            if self.iter().take(index + 1).any(|other| Arc::ptr_eq(&other.shared, &live.shared)) {
-                let message = format!("view \"{}\" is among the views to read twice; name each once", live.name);
-                return Err(Error::new(ErrorKind::Invalid, message));
-            }
+        if rest.iter().any(|live| !Arc::ptr_eq(&first.core, &live.core)) {
+            return Err(different());
         }
+        each_once(self.iter().map(|live| &*live.name))?;
         let target = first.core.barrier().await?;
         let asked: Vec<_> = {
             // One at a time: nobody else ever holds two views.
@@ -328,6 +312,18 @@ fn different() -> Error {
     Error::new(ErrorKind::Invalid, "these are views of different databases; read each alone")
 }
 
+/// To hold a view twice would wait for ever. Views of one database have names of their own.
+fn each_once<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    match names.into_iter().find(|name| !seen.insert(*name)) {
+        Some(name) => {
+            let message = format!("view \"{name}\" is among the views to read twice; name each once");
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+        None => Ok(()),
+    }
+}
+
 macro_rules! live_set {
     ($first:ident $view:ident $number:tt, $($more:ident $views:ident $numbers:tt),+) => {
         impl<T: Send + Sync + 'static, $view: View<Item = T>, $($views: View<Item = T>),+> LiveSet
@@ -340,6 +336,7 @@ macro_rules! live_set {
                 $(if !Arc::ptr_eq(&$first.core, &$more.core) {
                     return Err(different());
                 })+
+                each_once([&*$first.name, $(&*$more.name),+])?;
                 let target = $first.core.barrier().await?;
                 let asked = {
                     // One at a time: nobody else ever holds two views.
@@ -357,3 +354,5 @@ macro_rules! live_set {
 live_set!(a A 0, b B 1);
 live_set!(a A 0, b B 1, c C 2);
 live_set!(a A 0, b B 1, c C 2, d D 3);
+live_set!(a A 0, b B 1, c C 2, d D 3, e E 4);
+live_set!(a A 0, b B 1, c C 2, d D 3, e E 4, f F 5);

@@ -17,7 +17,7 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use checkpoint::{Checkpoint, Definition};
 pub use host::{Host, HostSettings};
-pub use live::{Live, LiveSet, Read, read_all};
+pub use live::{Live, LiveSet, Read};
 pub use progress::{Phase, Progress};
 pub use run::{Entries, Run};
 

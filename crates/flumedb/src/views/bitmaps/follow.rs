@@ -13,7 +13,7 @@ use super::{Matches, Plan, Query, eval::Eval, walk::Walk};
 use crate::{
     Entry, ErrorKind, Result, Seq,
     codec::{Codec, Document},
-    view::read_all,
+    view::LiveSet,
 };
 
 /// What [`Query::follow`] tells.
@@ -143,7 +143,7 @@ impl<C: Codec<Item: Document>> Follower<C> {
                     if let Some(view) = views.first() {
                         view.read_with_entry_at(*next).await?;
                     }
-                    let eval = Eval { node: Arc::new(node), readers: read_all(views.as_slice()).await?, ever: false };
+                    let eval = Eval { node: Arc::new(node), readers: views.as_slice().read_all().await?, ever: false };
                     let (from, to) = (*next, eval.end());
                     let looks = eval.node.checks();
                     (*next, *walk) = (to.max(from), Some((eval, Walk::new(from, to, false, looks))));

@@ -49,7 +49,7 @@ use self::{
 use crate::{
     Call, ErrorKind, Flume, Result,
     codec::{Codec, Document, Field},
-    view::{Live, read_all},
+    view::{Live, LiveSet},
 };
 
 /// A handle on the bitmaps of a database: any question about fields of its documents, in any combination. Cheap to clone.
@@ -264,7 +264,7 @@ struct Plan<T: Document + Send + Sync + 'static> {
 
 impl<T: Document + Send + Sync + 'static> Plan<T> {
     async fn read(self) -> Result<(Arc<Eval<T>>, Option<usize>)> {
-        let readers = read_all(self.views.as_slice()).await?;
+        let readers = self.views.as_slice().read_all().await?;
         Ok((Arc::new(Eval { node: Arc::new(self.node), readers, ever: false }), self.sort))
     }
 }

@@ -33,7 +33,7 @@ use crate::{
         Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Proof, ReadRequest, Slot, SlotKind, decode_targets,
         encode_targets, not_found, unsupported,
     },
-    view::{Live, read_all},
+    view::{Live, LiveSet},
 };
 
 /// A read-only [`Log`] of the entries that a query finds; made by [`Bitmaps::sublog`](super::Bitmaps::sublog). Views can
@@ -72,7 +72,7 @@ impl<T: Document + Send + Sync + 'static> SubLog<T> {
         plan.views.iter().for_each(|view| hasher.write(view.name().as_bytes()));
         let mut identity = parent.identity();
         identity.0.extend_from_slice(&hasher.finish128().as_bytes());
-        let readers = read_all(plan.views.as_slice()).await?;
+        let readers = plan.views.as_slice().read_all().await?;
         let since = readers.first().and_then(BitmapReader::since);
         let (end, ended) = oneshot::channel();
         let log = Arc::new(Self {
@@ -93,7 +93,7 @@ impl<T: Document + Send + Sync + 'static> SubLog<T> {
 
     /// Reads the views anew, and shows what there is.
     async fn renew(&self) -> Result<Option<Seq>> {
-        let readers = read_all(self.views.as_slice()).await?;
+        let readers = self.views.as_slice().read_all().await?;
         let since = readers.first().and_then(BitmapReader::since);
         let mut current = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         // Whatever was shown stays: a view that is rebuilt comes to the same place again.
