@@ -96,6 +96,10 @@ impl<V: View> View for Timed<V> {
         reader
     }
 
+    fn pending_bytes(&self) -> Option<usize> {
+        self.view.pending_bytes()
+    }
+
     fn sync(&mut self) -> Result<()> {
         let (start, cpu) = (Instant::now(), thread_cpu_seconds());
         let done = self.view.sync();

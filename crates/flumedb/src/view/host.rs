@@ -28,6 +28,8 @@ pub struct HostSettings {
     pub memory: usize,
     /// A view that nobody waits for shows what it has taken in after so many entries.
     pub publish_entries: u64,
+    /// Or when what it has taken in takes about so much memory, if it [tells](View::pending_bytes).
+    pub pending_bytes: usize,
     /// Or after this time, or longer where publishing takes long.
     pub publish_every: Duration,
     /// What was published into a store is brought to the disk after this time; less often where that takes long.
@@ -41,6 +43,7 @@ impl Default for HostSettings {
             threads: 2,
             memory: 32 << 20,
             publish_entries: 128 << 10,
+            pending_bytes: 16 << 20,
             publish_every: Duration::from_millis(250),
             sync_every: Duration::from_secs(1),
         }

@@ -77,6 +77,13 @@ pub trait View: Sized + Send + 'static {
     /// `open` found.
     fn publish(&mut self, at: &Checkpoint) -> Result<Self::Reader>;
 
+    /// About how much memory what was taken in since the last publish takes. A view that tells is published less often while
+    /// it is built (the more it publishes at once, the less each entry costs) but before it takes
+    /// [much](HostSettings::pending_bytes). `None` if that does not grow, or nobody knows.
+    fn pending_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Brings what was published to the disk.
     fn sync(&mut self) -> Result<()> {
         Ok(())

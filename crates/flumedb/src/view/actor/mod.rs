@@ -52,6 +52,8 @@ pub(super) struct Actor<V: View> {
     closing: bool,
     /// Entries since the last publish.
     pending: u64,
+    /// About how much memory they take, if the view tells.
+    pending_bytes: Option<usize>,
     published: u64,
     /// Whether entries were taken in anew since the last publish.
     touched: bool,
@@ -133,6 +135,7 @@ impl<V: View> Actor<V> {
             live: false,
             closing: false,
             pending: 0,
+            pending_bytes: None,
             published: 0,
             touched: false,
             anew: Anew::default(),

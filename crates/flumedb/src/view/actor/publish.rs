@@ -32,6 +32,7 @@ impl<V: View> Actor<V> {
             Err(error) => return Err(self.failed(error, position..position.saturating_add(1), self.cursor.since)),
         };
         self.pending = 0;
+        self.pending_bytes = self.pending_bytes.map(|_| 0);
         self.touched = false;
         self.published = position;
         self.published_at = self.core.pool.now();

@@ -76,10 +76,16 @@ impl<V: View> Actor<V> {
         if self.shared.wants_reprocess() || !self.anew.is_empty() {
             return (Some(Next::Reprocess), None);
         }
+        /// A view that is being built, and tells what that takes, is published so much less often.
+        const SELDOM: u32 = 16;
         let (now, settings) = (self.core.pool.now(), &self.core.settings);
-        let publish_at = self.is_dirty().then(|| self.published_at.saturating_add(self.publish_pause));
+        let seldom = if self.pending_bytes.is_some() && !self.live { SELDOM } else { 1 };
+        let pause = self.publish_pause.max(Duration::saturating_mul(settings.publish_every, seldom));
+        let publish_at = self.is_dirty().then(|| self.published_at.saturating_add(pause));
         let sync_at = self.unsynced.then_some(self.sync_at);
-        if publish_at.is_some_and(|at| now >= at || self.pending >= settings.publish_entries) {
+        let full = self.pending >= settings.publish_entries.saturating_mul(seldom.into())
+            || self.pending_bytes.is_some_and(|bytes| bytes >= settings.pending_bytes);
+        if publish_at.is_some_and(|at| now >= at || full) {
             return (Some(Next::Publish), None);
         }
         if sync_at.is_some_and(|at| now >= at) {
@@ -135,10 +141,15 @@ impl<V: View> Actor<V> {
             }
         }
         let at = Some(&piece.run).filter(|run| run.len() == 1).and_then(|run| run.first()).map(|entry| entry.seq);
-        if !piece.run.is_empty()
-            && let Err(error) = self.call(|view| view.apply(&piece.run))
-        {
-            return Err(self.failed(error, position..piece.to, at));
+        if !piece.run.is_empty() {
+            let applied = self.call(|view| {
+                view.apply(&piece.run)?;
+                Ok(view.pending_bytes())
+            });
+            match applied {
+                Ok(bytes) => self.pending_bytes = bytes,
+                Err(error) => return Err(self.failed(error, position..piece.to, at)),
+            }
         }
         self.cursor.horizons.read(position, block.horizon, piece.has_deleted);
         if let Some((tombstone, targets)) = piece.tombstone {

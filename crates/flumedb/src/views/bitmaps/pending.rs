@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::quality::RandomState;
+
 use super::{
     kind::{Kind, Paths},
     term::NUMBER_LEN,
@@ -14,13 +16,18 @@ pub(super) type Measured = (u64, [u8; NUMBER_LEN]);
 #[derive(Default)]
 pub(super) struct Pending {
     /// The entries with each term, in order; sometimes one twice in a row.
-    pub(super) terms: HashMap<Vec<u8>, Vec<u64>>,
+    pub(super) terms: HashMap<Vec<u8>, Vec<u64>, RandomState>,
     pub(super) numbers: Vec<Measured>,
     pub(super) gone: BTreeSet<u64>,
     /// Entries that read otherwise now, with what they have now; `None` if nothing.
     pub(super) anew: BTreeMap<u64, Option<Anew>>,
     scratch: Vec<u8>,
+    /// About how much memory terms and numbers take.
+    memory: usize,
 }
+
+/// What a term takes besides its bytes and those of its entries.
+const TERM_BYTES: usize = 96;
 
 #[derive(Default)]
 pub(super) struct Anew {
@@ -33,14 +40,19 @@ impl Pending {
         let paths = kind.paths();
         for entry in run.iter() {
             let seq = entry.seq.get();
-            kind.terms(&paths, &entry.value, &mut self.scratch, &mut |term| match self.terms.get_mut(term) {
-                Some(seqs) => seqs.push(seq),
-                None => {
-                    self.terms.insert(term.to_owned(), vec![seq]);
+            kind.terms(&paths, &entry.value, &mut self.scratch, &mut |term| {
+                self.memory += size_of::<u64>();
+                match self.terms.get_mut(term) {
+                    Some(seqs) => seqs.push(seq),
+                    None => {
+                        self.memory += TERM_BYTES + term.len();
+                        self.terms.insert(term.to_owned(), vec![seq]);
+                    }
                 }
             });
             if let Some(number) = kind.number(&paths, &entry.value) {
                 self.numbers.push((seq, number));
+                self.memory += size_of::<Measured>();
             }
         }
     }
@@ -57,7 +69,12 @@ impl Pending {
         self.anew.insert(seq, anew);
     }
 
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
     pub(super) fn clear(&mut self) {
+        self.memory = 0;
         self.terms.clear();
         self.numbers.clear();
         self.gone.clear();

@@ -162,6 +162,10 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
         BitmapReader::new(store, entries.clone(), kind.clone(), at.since())
     }
 
+    fn pending_bytes(&self) -> Option<usize> {
+        self.open.as_ref().map(|open| open.pending.memory())
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.open()?.1.store.sync()
     }

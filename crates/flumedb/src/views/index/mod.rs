@@ -173,6 +173,10 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
         IndexReader::new(store, entries.clone(), self.keys.clone(), at.since())
     }
 
+    fn pending_bytes(&self) -> Option<usize> {
+        self.open.as_ref().map(|open| open.added.memory() + open.removed.memory())
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.open.as_mut().ok_or_else(not_open)?.store.sync()
     }

@@ -43,6 +43,11 @@ impl Rows {
         self.places.iter().try_for_each(|place| visit(row(place)))
     }
 
+    /// About how much memory they take.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.len() + self.places.len() * size_of::<RowPlace>()
+    }
+
     /// Forgets the rows; keeps the memory for the next ones.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();

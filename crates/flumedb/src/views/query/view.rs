@@ -75,6 +75,10 @@ impl<T: Document + Send + Sync + 'static> View for QueryIndex<T> {
         Ok(QueryReader { on: self.on.clone(), index, entries: self.entries.clone().ok_or_else(not_open)? })
     }
 
+    fn pending_bytes(&self) -> Option<usize> {
+        self.index.pending_bytes()
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.index.sync()
     }
