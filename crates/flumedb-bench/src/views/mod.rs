@@ -141,7 +141,6 @@ pub(crate) const ALL: &[Workload] = &[
         extra: &[
             ("view_s", "s in the view"),
             ("to_ns", "ns a lookup by the end"),
-            ("row_ns", "ns a row of a source"),
             ("edge_ns", "ns an edge of the graph"),
             ("row_bytes", "bytes a row"),
         ],
