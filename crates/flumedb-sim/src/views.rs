@@ -142,11 +142,14 @@ impl<'a, S: Subject> History<'a, S> {
 
     fn open(&mut self) -> Open<S> {
         let codec = Keyed { json: Json::new(), keys: self.keys.clone() };
+        // At once, or so late that more has been taken in meanwhile than what is shown, and shown than what is synced.
+        let mut pause = |quick| if self.chance.pick(2) == 0 { quick } else { Duration::from_millis(300) };
+        let (publish_every, sync_every) = (pause(Duration::from_millis(1)), pause(Duration::ZERO));
         let small = Flume::builder(codec).env(self.sim.env.clone()).set(|settings| {
             settings.log.segment_bytes = 4096;
             settings.views.memory = 8 << 10;
-            settings.views.publish_every = Duration::from_millis(1);
-            settings.views.sync_every = Duration::ZERO;
+            settings.views.publish_every = publish_every;
+            settings.views.sync_every = sync_every;
         });
         let opened = self.sim.block_on(small.open(Self::DIR).into_future());
         let db = opened.unwrap_or_else(|error| panic!("{self}: {error}"));
