@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use common::{all, content, machine};
 use flumedb::{
@@ -52,8 +52,10 @@ async fn a_reader_sees_what_a_writer_appends_over_the_end_of_a_block() {
     let from = bytes.len() - 300;
     std::fs::write(&path, &bytes[..from]).unwrap();
     let reader = AlignedLog::builder().block_size(128).open(&path).unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
     for len in from..=bytes.len() {
-        std::fs::write(&path, &bytes[..len]).unwrap();
+        // Added, not written anew: a reader has the file mapped, and it must not get shorter even for a moment.
+        file.write_all(&bytes[len.max(from + 1) - 1..len]).unwrap();
         let whole = read.iter().take_while(|(seq, _, payload)| *seq as usize + payload.len() + 4 <= len);
         assert_eq!(reader.barrier().await.unwrap().map(Seq::get), whole.last().map(|(seq, ..)| *seq), "{len}");
     }
