@@ -62,7 +62,8 @@ pub(super) fn detect(source: &Source, len: u64, named: Option<u32>) -> Result<De
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     let known = named.is_some() || chain.count() > 0;
-    let settled = at < told && as_far == 1 && chain.count() > 0;
+    // One that explains less than it leaves as damage is a guess: once that is mended, another may prove more.
+    let settled = at < told && as_far == 1 && proved(&chain) > chain.gap_bytes();
     let certain = if named.is_some() || settled { Ok(()) } else { Err(uncertain(source)) };
     Ok(Detected { layout, chain, known, certain, evidence })
 }
