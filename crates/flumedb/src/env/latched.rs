@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{File, Lock, OpenMode, PathKind, Storage, Watch};
+use super::{File, Lock, OpenMode, PathKind, Room, Storage, Watch};
 
 /// Wraps a [`Storage`] so that after the first failed write or sync, every later write and sync fails too.
 ///
@@ -112,6 +112,10 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         self.storage.local_path(path)
+    }
+
+    fn room(&self, dir: &Path) -> io::Result<Option<Room>> {
+        self.storage.room(dir)
     }
 }
 

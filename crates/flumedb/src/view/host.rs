@@ -34,6 +34,9 @@ pub struct HostSettings {
     pub publish_every: Duration,
     /// What was published into a store is brought to the disk after this time; less often where that takes long.
     pub sync_every: Duration,
+    /// Stores grow no more once less than this many bytes are free where they are, so that the log has them: it can be
+    /// appended to, and deleted from, where views cannot go on. At most a sixteenth of the file system.
+    pub reserve_bytes: u64,
 }
 
 impl Default for HostSettings {
@@ -46,6 +49,7 @@ impl Default for HostSettings {
             pending_bytes: 16 << 20,
             publish_every: Duration::from_millis(250),
             sync_every: Duration::from_secs(1),
+            reserve_bytes: 64 << 20,
         }
     }
 }
