@@ -92,7 +92,7 @@ impl Storage for OsStorage {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(OsLock { _file: file }))),
+            Ok(()) => Ok(Some(Box::new(OsLock { file }))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -115,10 +115,18 @@ impl Storage for OsStorage {
 }
 
 struct OsLock {
-    _file: fs::File,
+    file: fs::File,
 }
 
 impl Lock for OsLock {}
+
+impl Drop for OsLock {
+    /// To close the file is not enough: a process that another thread is forking has it open, too, until it has become
+    /// another program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
 
 struct OsFile {
     file: fs::File,
