@@ -1,6 +1,6 @@
 //! What the program is called with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use flumedb_ssb::{Format, convert};
@@ -15,6 +15,10 @@ use crate::time::Time;
 #[derive(Debug, Parser)]
 #[command(name = "flume", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
+    /// Tell on standard error what goes on: once openings, closings and faults, twice syncs and segments, three times every
+    /// commit; or as the variable FLUME_LOG says: flumedb::view=trace,flumedb::log=info
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -246,6 +250,15 @@ pub(crate) struct Stat {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Look again and again, after so many seconds each, until Ctrl-C; changes nothing, beside whoever writes
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
+    pub(crate) watch: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let told = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let wait = told.filter(|wait| *wait >= Duration::from_millis(10));
+    wait.ok_or_else(|| "a number of seconds is wanted, at least 0.01; PATH goes before --watch".to_owned())
 }
 
 #[derive(Debug, Args)]

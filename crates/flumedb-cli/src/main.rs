@@ -14,6 +14,7 @@ mod rows;
 mod signatures;
 mod source;
 mod time;
+mod verbose;
 mod views;
 
 use std::process::ExitCode;
@@ -23,7 +24,22 @@ use clap::Parser;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let Cli { verbose, command } = Cli::parse();
+    let outcome = verbose::tell(verbose).and_then(|()| run(command));
+    match outcome {
+        Ok(verdict) => verdict.code(),
+        Err(failure) => {
+            let message = failure.to_string();
+            if !message.is_empty() {
+                output::say(message);
+            }
+            failure.code()
+        }
+    }
+}
+
+fn run(command: Command) -> exit::Outcome {
+    match command {
         Command::Import(args) => cmd::import(&args),
         Command::Convert(args) => cmd::convert(&args),
         Command::Cat(args) => cmd::cat(&args),
@@ -41,15 +57,5 @@ fn main() -> ExitCode {
         Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),
         Command::Bipf { direction } => cmd::bipf(&direction),
-    };
-    match outcome {
-        Ok(verdict) => verdict.code(),
-        Err(failure) => {
-            let message = failure.to_string();
-            if !message.is_empty() {
-                output::say(message);
-            }
-            failure.code()
-        }
     }
 }

@@ -1,7 +1,10 @@
 //! The default views of a database: their names, how they are opened, and waiting for them while a bar shows how far they
 //! are.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use flumedb::{
     Env, Error, ErrorKind, Flume, Seq,
@@ -169,7 +172,12 @@ impl From<Stored> for Failure {
     }
 }
 
-fn is_database(path: &Path) -> Result<(), Failure> {
+/// Where the database at `path` keeps its views.
+pub(crate) fn dir(path: &Path) -> PathBuf {
+    path.join("views")
+}
+
+pub(crate) fn is_database(path: &Path) -> Result<(), Failure> {
     if Opened::is_database(path)? {
         return Ok(());
     }

@@ -58,6 +58,7 @@ mod flume;
 mod read;
 mod seq;
 mod subscribe;
+mod telemetry;
 
 // The derive writes `::flumedb`, in this crate's own tests and examples too.
 extern crate self as flumedb;

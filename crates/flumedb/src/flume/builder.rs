@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The log on disk: when an append is durable, how long a segment is.
+    /// The log: when an append is durable, how long a segment is, how large an entry may be.
     pub log: LogSettings,
     /// How views are run, and where they keep their stores.
     pub views: HostSettings,
@@ -26,11 +26,24 @@ pub struct Settings {
     /// How many entries the condition of one append ([`Append::if_none`](super::Append::if_none)) may test, while other
     /// appends wait.
     pub condition_limit: u64,
+    /// So many [scans](super::Flume::scan) may be under way at the same time, each with at most one chunk of the log in
+    /// memory.
+    pub readers: usize,
+    /// So many [subscriptions](super::Flume::subscribe) may be open, each with at most 256 KiB of the log in memory, or one
+    /// entry that is larger.
+    pub subscribers: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log: LogSettings::default(), views: HostSettings::default(), gated: false, condition_limit: 100_000 }
+        Self {
+            log: LogSettings::default(),
+            views: HostSettings::default(),
+            gated: false,
+            condition_limit: 100_000,
+            readers: 10_000,
+            subscribers: 10_000,
+        }
     }
 }
 
@@ -129,7 +142,7 @@ impl<C: Codec> Builder<C> {
     /// # Errors
     /// `Io` if the machine gives no randomness.
     pub fn memory(self) -> Result<Flume<C>> {
-        let log = MemoryLog::new(&self.env)?;
+        let log = MemoryLog::with_settings(&self.env, self.settings.log.clone())?;
         Ok(self.start(Arc::new(log)))
     }
 

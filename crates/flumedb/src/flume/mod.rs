@@ -16,7 +16,7 @@ use crate::{
     Call, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
     log::{Batch, Log, LogStat, Note, Recovery},
-    read::Source,
+    read::{Open, Source},
     view::{Entries, Host, LiveSet, Progress, View},
 };
 
@@ -129,7 +129,10 @@ impl<C: Codec> Flume<C> {
         let entries = Entries::new(log.clone(), move |bytes| decode.decode(bytes));
         let host = Host::new(env, entries, codec.identity(), settings.views.clone());
         host.set_ready(!settings.gated);
-        let source = Source { log, codec };
+        let label: Arc<str> = log.label().into();
+        let readers = Open::readers(&label, settings.readers);
+        let subscribers = Open::subscribers(&label, settings.subscribers);
+        let source = Source { log, codec, readers, subscribers };
         Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false), host, _log: stopped }))
     }
 
@@ -147,8 +150,9 @@ impl<C: Codec> Flume<C> {
     /// ```
     ///
     /// # Errors
-    /// `Invalid` if the codec refuses the item or it is too large, `Conflict` if a condition does not hold,
-    /// `StorageFull`, `Poisoned`, `Closed`; `Unsupported` if the log is read-only.
+    /// `Invalid` if the codec refuses the item, `LimitExceeded` if it is too large or too many appends wait
+    /// ([`LogSettings`](crate::log::LogSettings)), `Conflict` if a condition does not hold, `StorageFull`, `Poisoned`,
+    /// `Closed`; `Unsupported` if the log is read-only.
     ///
     /// # Cancel safety
     /// A future dropped before its first poll appends nothing. Later the entry may or may not be appended, but whole.
@@ -170,7 +174,7 @@ impl<C: Codec> Flume<C> {
     }
 
     fn append_encoded<O: Answer>(&self, encode: impl FnOnce(&C, &mut Batch) -> Result<()>) -> Append<'_, C, O> {
-        let Source { log, codec } = &self.0.source;
+        let Source { log, codec, .. } = &self.0.source;
         let mut batch = Batch::new();
         let encoded = encode(codec, &mut batch);
         Append::new(&**log, codec, encoded.map(|()| batch), self.0.settings.condition_limit)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Batch, BoxFuture, Chunk, Condition, Log, LogIdentity, LogStat, Note, Proof, ReadRequest, Slot, SlotKind,
+    Batch, BoxFuture, Chunk, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest, Slot, SlotKind,
     chunk::encode_targets,
 };
 use crate::{Env, Error, ErrorKind, Result, Seq, Span};
@@ -29,6 +29,7 @@ use crate::{Env, Error, ErrorKind, Result, Seq, Span};
 /// ```
 pub struct MemoryLog {
     identity: LogIdentity,
+    settings: LogSettings,
     state: RwLock<State>,
     head: watch::Sender<Option<Seq>>,
 }
@@ -57,11 +58,19 @@ impl MemoryLog {
     /// # Errors
     /// `Io` if the machine gives no randomness for its identity.
     pub fn new(env: &Env) -> Result<Self> {
+        Self::with_settings(env, LogSettings::default())
+    }
+
+    /// The same, with these settings, of which those count that limit what may be appended.
+    ///
+    /// # Errors
+    /// As [`new`](MemoryLog::new).
+    pub fn with_settings(env: &Env, settings: LogSettings) -> Result<Self> {
         let mut id = vec![0; 16];
         env.random
             .fill(&mut id)
             .map_err(|error| Error::with_source(ErrorKind::Io, format!("cannot get randomness: {error}"), error))?;
-        Ok(Self { identity: LogIdentity(id), state: RwLock::default(), head: watch::Sender::new(None) })
+        Ok(Self { identity: LogIdentity(id), settings, state: RwLock::default(), head: watch::Sender::new(None) })
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -79,7 +88,12 @@ impl MemoryLog {
     }
 
     fn append_now(&self, batch: Batch) -> Result<Vec<Seq>> {
+        self.settings.check(&batch)?;
         let mut state = self.state_mut()?;
+        if let Some(note) = &batch.note {
+            let known = state.notes.contains_key(&note.name);
+            self.settings.check_notes(state.notes.len() + usize::from(!known))?;
+        }
         if let Some(condition) = &batch.condition {
             state.test(condition)?;
         }
@@ -96,6 +110,7 @@ impl MemoryLog {
     }
 
     fn delete_now(&self, seqs: &[Seq]) -> Result<()> {
+        self.settings.check_targets(seqs.len())?;
         let mut state = self.state_mut()?;
         let mut targets = Vec::new();
         for &seq in seqs {
@@ -107,6 +122,7 @@ impl MemoryLog {
         }
         targets.sort_unstable();
         targets.dedup();
+        self.settings.check_deletions(state.deleted + targets.len() as u64)?;
         if targets.is_empty() {
             return Ok(());
         }
@@ -226,6 +242,10 @@ pub(crate) fn deleted(seq: Seq) -> Error {
 impl Log for MemoryLog {
     fn identity(&self) -> LogIdentity {
         self.identity.clone()
+    }
+
+    fn label(&self) -> String {
+        "memory".to_owned()
     }
 
     fn head(&self) -> watch::Receiver<Option<Seq>> {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod chunk;
+mod limits;
 mod memory;
 mod segmented;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 pub use batch::{Batch, Condition, Note};
 pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
 pub(crate) use chunk::{decode_targets, encode_targets};
+pub(crate) use limits::MAX_ENTRY;
 pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
 pub use segmented::{Durability, LogSettings, SegmentedLog};
@@ -67,12 +69,33 @@ pub struct LogStat {
     pub deleted: u64,
     /// Bytes on the disk (in memory for a log in memory).
     pub bytes: u64,
+    /// Files that the entries are in; 0 where that is not told.
+    pub segments: u64,
+    /// The newest entry that is known to be on the disk, where the log tells.
+    pub durable: Option<Seq>,
+    /// Tails that were cut after a crash, and are kept for people to look at.
+    pub torn: Kept,
+    /// Damaged files that a repair moved out of the way. Nothing ever removes them.
+    pub damaged: Kept,
+}
+
+/// Files that are kept beside a log. They may hold what was deleted since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Kept {
+    /// How many there are.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the oldest was kept, in seconds since 1970, as far as their names tell.
+    pub oldest: Option<i64>,
 }
 
 impl LogStat {
     /// Numbers about a log of the format called `format`.
     pub fn new(format: &'static str, entries: u64, deleted: u64, bytes: u64) -> Self {
-        Self { format, entries, deleted, bytes }
+        let (torn, damaged) = (Kept::default(), Kept::default());
+        Self { format, entries, deleted, bytes, segments: 0, durable: None, torn, damaged }
     }
 }
 
@@ -83,6 +106,11 @@ impl LogStat {
 pub trait Log: Send + Sync + 'static {
     /// Which log this is.
     fn identity(&self) -> LogIdentity;
+
+    /// What it is called in events and metrics: of a log on a disk its path.
+    fn label(&self) -> String {
+        "log".to_owned()
+    }
 
     /// The newest entry that readers may see, and its changes. A cache: [`barrier`](Log::barrier) is the truth.
     fn head(&self) -> watch::Receiver<Option<Seq>>;
@@ -125,8 +153,8 @@ pub trait Log: Send + Sync + 'static {
     /// Appends a batch: all of it or nothing. Answers with the name of each entry, in order.
     ///
     /// # Errors
-    /// `Conflict` if the batch's condition does not hold, `StorageFull`, `Poisoned`, `Closed`; `Invalid` for a batch
-    /// that can never fit; `Unsupported` where the log is read-only.
+    /// `Conflict` if the batch's condition does not hold, `StorageFull`, `Poisoned`, `Closed`; `LimitExceeded` for a batch
+    /// that is larger than is allowed; `Unsupported` where the log is read-only.
     ///
     /// # Cancel safety
     /// Dropping the future before it is polled appends nothing. Later the batch may or may not be appended, whole.

@@ -15,7 +15,7 @@ use crate::{
     Error, Event, Result, Seq, Span,
     codec::{Codec, Raw},
     log::{BoxFuture, Note, ReadRequest, SlotKind},
-    read::{Blocking, Cursor, Source},
+    read::{Blocking, Cursor, Held, Source},
 };
 
 /// What [`Subscription::events`](super::Subscription::events) makes: the same stream, telling of deletions too, each
@@ -37,6 +37,8 @@ pub struct Events<C> {
     waiting: Option<BoxFuture<'static, Result<()>>>,
     /// Why nothing will come, told once.
     failure: Option<Error>,
+    /// Its place among the subscribers.
+    held: Option<Held>,
 }
 
 impl<C: Codec> Events<C> {
@@ -55,14 +57,15 @@ impl<C: Codec> Events<C> {
                 source.log.note(&Note::consumer_name(name)).map(|note| behind(note.map(|note| Seq::new(note.position))))
             }
         };
-        let (span, failure) = match start {
-            Ok(start) => (Span { from: start, ..Span::ALL }, None),
-            Err(error) => (Span { to: 0, ..Span::ALL }, Some(error)),
+        let placed = start.and_then(|start| Ok((start, source.subscribers.hold()?)));
+        let (span, held, failure) = match placed {
+            Ok((start, held)) => (Span { from: start, ..Span::ALL }, Some(held), None),
+            Err(error) => (Span { to: 0, ..Span::ALL }, None, Some(error)),
         };
         let request = ReadRequest { max_bytes: Self::CHUNK_BYTES, ..ReadRequest::forwards(span) };
         let cursor = Cursor::open(source.log.clone(), request);
         let deleted = Vec::new().into_iter();
-        Self { source, cursor, caught_up_at: Some(end), deleted, head, closed, waiting: None, failure }
+        Self { source, cursor, caught_up_at: Some(end), deleted, head, closed, waiting: None, failure, held }
     }
 
     /// Gives the entries' bytes instead of what the codec makes of them.
@@ -76,6 +79,7 @@ impl<C: Codec> Events<C> {
             closed: self.closed,
             waiting: self.waiting,
             failure: self.failure,
+            held: self.held,
         }
     }
 

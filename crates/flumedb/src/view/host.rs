@@ -3,17 +3,20 @@
 use std::{
     any::Any,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
-use super::{Definition, Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
+use super::{
+    Definition, Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared, status,
+};
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     env::{Lock, PathKind},
     log::BoxFuture,
+    telemetry::{self, ViewMeters},
 };
 
 /// How views are run.
@@ -34,6 +37,10 @@ pub struct HostSettings {
     pub publish_every: Duration,
     /// What was published into a store is brought to the disk after this time; less often where that takes long.
     pub sync_every: Duration,
+    /// So many views there may be, each with a store and its cache; queries add some, too.
+    pub views: usize,
+    /// So many reads may wait for one view to catch up; one more fails.
+    pub waiting_reads: usize,
 }
 
 impl Default for HostSettings {
@@ -46,6 +53,8 @@ impl Default for HostSettings {
             pending_bytes: 16 << 20,
             publish_every: Duration::from_millis(250),
             sync_every: Duration::from_secs(1),
+            views: 1000,
+            waiting_reads: 100_000,
         }
     }
 }
@@ -62,9 +71,28 @@ pub(super) struct Core<T> {
     pub(super) durable: AtomicU64,
     /// Taken by whoever holds several views at once.
     pub(super) holding: Mutex<()>,
+    /// What events and metrics call the log.
+    pub(super) log: String,
+    /// Of each view that was added.
+    meters: Mutex<Vec<Weak<ViewMeters>>>,
 }
 
 impl<T: Send + Sync + 'static> Core<T> {
+    /// What is measured of the view `name`.
+    pub(super) fn measure(&self, name: &str) -> Arc<ViewMeters> {
+        let meters = Arc::new(ViewMeters::new(&self.log, name));
+        let mut all = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|meters| meters.strong_count() > 0);
+        all.push(Arc::downgrade(&meters));
+        meters
+    }
+
+    /// The log ends before `head` now; views that have stopped fall behind, too.
+    fn measure_growth(&self, head: u64) {
+        let all = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).for_each(|meters| meters.grown(head));
+    }
+
     /// The position after the head as it stands now.
     pub(super) async fn barrier(&self) -> Result<u64> {
         let head = self.entries.log().barrier().await?;
@@ -159,7 +187,8 @@ impl<T: Send + Sync + 'static> Host<T> {
         let pool = Pool::new(env.clone(), threads);
         let scan = Scan::new(entries.clone(), pool.clone(), settings.memory, threads);
         let (durable, holding) = (AtomicU64::new(0), Mutex::new(()));
-        let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding });
+        let (log, meters) = (entries.log().label(), Mutex::default());
+        let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding, log, meters });
         let state = State { views: Vec::new(), added: 0, ready: true, closed: false, lock: None };
         Self { core, state: Mutex::new(state) }
     }
@@ -168,8 +197,8 @@ impl<T: Send + Sync + 'static> Host<T> {
     /// otherwise it passes over it and counts it.
     ///
     /// # Errors
-    /// `Invalid` for a name that is taken or cannot name a directory, `Locked` if somebody else keeps views in the same
-    /// directory, `Closed`, `Io` if that directory cannot be made or there are no threads to run it.
+    /// `Invalid` for a name that is taken or cannot name a directory, `LimitExceeded` if there are as many views as there may
+    /// be, `Locked` if somebody else keeps views in the same directory, `Closed`, `Io` if that directory cannot be made or there are no threads to run it.
     pub fn add<V: View<Item = T>>(&self, name: &str, view: V, strict: bool) -> Result<Live<V>> {
         self.add_to(&mut self.state(), name, view, strict)
     }
@@ -203,6 +232,12 @@ impl<T: Send + Sync + 'static> Host<T> {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let core = &self.core;
+        if state.views.len() >= core.settings.views {
+            let message = format!("there are {} views already; remove one that is not asked any more", state.views.len());
+            let error = Error::over_limit(message, "views");
+            telemetry::refused(&core.log, &error);
+            return Err(error);
+        }
         if let (Some(dir), None) = (&core.settings.dir, &state.lock) {
             state.lock = Some(lock(&core.env, dir)?);
         }
@@ -216,7 +251,7 @@ impl<T: Send + Sync + 'static> Host<T> {
         }
         state.added += 1;
         let name: Arc<str> = name.into();
-        let shared = Arc::new(Shared::new(state.ready));
+        let shared = Arc::new(Shared::new(state.ready, core.settings.waiting_reads));
         let live = Live { name: name.clone(), shared: shared.clone(), core: core.clone() };
         let id = state.added;
         let actor = Actor::new(id, (view, definition.clone()), name.clone(), strict, dir.clone(), core.clone(), shared);
@@ -328,7 +363,7 @@ impl<T: Send + Sync + 'static> Host<T> {
                     && added.dir.as_deref().and_then(Path::file_name) != Some(entry.as_ref())
             });
             if older {
-                storage.remove_dir_all(&dir.join(&entry)).map_err(failed)?;
+                status::remove(&**storage, &dir.join(&entry)).map_err(failed)?;
                 removed.push(entry);
             }
         }
@@ -379,7 +414,7 @@ impl<T: Send + Sync + 'static> Drop for Host<T> {
 }
 
 /// Makes `dir` the stores' directory of this host alone: two of them would write into the same files.
-fn lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
+pub(super) fn lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
     let path = dir.join("lock");
     env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
     env.storage.lock(&path).map_err(|error| Error::io("lock", &path, error))?.ok_or_else(|| {
@@ -398,6 +433,7 @@ async fn follow_head<T: Send + Sync + 'static>(core: Arc<Core<T>>) {
     loop {
         let seen = *head.borrow_and_update();
         core.scan.saw_head(seen);
+        core.measure_growth(after(seen));
         if head.changed().await.is_err() {
             return;
         }
@@ -423,6 +459,11 @@ fn identity(definition: &Definition, codec: &str) -> Vec<u8> {
 }
 
 fn is_store_of(entry: &str, name: &str) -> bool {
-    let digest = entry.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-    digest.is_some_and(|digest| digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    split_store(entry) == Some(name)
+}
+
+/// The name of the view whose store a directory of this name is.
+pub(super) fn split_store(entry: &str) -> Option<&str> {
+    let (name, digest) = entry.rsplit_once('-')?;
+    (digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(name)
 }

@@ -43,6 +43,8 @@ struct State<R> {
     /// It is parked because acknowledged entries are gone.
     lost: bool,
     waiters: BTreeMap<(u64, u64), oneshot::Sender<Result<R>>>,
+    /// So many there may be.
+    most_waiters: usize,
     next_waiter: u64,
     rebuild: Vec<oneshot::Sender<()>>,
     /// Entries to take in anew, and who wants to know when that has been done.
@@ -79,7 +81,7 @@ pub(super) enum Asked<R> {
 }
 
 impl<R: Clone> Shared<R> {
-    pub(super) fn new(ready: bool) -> Self {
+    pub(super) fn new(ready: bool, most_waiters: usize) -> Self {
         let state = State {
             published: None,
             former: None,
@@ -94,6 +96,7 @@ impl<R: Clone> Shared<R> {
             failed: None,
             lost: false,
             waiters: BTreeMap::new(),
+            most_waiters,
             next_waiter: 0,
             rebuild: Vec::new(),
             reprocess: Vec::new(),
@@ -413,6 +416,10 @@ impl<R: Clone> State<R> {
             && *position >= target
         {
             return Asked::Now(Ok(reader.clone()));
+        }
+        if self.waiters.len() >= self.most_waiters {
+            let message = format!("{} reads wait for the view already; let some of them return first", self.most_waiters);
+            return Asked::Now(Err(Error::over_limit(message, "waiting_reads")));
         }
         self.next_waiter += 1;
         let id = (target, self.next_waiter);

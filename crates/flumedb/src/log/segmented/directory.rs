@@ -1,7 +1,7 @@
 //! The files of a log's directory: which segments there are, the head page, the tails that were cut.
 
 use std::{
-    io::ErrorKind as ErrorKindIo,
+    io::{self, ErrorKind as ErrorKindIo},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,8 +13,10 @@ use super::{
     settings::LogSettings,
 };
 use crate::{
-    Damage, Error, ErrorKind, Result,
+    Damage, Env, Error, ErrorKind, Result,
     env::{File, OpenMode, PathKind, Storage},
+    log::Kept,
+    telemetry::events,
 };
 
 const HEAD_FILE: &str = "head";
@@ -162,7 +164,7 @@ pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
 /// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
 /// kept nothing.
 pub(crate) fn keep_torn(
-    storage: &dyn Storage,
+    env: &Env,
     dir: &Path,
     segment: SegmentName,
     offset: u64,
@@ -172,7 +174,7 @@ pub(crate) fn keep_torn(
     if settings.torn_files == 0 || settings.torn_bytes == 0 {
         return Ok(None);
     }
-    let torn = dir.join(TORN_DIR);
+    let (storage, torn) = (&*env.storage, dir.join(TORN_DIR));
     let io = |action: &'static str, path: &Path| {
         let path = path.to_owned();
         move |error| Error::io(action, &path, error)
@@ -185,7 +187,8 @@ pub(crate) fn keep_torn(
         let oldest = torn.join(kept.remove(0));
         storage.remove(&oldest).map_err(io("remove", &oldest))?;
     }
-    let path = torn.join(format!("{number:06}-{:010}-{offset}.torn", segment.ordinal));
+    let seconds = env.clock.unix_us() / 1_000_000;
+    let path = torn.join(format!("{number:06}-{:010}-{offset}-{seconds}.torn", segment.ordinal));
     let file = storage.open(&path, OpenMode::CreateNew).map_err(io("create", &path))?;
     let len = tail.len().min(usize::try_from(settings.torn_bytes).unwrap_or(usize::MAX));
     file.write_all(0, tail.get(..len).unwrap_or_default()).map_err(io("write", &path))?;
@@ -193,6 +196,49 @@ pub(crate) fn keep_torn(
     storage.sync_dir(&torn).map_err(io("sync", &torn))?;
     storage.sync_dir(dir).map_err(io("sync", dir))?;
     Ok(Some(path))
+}
+
+/// Removes the tails that have been kept as long as the settings say. One that does not say since when stays.
+pub(crate) fn forget_torn(env: &Env, dir: &Path, label: &str, settings: &LogSettings) -> io::Result<()> {
+    let (storage, torn) = (&*env.storage, dir.join(TORN_DIR));
+    if storage.kind(&torn)? != Some(PathKind::Dir) {
+        return Ok(());
+    }
+    let now = env.clock.unix_us() / 1_000_000;
+    let most = i64::try_from(settings.torn_age.as_secs()).unwrap_or(i64::MAX);
+    for name in storage.list(&torn)? {
+        if kept_since(&name).is_some_and(|since| now.saturating_sub(since) > most) {
+            let path = torn.join(name);
+            storage.remove(&path)?;
+            events::forgot(label, &path);
+        }
+    }
+    Ok(())
+}
+
+/// When the tail in the file of this name was kept, in seconds since 1970.
+fn kept_since(name: &str) -> Option<i64> {
+    name.strip_suffix(".torn")?.split('-').nth(3)?.parse().ok()
+}
+
+/// What is kept of cut tails, and of damaged segments.
+pub(crate) fn kept(storage: &dyn Storage, dir: &Path) -> io::Result<(Kept, Kept)> {
+    Ok((kept_in(storage, &dir.join(TORN_DIR))?, kept_in(storage, &dir.join(DAMAGED_DIR))?))
+}
+
+fn kept_in(storage: &dyn Storage, dir: &Path) -> io::Result<Kept> {
+    let mut kept = Kept::default();
+    if storage.kind(dir)? != Some(PathKind::Dir) {
+        return Ok(kept);
+    }
+    for name in storage.list(dir)? {
+        // Another process may have removed it since.
+        let Ok(file) = storage.open(&dir.join(&name), OpenMode::Read) else { continue };
+        kept.files += 1;
+        kept.bytes += file.len()?;
+        kept.oldest = [kept.oldest, kept_since(&name)].into_iter().flatten().min();
+    }
+    Ok(kept)
 }
 
 /// Moves a segment that has been written anew out of the way. Nothing ever removes it.

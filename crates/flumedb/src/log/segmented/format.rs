@@ -25,7 +25,7 @@ pub(crate) const HEAD_LEN: usize = 96;
 pub(crate) const ALIGN: usize = 8;
 
 /// A payload may have this many bytes, so that lengths and offsets fit their fields with room to spare.
-pub(crate) const MAX_PAYLOAD: usize = 1 << 30;
+pub(crate) const MAX_PAYLOAD: usize = crate::log::MAX_ENTRY;
 
 /// What a record is.
 pub(crate) mod kind {

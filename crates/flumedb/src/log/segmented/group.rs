@@ -64,6 +64,15 @@ impl Group {
         !self.parts.is_empty()
     }
 
+    /// The names of the notes in it.
+    pub(crate) fn note_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Note(note) => Some(note.name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Entries and tombstones in it.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

@@ -35,7 +35,7 @@ use tokio::sync::{oneshot, watch};
 pub use settings::{Durability, LogSettings};
 
 use self::{
-    queue::{Queue, Request},
+    queue::{Permit, Queue, Request},
     shared::Shared,
     tail::{Follower, Tail},
     writer::Writer,
@@ -44,7 +44,8 @@ use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, Rea
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report},
-    env::{Latched, Lock, Signal, Worker},
+    env::{Latched, Lock, OpenMode, Signal, Worker},
+    telemetry::{self, events},
 };
 
 /// A log on disk.
@@ -75,6 +76,7 @@ pub struct SegmentedLog {
 enum Access {
     Write {
         queue: Arc<Queue>,
+        settings: LogSettings,
         /// Ends before the lock is freed.
         worker: Mutex<Option<Box<dyn Worker>>>,
         lock: Mutex<Option<Box<dyn Lock>>>,
@@ -96,19 +98,29 @@ impl SegmentedLog {
     /// `Locked` if it is open for writing elsewhere, `Corrupt` if entries that were acknowledged are damaged or gone (then
     /// nothing is changed; [`read_only`](Self::read_only) reads around it), `Unsupported` if a newer version wrote it, `Io`.
     pub fn open(env: &Env, dir: &Path, settings: LogSettings) -> Result<Self> {
+        let label = dir.display().to_string();
+        let _span = events::opening(&label).entered();
+        let begun = env.clock.monotonic();
         let mut env = env.clone();
         env.storage = Arc::new(Latched::new(env.storage));
         env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let lock = directory::lock(&*env.storage, dir)?;
         let opened = recovery::open(&env, dir, &settings)?;
         let recovery = opened.recovery.clone();
-        let queue = Arc::new(Queue::new(settings.pending_bytes));
+        if let Some(cut) = &recovery {
+            events::recovered(&label, cut);
+        }
+        // If that fails it is tried again.
+        drop(directory::forget_torn(&env, dir, &label, &settings));
+        let queue = Arc::new(Queue::new(&settings, env.clock.clone()));
         let signal = queue.signal.clone();
-        let (mut writer, shared) = Writer::new(opened, queue.clone(), settings)?;
+        let (mut writer, shared) = Writer::new(opened, queue.clone(), settings.clone())?;
         writer.begin()?;
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;
-        let access = Access::Write { queue, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
+        let (head, took) = (*shared.head().borrow(), env.clock.monotonic().saturating_sub(begun));
+        events::opened(&label, head, shared.table.names().len(), took);
+        let access = Access::Write { queue, settings, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
         Ok(Self { shared, access, recovery, closed: AtomicBool::new(false) })
     }
 
@@ -124,6 +136,7 @@ impl SegmentedLog {
         let worker = env.threads.spawn("flume-follower", follower, Arc::new(Signal::new()));
         let worker = worker.map_err(|error| Error::io("follow", dir, error))?;
         let shared = tail.shared().clone();
+        events::following(&shared.label, *shared.head().borrow());
         let access = Access::Read { tail, stop, worker: Mutex::new(Some(worker)) };
         Ok(Self { shared, access, recovery: None, closed: AtomicBool::new(false) })
     }
@@ -160,11 +173,25 @@ impl SegmentedLog {
         repair::repair(env, dir, settings, skip_damage)
     }
 
-    fn queue(&self) -> Result<&Queue> {
+    fn queue(&self) -> Result<(&Queue, &LogSettings)> {
         match &self.access {
-            Access::Write { queue, .. } => Ok(queue),
+            Access::Write { queue, settings, .. } => Ok((queue, settings)),
             Access::Read { .. } => Err(unsupported("writing: it is open read-only")),
         }
+    }
+
+    /// Waits until there is room for a request of so many bytes among those that wait.
+    async fn room_for(&self, bytes: usize) -> Result<Permit> {
+        let permit = self.queue()?.0.room_for(bytes).await;
+        permit.map_err(|error| match error.kind() {
+            ErrorKind::Closed => self.shared.failure().cloned().unwrap_or(error),
+            _ => self.refused(error),
+        })
+    }
+
+    fn refused(&self, error: Error) -> Error {
+        telemetry::refused(&self.shared.label, &error);
+        error
     }
 
     /// Lets go of what a closed log holds, once its thread is done.
@@ -172,7 +199,9 @@ impl SegmentedLog {
         fn take<T: ?Sized>(held: &Mutex<Option<Box<T>>>) {
             drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
-        self.closed.store(true, Ordering::Release);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            events::closed(&self.shared.label, *self.shared.head().borrow());
+        }
         match &self.access {
             Access::Write { worker, lock, .. } => {
                 // The writer first: nothing may be written once the lock is free.
@@ -188,33 +217,20 @@ impl SegmentedLog {
 
     /// Hands a request to the writer and waits for its answer.
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
-        let queue = self.queue()?;
+        let (queue, _) = self.queue()?;
         let (reply, answer) = oneshot::channel();
         queue.push(request(reply));
         answer.await.unwrap_or_else(|_| Err(self.shared.failure().cloned().unwrap_or_else(Error::closed)))
     }
 }
 
-fn check_batch(batch: &Batch) -> Result<()> {
-    let too_much = |what: &str, limit: usize| {
-        Err(Error::new(ErrorKind::Invalid, format!("{what} is longer than {limit} bytes; split it")))
-    };
-    if batch.payloads().any(|payload| payload.len() > format::MAX_PAYLOAD) {
-        return too_much("an entry", format::MAX_PAYLOAD);
-    }
-    if batch.buffer_len() > 2 * format::MAX_PAYLOAD {
-        return too_much("a batch", 2 * format::MAX_PAYLOAD);
-    }
-    match &batch.note {
-        Some(note) if note.name.len() > note::MAX_NAME => too_much("the name of a note", note::MAX_NAME),
-        Some(note) if note.proof.len() > note::MAX_PROOF => too_much("the proof of a note", note::MAX_PROOF),
-        _ => Ok(()),
-    }
-}
-
 impl Log for SegmentedLog {
     fn identity(&self) -> LogIdentity {
         LogIdentity(self.shared.id.0.to_vec())
+    }
+
+    fn label(&self) -> String {
+        self.shared.label.clone()
     }
 
     fn head(&self) -> watch::Receiver<Option<Seq>> {
@@ -248,20 +264,24 @@ impl Log for SegmentedLog {
 
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Seq>>> {
         Box::pin(async move {
-            check_batch(&batch)?;
-            let queue = self.queue()?;
+            let (_, settings) = self.queue()?;
+            settings.check(&batch).map_err(|error| self.refused(error))?;
             if let Some(error) = self.shared.failure() {
                 return Err(error.clone());
             }
-            let permit = queue.room_for(batch.buffer_len()).await;
-            let permit = permit.map_err(|error| self.shared.failure().cloned().unwrap_or(error))?;
+            let permit = self.room_for(batch.buffer_len()).await?;
             self.ask(|reply| Request::Append { batch, reply, permit }).await
         })
     }
 
     fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>> {
         let targets = seqs.to_vec();
-        Box::pin(self.ask(|reply| Request::Delete { targets, reply }))
+        Box::pin(async move {
+            let (_, settings) = self.queue()?;
+            settings.check_targets(targets.len()).map_err(|error| self.refused(error))?;
+            let permit = self.room_for(size_of_val(targets.as_slice())).await?;
+            self.ask(|reply| Request::Delete { targets, reply, permit }).await
+        })
     }
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {
@@ -292,14 +312,18 @@ impl Log for SegmentedLog {
             let deletions = self.shared.deletions();
             (deletions.len(), deletions.tombstones())
         };
-        let mut bytes = 0;
+        let (storage, dir) = (&*self.shared.env.storage, &self.shared.dir);
+        let (mut bytes, mut segments) = (0, 0);
         for name in self.shared.table.names() {
-            let path = self.shared.dir.join(name.file_name());
-            let file = self.shared.env.storage.open(&path, crate::env::OpenMode::Read);
+            let path = dir.join(name.file_name());
+            let file = storage.open(&path, OpenMode::Read);
             bytes += file.and_then(|file| file.len()).map_err(|error| Error::io("read", &path, error))?;
+            segments += 1;
         }
+        let (torn, damaged) = directory::kept(storage, dir).map_err(|error| Error::io("look into", dir, error))?;
         let entries = self.shared.visible().saturating_sub(deleted.saturating_add(tombstones));
-        Ok(LogStat::new("flume", entries, deleted, bytes))
+        let durable = format::head_of(self.shared.durable().min(self.shared.visible()));
+        Ok(LogStat { segments, durable, torn, damaged, ..LogStat::new("flume", entries, deleted, bytes) })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

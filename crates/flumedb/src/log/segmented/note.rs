@@ -5,11 +5,6 @@ use std::collections::BTreeMap;
 use super::format::{u16_at, u64_at};
 use crate::{Seq, log::Note};
 
-/// Longest name of a note, in bytes.
-pub(crate) const MAX_NAME: usize = 1 << 10;
-/// Longest proof of a note, in bytes.
-pub(crate) const MAX_PROOF: usize = 1 << 16;
-
 pub(crate) fn encode_note(note: &Note, out: &mut Vec<u8>) {
     out.extend_from_slice(&(note.name.len() as u16).to_le_bytes());
     out.extend_from_slice(note.name.as_bytes());

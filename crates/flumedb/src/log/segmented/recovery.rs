@@ -115,7 +115,7 @@ fn create(env: &Env, dir: &Path) -> Result<Opened> {
     let mut id = LogId([0; 16]);
     env.random.fill(&mut id.0).map_err(|error| Error::io("get randomness for", dir, error))?;
     let epoch = draw_u64(env, dir)?;
-    let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), id));
+    let shared = Arc::new(Shared::of_writer(env.clone(), dir.to_owned(), id));
     let active = Active::create(&shared, 0, 0, 0, epoch)?;
     shared.table.push_active(active.segment.clone());
     let head = HeadFile::create(&*env.storage, dir)?;
@@ -181,7 +181,7 @@ impl Last<'_> {
         };
 
         let epoch = draw_u64(self.env, self.dir)?;
-        let shared = Arc::new(Shared::new(self.env.clone(), self.dir.to_owned(), id));
+        let shared = Arc::new(Shared::of_writer(self.env.clone(), self.dir.to_owned(), id));
         for pair in self.names.windows(2) {
             if let [name, next] = pair {
                 shared.table.push_sealed(*name, next.first - name.first);
@@ -263,7 +263,6 @@ impl Last<'_> {
     fn cut(&self, at: Position, bytes: &bytes::Bytes, path: &Path) -> Result<Option<Recovery>> {
         let tail = bytes.slice((at.offset as usize).min(bytes.len())..);
         let dropped = tail.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        let storage = &*self.env.storage;
         let recovery = if dropped > 0 {
             let torn = tail.slice(..dropped);
             Some(Recovery {
@@ -271,7 +270,7 @@ impl Last<'_> {
                 file: path.to_owned(),
                 offset: at.offset,
                 dropped_bytes: dropped as u64,
-                kept_in: directory::keep_torn(storage, self.dir, self.name, at.offset, &torn, self.settings)?,
+                kept_in: directory::keep_torn(self.env, self.dir, self.name, at.offset, &torn, self.settings)?,
             })
         } else {
             None

@@ -1,4 +1,4 @@
-//! [`LogSettings`]: what can be chosen about a log on disk.
+//! [`LogSettings`]: what can be chosen about a log, limits among it.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ pub enum Durability {
     System,
 }
 
-/// What can be chosen about a log on disk. None of it changes the format: any log can be opened with any settings.
+/// What can be chosen about a log. None of it changes the format: any log can be opened with any settings. What is past a
+/// limit fails with [`LimitExceeded`](crate::ErrorKind::LimitExceeded), and changes nothing.
 ///
 /// ```
 /// use flumedb::log::{Durability, LogSettings};
@@ -37,12 +38,29 @@ pub struct LogSettings {
     /// A new segment is begun once this many bytes are in one. Opening reads the last segment, so this bounds the time
     /// that takes. At least 4 KiB, at most 8 GiB.
     pub segment_bytes: u64,
-    /// Appends wait once this many bytes wait to be written.
+    /// An entry has at most so many bytes; never more than 1 GiB.
+    pub entry_bytes: usize,
+    /// Entries that are appended together have at most so many bytes, with [`Batch::ROOM`](super::Batch::ROOM) and padding for each; never more
+    /// than 2 GiB.
+    pub batch_bytes: usize,
+    /// So many entries may be appended together, or deleted.
+    pub batch_entries: usize,
+    /// Appends and deletions wait once this many bytes wait to be written.
     pub pending_bytes: usize,
+    /// So many appends and deletions may wait at the same time, in the caller's memory or in the queue; one more fails.
+    pub pending_requests: usize,
+    /// So many entries may be deleted without their bytes being gone: each segment begins with all of them, in memory each
+    /// takes about 40 bytes. Never more than 33,554,432.
+    pub deletions: u64,
+    /// Notes of so many names are kept: each segment begins with all of them. A name has at most 1 KiB, a proof 64 KiB.
+    pub notes: usize,
     /// Cut tails are kept up to this many bytes each; of larger ones, the beginning.
     pub torn_bytes: u64,
     /// So many cut tails are kept, the newest.
     pub torn_files: usize,
+    /// And for so long, as they may hold what was deleted since. Looked at when a log is opened or closed and at the end of
+    /// each segment.
+    pub torn_age: Duration,
 }
 
 impl Default for LogSettings {
@@ -50,9 +68,16 @@ impl Default for LogSettings {
         Self {
             durability: Durability::default(),
             segment_bytes: 64 << 20,
+            entry_bytes: 64 << 20,
+            batch_bytes: 256 << 20,
+            batch_entries: 4 << 20,
             pending_bytes: 16 << 20,
+            pending_requests: 1 << 20,
+            deletions: 1 << 25,
+            notes: 4096,
             torn_bytes: 16 << 20,
             torn_files: 8,
+            torn_age: Duration::from_hours(30 * 24),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
         OnceLock, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -21,12 +22,16 @@ use super::{
 use crate::{
     Env, Error, ErrorKind, Result, Seq, Span,
     log::{Chunk, Note, Proof, ReadRequest, SlotKind},
+    telemetry::{LogMeters, events},
 };
 
 /// What the writer and all readers of one log have in common.
 pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) dir: PathBuf,
+    /// What events and metrics call it.
+    pub(crate) label: String,
+    pub(crate) meters: LogMeters,
     pub(crate) id: LogId,
     pub(crate) table: Table,
     /// Grows only, and only while `deletions` is locked for writing if the new entries include tombstones, so that
@@ -44,8 +49,21 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Of a log that is only read.
     pub(crate) fn new(env: Env, dir: PathBuf, id: LogId) -> Self {
+        Self::measured(env, dir, id, |_| LogMeters::none())
+    }
+
+    /// Of a log that is written to.
+    pub(crate) fn of_writer(env: Env, dir: PathBuf, id: LogId) -> Self {
+        Self::measured(env, dir, id, LogMeters::new)
+    }
+
+    fn measured(env: Env, dir: PathBuf, id: LogId, meters: impl FnOnce(&str) -> LogMeters) -> Self {
+        let label = dir.display().to_string();
         Self {
+            meters: meters(&label),
+            label,
             table: Table::new(env.storage.clone(), &dir, id),
             env,
             dir,
@@ -81,6 +99,13 @@ impl Shared {
 
     pub(crate) fn set_durable(&self, next: u64) {
         self.durable.fetch_max(next, Ordering::AcqRel);
+    }
+
+    /// The disk has everything below `next`; the sync took so long.
+    pub(crate) fn synced(&self, next: u64, took: Duration) {
+        self.set_durable(next);
+        self.meters.synced(took);
+        events::synced(&self.label, next, took);
     }
 
     pub(crate) fn durable(&self) -> u64 {
@@ -143,7 +168,10 @@ impl Shared {
     pub(crate) fn poison(&self, reason: &Error) -> Error {
         let message =
             format!("{reason}; what reached the disk since is unknown: close this handle and open the log again");
-        let _ = self.failure.set(Error::with_source(ErrorKind::Poisoned, message, reason.clone()));
+        if self.failure.set(Error::with_source(ErrorKind::Poisoned, message, reason.clone())).is_ok() {
+            self.meters.poisoned();
+            events::poisoned(&self.label, reason);
+        }
         self.failure.get().cloned().unwrap_or_else(Error::closed)
     }
 

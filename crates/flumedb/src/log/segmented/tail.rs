@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
     env::{OpenMode, Step, Storage, Task, Watch},
+    telemetry::events,
 };
 
 /// How long it sleeps at most before it looks again.
@@ -208,13 +209,15 @@ pub(crate) struct Follower {
     tail: Arc<Tail>,
     watch: Box<dyn Watch>,
     stop: Arc<AtomicBool>,
+    /// The last look failed.
+    lost: bool,
 }
 
 impl Follower {
     pub(crate) fn new(tail: Arc<Tail>, stop: Arc<AtomicBool>) -> Result<Self> {
         let path = HeadFile::path(&tail.shared.dir);
         let watch = tail.shared.env.storage.watch(&path).map_err(|error| Error::io("watch", &path, error))?;
-        Ok(Self { tail, watch, stop })
+        Ok(Self { tail, watch, stop, lost: false })
     }
 }
 
@@ -225,7 +228,12 @@ impl Task for Follower {
         }
         self.watch.wait(PATIENCE);
         // A failed look is not the end: the next may find the writer done with what it does. `barrier` tells.
-        drop(self.tail.refresh());
+        let looked = self.tail.refresh();
+        match &looked {
+            Err(error) if !self.lost => events::lost_touch(&self.tail.shared.label, error),
+            _ => {}
+        }
+        self.lost = looked.is_err();
         Step::Again
     }
 }

@@ -2,7 +2,7 @@
 //! for that, lets readers see it, and answers.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     active::Active,
-    directory::HeadFile,
+    directory::{self, HeadFile},
     flusher::{FLUSH_BYTES, Flushing},
     format::{Commit, HeadPage, LogId},
     group::Group,
@@ -26,6 +26,7 @@ use crate::{
         Batch, Condition, ReadRequest, SlotKind,
         memory::{check_head, conflicting, not_found, past_limit},
     },
+    telemetry::{self, events},
 };
 
 /// A commit takes no more requests once it has this many bytes.
@@ -33,9 +34,6 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// After so long without a request the writer settles: syncs what nobody waited for, and vouches for what it synced.
 const IDLE: Duration = Duration::from_millis(20);
-
-/// Each segment begins with all deletions, in one record.
-const MAX_DELETIONS: u64 = 1 << 25;
 
 /// The longest time that a commit is put off to gather more requests.
 const GATHER: Duration = Duration::from_micros(200);
@@ -59,6 +57,8 @@ pub(crate) struct Writer {
     busy_until: Duration,
     /// How many waited for the last sync, and how long it took: so many may soon wait again, and be worth so long.
     last_sync: (usize, Duration),
+    /// When the oldest of the waiting requests came.
+    waiting_since: Duration,
 }
 
 impl Writer {
@@ -79,6 +79,7 @@ impl Writer {
             vouched,
             busy_until: Duration::ZERO,
             last_sync: (0, Duration::ZERO),
+            waiting_since: Duration::ZERO,
         };
         Ok((writer, shared))
     }
@@ -123,6 +124,7 @@ impl Writer {
                     return Some(Request::Append { batch, reply, permit });
                 }
                 let holds = batch.condition.take().map_or(Ok(()), |condition| self.test(&condition, next));
+                let holds = holds.and_then(|()| self.has_place_for(&batch, group));
                 if let Err(error) = holds {
                     drop(reply.send(Err(error)));
                     return None;
@@ -132,15 +134,15 @@ impl Writer {
                 group.requests.push(Request::Append { batch: Batch::new(), reply, permit });
                 None
             }
-            Request::Delete { targets, reply } => {
+            Request::Delete { targets, reply, permit } => {
                 if group.count() > 0 {
-                    return Some(Request::Delete { targets, reply });
+                    return Some(Request::Delete { targets, reply, permit });
                 }
                 match self.deletable(&targets) {
                     Ok(targets) => {
                         group.durable |= self.settings.durability == Durability::EveryCommit;
                         group.add_deletions(&targets);
-                        group.requests.push(Request::Delete { targets, reply });
+                        group.requests.push(Request::Delete { targets, reply, permit });
                     }
                     Err(error) => drop(reply.send(Err(error))),
                 }
@@ -158,6 +160,19 @@ impl Writer {
                 None
             }
         }
+    }
+
+    /// Whether the note of a batch has a place: each segment begins with all of them.
+    fn has_place_for(&self, batch: &Batch, group: &Group) -> Result<()> {
+        let Some(note) = &batch.note else { return Ok(()) };
+        let known = self.shared.notes();
+        if known.contains_key(&note.name) {
+            return Ok(());
+        }
+        let mut fresh: BTreeSet<&str> = group.note_names().filter(|name| !known.contains_key(*name)).collect();
+        fresh.insert(&note.name);
+        let checked = self.settings.check_notes(known.len() + fresh.len());
+        checked.inspect_err(|error| telemetry::refused(&self.shared.label, error))
     }
 
     fn test(&self, condition: &Condition, next: u64) -> Result<()> {
@@ -201,10 +216,8 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        if self.shared.deletions().len() + left.len() as u64 > MAX_DELETIONS {
-            let message = format!("a log keeps at most {MAX_DELETIONS} deletions; copy what is left into a new one");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        let checked = self.settings.check_deletions(self.shared.deletions().len() + left.len() as u64);
+        checked.inspect_err(|error| telemetry::refused(&self.shared.label, error))?;
         Ok(left)
     }
 
@@ -213,9 +226,19 @@ impl Writer {
             group.requests.into_iter().for_each(|request| request.fail(&error));
             return;
         }
+        let _span = events::committing(&self.shared.label).entered();
         match self.write(&mut group) {
-            Ok(()) => self.answer(group),
+            Ok(()) => {
+                let (entries, bytes, requests) = (group.count(), group.size() as u64, group.requests.len());
+                let waited = self.now().saturating_sub(self.waiting_since);
+                // Before anybody is answered: who has been may look at the metrics.
+                self.shared.meters.committed(entries, bytes, requests, waited);
+                events::committed(&self.shared.label, self.active.at.next, entries, bytes, requests, waited);
+                self.answer(group);
+            }
             Err(error) if error.kind() == ErrorKind::StorageFull => {
+                self.shared.meters.full();
+                events::full(&self.shared.label, group.size(), &error);
                 // Nothing was acknowledged and nothing is unknown, if the disk is as it was before.
                 let error = match self.take_back() {
                     Ok(()) => error,
@@ -246,9 +269,8 @@ impl Writer {
             let now = self.now();
             self.unsynced_since.get_or_insert(now);
             if group.durable || self.is_sync_due() {
-                let before = self.now();
-                self.sync()?;
-                self.last_sync = (group.requests.len(), self.now().saturating_sub(before));
+                let took = self.sync()?;
+                self.last_sync = (group.requests.len(), took);
             } else if self.active.at.offset - self.active.synced >= FLUSH_BYTES {
                 self.flushing.ask(&self.active.segment, self.active.at);
             }
@@ -267,9 +289,11 @@ impl Writer {
                     let (first, count) = names.next().unwrap_or_default();
                     drop(reply.send(Ok((first..first + count).map(Seq::new).collect())));
                 }
-                Request::Delete { reply, .. } | Request::Sync { reply } | Request::Close { reply } => {
+                Request::Delete { targets, reply, .. } => {
+                    events::deleted(&self.shared.label, targets.len());
                     drop(reply.send(Ok(())));
                 }
+                Request::Sync { reply } | Request::Close { reply } => drop(reply.send(Ok(()))),
             }
         }
     }
@@ -284,13 +308,17 @@ impl Writer {
         }
     }
 
-    fn sync(&mut self) -> Result<()> {
-        if self.unsynced_since.is_some() {
-            self.active.sync()?;
-            self.unsynced_since = None;
-            self.shared.set_durable(self.active.at.next);
+    /// Brings everything to the disk, and says how long that took.
+    fn sync(&mut self) -> Result<Duration> {
+        if self.unsynced_since.is_none() {
+            return Ok(Duration::ZERO);
         }
-        Ok(())
+        let before = self.now();
+        self.active.sync()?;
+        let took = self.now().saturating_sub(before);
+        self.unsynced_since = None;
+        self.shared.synced(self.active.at.next, took);
+        Ok(took)
     }
 
     fn is_sync_due(&self) -> bool {
@@ -301,6 +329,7 @@ impl Writer {
 
     /// Ends the active segment and begins the next. May be tried again after it failed for want of space.
     fn roll(&mut self) -> Result<()> {
+        let before = self.now();
         if !self.sealed {
             let count = self.active.seal()?;
             self.unsynced_since = None;
@@ -313,7 +342,17 @@ impl Writer {
         self.sealed = false;
         self.vouched = 0;
         self.shared.table.push_active(self.active.segment.clone());
+        self.shared.meters.rolled();
+        let took = self.now().saturating_sub(before);
+        events::rolled(&self.shared.label, ordinal, self.active.at.next, took);
+        self.forget_torn();
         Ok(())
+    }
+
+    /// Removes tails that were kept long enough. If that fails it is tried at the next segment.
+    fn forget_torn(&self) {
+        let Shared { env, dir, label, .. } = &*self.shared;
+        drop(directory::forget_torn(env, dir, label, &self.settings));
     }
 
     /// Leaves nothing of a commit that failed. A segment that is sealed has none.
@@ -360,7 +399,7 @@ impl Writer {
     fn sync_if_due(&mut self) {
         if self.shared.failure().is_none()
             && self.is_sync_due()
-            && let Err(error) = self.sync().and_then(|()| self.tell(false))
+            && let Err(error) = self.sync().and_then(|_| self.tell(false))
         {
             self.shared.poison(&error);
         }
@@ -408,7 +447,7 @@ impl Writer {
         if quiet < IDLE {
             return Step::WaitFor(IDLE - quiet);
         }
-        let settled = self.sync().and_then(|()| self.vouch()).and_then(|()| self.tell(false));
+        let settled = self.sync().and_then(|_| self.vouch()).and_then(|()| self.tell(false));
         match settled {
             Ok(()) => Step::Wait,
             // No room to vouch: nothing is lost by not doing it.
@@ -444,13 +483,16 @@ impl Writer {
             self.tell(!self.sealed)?;
             self.head.sync()
         })();
+        self.forget_torn();
         finished.map_err(|error| self.shared.poison(&error))
     }
 }
 
 impl Task for Writer {
     fn step(&mut self) -> Step {
-        self.queue.take(&mut self.waiting);
+        if let Some(since) = self.queue.take(&mut self.waiting) {
+            self.waiting_since = since;
+        }
         self.heed_flusher();
         self.sync_if_due();
         if self.is_gathering() {
@@ -459,6 +501,8 @@ impl Task for Writer {
         if !self.waiting.is_empty() {
             self.commit_waiting();
             self.busy_until = self.now();
+            let (bytes, requests) = self.queue.pending();
+            self.shared.meters.pending(bytes, requests);
             return Step::Again;
         }
         if self.queue.is_closed() {

@@ -4,13 +4,15 @@ use super::{Actor, Cursor, Turn};
 use crate::{
     Error, ErrorKind, Result, Seq,
     env::PathKind,
-    view::{Checkpoint, Place, View, ViewContext, after, horizons::Horizons, shared::Stage},
+    telemetry::events,
+    view::{Checkpoint, Place, StoredState, View, ViewContext, after, horizons::Horizons, shared::Stage},
 };
 
 impl<V: View> Actor<V> {
     /// Opens the store and shows what is in it.
     pub(super) async fn open(&mut self) -> Result<(), Turn> {
         self.shared.reopened();
+        self.begun = self.core.pool.now();
         self.live = false;
         self.unsynced = false;
         self.touched = false;
@@ -47,7 +49,11 @@ impl<V: View> Actor<V> {
         self.shared.stage(Stage::Building);
         self.report();
         self.open = true;
-        self.publish().await
+        self.publish().await?;
+        let took = self.core.pool.now().saturating_sub(self.begun);
+        events::view_opened(&self.core.log, &self.name, self.cursor.since, took);
+        self.tell(StoredState::Building);
+        Ok(())
     }
 
     /// Whether the store goes on a disk: where there is a directory, and a log that can prove later on that it is the

@@ -5,7 +5,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::{Actor, Turn};
 use crate::{
     Result, Seq,
-    view::{Checkpoint, View, after},
+    telemetry::events,
+    view::{Checkpoint, StoredState, View, after},
 };
 
 impl<V: View> Actor<V> {
@@ -27,7 +28,8 @@ impl<V: View> Actor<V> {
         };
         let position = self.cursor.position;
         let start = self.core.pool.now();
-        let reader = match self.call(|view| view.publish(&at)) {
+        let span = events::publishing(&self.core.log, &self.name);
+        let reader = match span.in_scope(|| self.call(|view| view.publish(&at))) {
             Ok(reader) => reader,
             Err(error) => return Err(self.failed(error, position..position.saturating_add(1), self.cursor.since)),
         };
@@ -37,6 +39,8 @@ impl<V: View> Actor<V> {
         self.published = position;
         self.published_at = self.core.pool.now();
         let took = self.published_at.saturating_sub(start);
+        self.meters.published(took);
+        events::published(&self.core.log, &self.name, self.cursor.since, took);
         self.publish_pause = self.core.settings.publish_every.max(Duration::saturating_mul(took, PAUSE));
         if self.stored && !self.unsynced {
             self.unsynced = true;
@@ -93,6 +97,8 @@ impl<V: View> Actor<V> {
         }
         self.attempts = 0;
         self.unsynced = false;
+        events::stored(&self.core.log, &self.name, self.cursor.since, end.saturating_sub(start));
+        self.tell(if self.live { StoredState::Live } else { StoredState::Building });
         self.sync_at = end + Duration::saturating_mul(end.saturating_sub(start), SHARE);
         self.core.scan.arrive(self.id, position);
         Ok(())

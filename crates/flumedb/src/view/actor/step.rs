@@ -5,8 +5,9 @@ use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll,
 use super::{Actor, Turn};
 use crate::{
     Error, Result, Seq,
+    telemetry::events,
     view::{
-        Retraction, View,
+        Retraction, StoredState, View,
         block::{Block, Piece, decode},
         pool::yield_now,
         scan::Take,
@@ -102,6 +103,9 @@ impl<V: View> Actor<V> {
                 if !std::mem::replace(&mut self.live, true) {
                     self.attempts = 0;
                     self.shared.stage(Stage::Live);
+                    let took = now.saturating_sub(self.begun);
+                    events::caught_up(&self.core.log, &self.name, self.cursor.since, took);
+                    self.tell(StoredState::Live);
                 }
                 if publish_at.is_some() && self.shared.is_watched() {
                     return (Some(Next::Publish), None);
@@ -197,6 +201,8 @@ impl<V: View> Actor<V> {
             self.suspect = None;
         }
         self.report();
+        self.meters.took_in(piece.run.len() as u64);
+        self.meters.stands(piece.to, self.core.scan.head());
         self.core.scan.arrive(self.id, piece.to);
     }
 
