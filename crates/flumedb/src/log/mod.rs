@@ -16,7 +16,7 @@ pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
 pub(crate) use chunk::{decode_targets, encode_targets};
 pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
-pub use segmented::{Durability, LogSettings, SegmentedLog};
+pub use segmented::{Compression, Durability, Keyed, LogSettings, SegmentedLog};
 
 use crate::{Error, ErrorKind, Result, Seq, env::block_on};
 
@@ -148,6 +148,11 @@ pub trait Log: Send + Sync + 'static {
     fn note(&self, name: &str) -> Result<Option<Note>> {
         let _ = name;
         Ok(None)
+    }
+
+    /// Whether what is appended to it is encrypted on the disk, so that views must not keep it there in the clear.
+    fn is_encrypted(&self) -> bool {
+        false
     }
 
     /// What opening the log dropped, if it had to.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Keys;
+
 /// When an append is acknowledged, and what a power cut may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -23,7 +25,20 @@ pub enum Durability {
     System,
 }
 
-/// What can be chosen about a log on disk. None of it changes the format: any log can be opened with any settings.
+/// Whether new entries are made shorter on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// They are kept as they are, and reading them copies nothing.
+    #[default]
+    None,
+    /// Each by itself with LZ4, together with what many entries of the segment before had in common: a read is still one
+    /// access. Those that do not get shorter are kept as they are.
+    Lz4,
+}
+
+/// What can be chosen about a log on disk. None of it changes the format: any log can be opened with any settings, save
+/// that one which is encrypted wants its keys.
 ///
 /// ```
 /// use flumedb::log::{Durability, LogSettings};
@@ -43,6 +58,10 @@ pub struct LogSettings {
     pub torn_bytes: u64,
     /// So many cut tails are kept, the newest.
     pub torn_files: usize,
+    /// Whether new entries are compressed.
+    pub compression: Compression,
+    /// With these keys new entries and notes are encrypted, and those that are can be read.
+    pub keys: Option<Keys>,
 }
 
 impl Default for LogSettings {
@@ -53,6 +72,8 @@ impl Default for LogSettings {
             pending_bytes: 16 << 20,
             torn_bytes: 16 << 20,
             torn_files: 8,
+            compression: Compression::None,
+            keys: None,
         }
     }
 }
