@@ -36,6 +36,8 @@ pub enum ErrorKind {
     NotFound,
     /// The entry was there and has been deleted.
     Deleted,
+    /// It is encrypted, and the key was not given, or is another. Give the key.
+    Key,
     /// The database was closed.
     Closed,
     /// What was waited for did not happen in the time given. It may still happen.
@@ -115,7 +117,11 @@ impl Error {
 
     /// What the operating system said of `action` (a verb: "open", "read") on `path`.
     pub fn io(action: &str, path: &Path, source: io::Error) -> Self {
+        // A storage may say it in our own words.
+        let own = source.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
+        let (own, damage) = (own.map(Self::kind), own.and_then(|own| own.damage().cloned()));
         let kind = match source.kind() {
+            _ if own.is_some() => own.unwrap_or(ErrorKind::Io),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 ErrorKind::StorageFull
             }
@@ -123,7 +129,7 @@ impl Error {
             _ => ErrorKind::Io,
         };
         let message = format!("cannot {action} {}: {source}", path.display());
-        Self::build(kind, message, None, Some(Box::new(source)))
+        Self::build(kind, message, damage, Some(Box::new(source)))
     }
 
     /// The same error, said to have happened at the entry `seq`.

@@ -7,9 +7,10 @@ use std::{
 
 use super::Flume;
 use crate::{
-    Call, Env, Result,
+    Call, Env, Keys, Result,
     codec::Codec,
-    log::{Log, LogSettings, MemoryLog, SegmentedLog},
+    keys::{SealedStorage, claim},
+    log::{Compression, Log, LogSettings, MemoryLog, SegmentedLog},
     view::HostSettings,
 };
 
@@ -85,6 +86,34 @@ impl<C: Codec> Builder<C> {
         self
     }
 
+    /// Whether new entries are compressed on the disk.
+    ///
+    /// ```
+    /// use flumedb::{Env, Flume, codec::Utf8, log::Compression};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).compression(Compression::Lz4).open("data").blocking()?;
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn compression(self, compression: Compression) -> Self {
+        self.set(|settings| settings.log.compression = compression)
+    }
+
+    /// Encrypts new entries, notes and the stores of views, and reads what is encrypted. `docs/encryption.md` says what
+    /// that hides, and what it does not. Views that were stored without keys are built anew.
+    ///
+    /// ```
+    /// use flumedb::{Env, ErrorKind, Flume, Keys, codec::Utf8};
+    /// let env = Env::memory();
+    /// let db = Flume::builder(Utf8).env(env.clone()).keys(Keys::new(1, [7; 32])?).open("data").blocking()?;
+    /// db.append("a secret").blocking()?;
+    /// drop(db);
+    /// let without = Flume::builder(Utf8).env(env).open("data").blocking();
+    /// assert_eq!(without.unwrap_err().kind(), ErrorKind::Key);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn keys(self, keys: Keys) -> Self {
+        self.set(|settings| settings.log.keys = Some(keys))
+    }
+
     /// Keeps the views' stores in this directory. Without it they are in the directory `views` of a database that is
     /// opened to write, and in memory otherwise. No two handles share one: the second one's
     /// views are refused with `Locked`.
@@ -121,7 +150,7 @@ impl<C: Codec> Builder<C> {
         Call::new(async move {
             let log = SegmentedLog::open(&self.env, &path, self.settings.log.clone())?;
             self.settings.views.dir.get_or_insert_with(|| path.join("views"));
-            Ok(self.start(Arc::new(log)))
+            self.start(Arc::new(log))
         })
     }
 
@@ -132,8 +161,11 @@ impl<C: Codec> Builder<C> {
     pub fn read_only(self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
         let path = path.as_ref().to_owned();
         Call::new(async move {
-            let log = SegmentedLog::read_only(&self.env, &path)?;
-            Ok(self.start(Arc::new(log)))
+            let log = match &self.settings.log.keys {
+                Some(keys) => SegmentedLog::with_keys(keys).read_only(&self.env, &path)?,
+                None => SegmentedLog::read_only(&self.env, &path)?,
+            };
+            self.start(Arc::new(log))
         })
     }
 
@@ -143,7 +175,7 @@ impl<C: Codec> Builder<C> {
     /// `Io` if the machine gives no randomness.
     pub fn memory(self) -> Result<Flume<C>> {
         let log = MemoryLog::with_settings(&self.env, self.settings.log.clone())?;
-        Ok(self.start(Arc::new(log)))
+        self.start(Arc::new(log))
     }
 
     /// A database over any log. See [`Flume::with_log`].
@@ -151,13 +183,20 @@ impl<C: Codec> Builder<C> {
     /// # Errors
     /// As [`Flume::with_log`].
     pub fn with_log(self, log: Arc<dyn Log>) -> Call<'static, Result<Flume<C>>> {
-        Call::new(async move { Ok(self.start(log)) })
+        Call::new(async move { self.start(log) })
     }
 
-    fn start(mut self, log: Arc<dyn Log>) -> Flume<C> {
+    fn start(mut self, log: Arc<dyn Log>) -> Result<Flume<C>> {
         if self.views_in_memory {
             self.settings.views.dir = None;
         }
-        Flume::start(self.env, log, self.codec, self.settings)
+        let keys = self.settings.log.keys.clone();
+        if let Some(dir) = &self.settings.views.dir {
+            claim(&*self.env.storage, dir, keys.as_ref())?;
+        }
+        if let Some(keys) = keys {
+            self.env.storage = Arc::new(SealedStorage::new(&self.env, keys));
+        }
+        Ok(Flume::start(self.env, log, self.codec, self.settings))
     }
 }

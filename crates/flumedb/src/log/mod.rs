@@ -18,7 +18,7 @@ pub(crate) use chunk::{decode_targets, encode_targets};
 pub(crate) use limits::MAX_ENTRY;
 pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
-pub use segmented::{Durability, LogSettings, SegmentedLog};
+pub use segmented::{Compression, Durability, Keyed, LogSettings, SegmentedLog};
 
 use crate::{Error, ErrorKind, Result, Seq, env::block_on};
 
@@ -176,6 +176,11 @@ pub trait Log: Send + Sync + 'static {
     fn note(&self, name: &str) -> Result<Option<Note>> {
         let _ = name;
         Ok(None)
+    }
+
+    /// Whether what is appended to it is encrypted on the disk, so that views must not keep it there in the clear.
+    fn is_encrypted(&self) -> bool {
+        false
     }
 
     /// What opening the log dropped, if it had to.

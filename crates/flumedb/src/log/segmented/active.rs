@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use super::{
     format::{
-        COMMIT_LEN, Commit, HEADER_LEN, LogId, SegmentHeader, SegmentName, Trailer, kind, push_record, record_size,
+        COMMIT_LEN, Commit, Form, HEADER_LEN, LogId, SegmentHeader, SegmentName, Trailer, kind, push_formed, push_record,
+        record_size,
     },
-    note::encode_note,
+    group::pack_note,
+    payload::Packing,
     segment::Segment,
+    settings::LogSettings,
     shared::Shared,
     walk::Position,
 };
@@ -17,6 +20,9 @@ use crate::{Error, ErrorKind, Result, env::OpenMode};
 /// new length is cheaper.
 const MIN_GROWTH: u64 = 256 << 10;
 const MAX_GROWTH: u64 = 16 << 20;
+
+/// The first segment of a log ends with so many bytes, if its entries are compressed: the next one learns from it.
+const LESSON: u64 = 1 << 20;
 
 /// The segment that is appended to.
 pub(crate) struct Active {
@@ -29,12 +35,35 @@ pub(crate) struct Active {
     pub(crate) synced: u64,
     /// Where its own commits begin, behind what it carries from earlier segments.
     begun: u64,
+    /// How it stores payloads.
+    pub(crate) packing: Packing,
+    /// Its header does not allow for what the settings ask for: the next commit begins a new one.
+    pub(crate) outdated: bool,
+    /// It has no dictionary, for want of entries to make one of.
+    untrained: bool,
 }
 
 impl Active {
     /// A segment that was found, and of which everything up to `at` is on the disk.
-    pub(crate) fn found(segment: Arc<Segment>, at: Position, begun: u64) -> Self {
-        Self { segment, at, allocated: at.offset, synced: at.offset, begun }
+    pub(crate) fn found(
+        segment: Arc<Segment>,
+        header: &SegmentHeader,
+        at: Position,
+        begun: u64,
+        settings: &LogSettings,
+    ) -> Result<Self> {
+        let mut packing = Packing::wanted(settings, segment.id(), bytes::Bytes::new())?;
+        let outdated = !packing.fits(header);
+        if packing.compress && !outdated {
+            packing.dictionary = segment.dictionary()?;
+        }
+        let untrained = packing.compress && packing.dictionary.is_empty() && header.ordinal == 0;
+        Ok(Self { segment, at, allocated: at.offset, synced: at.offset, begun, packing, outdated, untrained })
+    }
+
+    /// Whether enough is in it now to learn from for a new one, which then compresses better.
+    pub(crate) fn can_teach(&self) -> bool {
+        self.untrained && self.size() >= LESSON
     }
 
     /// Bytes of its own commits.
@@ -43,7 +72,13 @@ impl Active {
     }
 
     /// Makes a new segment, on the disk when this returns, beginning with what earlier ones said that still counts.
-    pub(crate) fn create(shared: &Shared, ordinal: u64, first: u64, chain: u32, epoch: u64) -> Result<Self> {
+    pub(crate) fn create(
+        shared: &Shared,
+        ordinal: u64,
+        Position { chain, next: first, .. }: Position,
+        epoch: u64,
+        packing: Packing,
+    ) -> Result<Self> {
         let name = SegmentName { ordinal, first, generation: 0 };
         let path = shared.dir.join(name.file_name());
         let storage = &*shared.env.storage;
@@ -54,9 +89,20 @@ impl Active {
         let mut salt = [0; 16];
         shared.env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", &path, error))?;
         let created_us = shared.env.clock.unix_us();
-        let header = SegmentHeader { id: shared.id, ordinal, first, generation: 0, chain, created_us, salt };
+        let header = SegmentHeader {
+            id: shared.id,
+            ordinal,
+            first,
+            generation: 0,
+            chain,
+            created_us,
+            salt,
+            features: packing.features(),
+            key: packing.key(),
+            key_check: packing.cipher.as_ref().map_or([0; 16], |cipher| cipher.check(&salt, &shared.id.0)),
+        };
         let mut bytes = header.encode().to_vec();
-        let at = push_carry(&mut bytes, shared, Position::start(&header), epoch);
+        let at = push_carry(&mut bytes, shared, Position::start(&header), epoch, &packing)?;
 
         let file = storage.open(&path, OpenMode::CreateNew).map_err(|error| Error::io("create", &path, error))?;
         let written = (|| {
@@ -65,8 +111,10 @@ impl Active {
             storage.sync_dir(&shared.dir)
         })();
         written.map_err(|error| Error::io("write", &path, error))?;
-        let segment = Arc::new(Segment::active(name, path, file, shared.id, at.offset));
-        Ok(Self { segment, at, allocated: at.offset, synced: at.offset, begun: at.offset })
+        let segment = Segment::active(name, path, file, shared.id, at.offset).with_keys(shared.keys.clone());
+        let untrained = packing.compress && packing.dictionary.is_empty() && ordinal == 0;
+        let (segment, synced) = (Arc::new(segment), at.offset);
+        Ok(Self { segment, at, allocated: synced, synced, begun: synced, packing, outdated: false, untrained })
     }
 
     /// Writes `pieces` behind the last commit, without counting them as written. On failure nothing has changed, if
@@ -145,16 +193,30 @@ pub(crate) fn push_seal(out: &mut Vec<u8>, index: &[u8], at: Position, first: u6
     out.extend_from_slice(&Trailer { first, count, index_offset: at.offset, chain: at.chain }.encode());
 }
 
-/// The first commit of a segment: deletions that are not carried out yet, and the newest note of each name.
-fn push_carry(out: &mut Vec<u8>, shared: &Shared, at: Position, epoch: u64) -> Position {
+/// The first commit of a segment: its dictionary, deletions that are not carried out yet, and the newest note of each name.
+fn push_carry(
+    out: &mut Vec<u8>,
+    shared: &Shared,
+    at: Position,
+    epoch: u64,
+    packing: &Packing,
+) -> Result<Position> {
     let place = shared.id.place(at.next);
-    let mut body = vec![(kind::CARRY, shared.deletions().encode())];
-    for note in shared.notes().values() {
-        let mut payload = Vec::new();
-        encode_note(note, &mut payload);
-        body.push((kind::NOTE, payload));
+    let notes = shared.notes();
+    let mut nonces = packing.nonces(&shared.env, 1 + notes.len())?;
+    let mut body = Vec::with_capacity(2 + notes.len());
+    if !packing.dictionary.is_empty() {
+        let plain = Packing { compress: false, ..packing.clone() };
+        let mut stored = Vec::new();
+        let form = plain.pack(kind::DICTIONARY, at.next, &packing.dictionary, &mut nonces, &mut stored);
+        body.push((kind::DICTIONARY, form, stored));
     }
-    let size: usize = body.iter().map(|(_, payload)| record_size(payload.len())).sum();
+    body.push((kind::CARRY, Form::default(), shared.deletions().encode()));
+    for note in notes.values() {
+        let (form, stored) = pack_note(note, packing, at.next, &mut nonces);
+        body.push((kind::NOTE, form, stored));
+    }
+    let size: usize = body.iter().map(|(_, _, stored)| record_size(stored.len())).sum();
     let commit = Commit {
         first: at.next,
         count: 0,
@@ -165,9 +227,9 @@ fn push_carry(out: &mut Vec<u8>, shared: &Shared, at: Position, epoch: u64) -> P
         epoch,
     };
     let mut chain = push_record(out, kind::COMMIT, &commit.encode(), at.chain, place);
-    for (kind, payload) in body {
-        chain = push_record(out, kind, &payload, chain, place);
+    for (kind, form, stored) in body {
+        chain = push_formed(out, kind, (form, &stored), chain, place);
     }
     debug_assert_eq!(out.len(), HEADER_LEN + record_size(COMMIT_LEN) + size);
-    Position { offset: out.len() as u64, chain, next: at.next }
+    Ok(Position { offset: out.len() as u64, chain, next: at.next })
 }

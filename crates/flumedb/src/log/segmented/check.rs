@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::{
     directory::{self, HeadFile},
-    format::{Fault, HEADER_LEN, HeadPage, LogId, Record, SegmentName, TRAILER_LEN, Trailer, head_of, record_size},
+    format::{
+        Fault, HEADER_LEN, HeadPage, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer,
+        head_of, record_size,
+    },
     note::Deletions,
     recovery,
     replay::{Hole, Replay},
@@ -17,6 +20,7 @@ use crate::{
     Damage, Env, Error, ErrorKind, Result,
     check::{Report, TornTail},
     env::{File, OpenMode},
+    keys::Keys,
 };
 
 /// What a check knows of one segment.
@@ -25,6 +29,7 @@ pub(crate) struct Examined {
     pub(crate) bytes: Bytes,
     /// What its header says its chain begins with, if the header can be read.
     pub(crate) chain: Option<u32>,
+    pub(crate) header: Option<SegmentHeader>,
     pub(crate) replay: Replay,
     /// Something is wrong with it that a rewrite mends.
     pub(crate) damaged: bool,
@@ -38,11 +43,11 @@ pub(crate) struct Examination {
 }
 
 /// Reads every byte of the log in `dir` and says what is wrong with it. `busy`: somebody writes there now.
-pub(crate) fn examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> {
+pub(crate) fn examine(env: &Env, dir: &Path, busy: bool, keys: Option<&Keys>) -> Result<Examination> {
     let storage = &*env.storage;
     let page = HeadFile::read(storage, dir)?;
     let mut names = directory::found_segments(storage, dir)?;
-    let mut examiner = Examiner { env, dir, page, busy, id: page.map(|page| page.id), report: Report::default() };
+    let mut examiner = Examiner { env, dir, page, busy, keys, id: page.map(|page| page.id), report: Report::default() };
     examiner.report.format = Some("flume".to_owned());
     let half_made = examiner.half_made(&mut names)?;
     let mut segments: Vec<Examined> = Vec::new();
@@ -82,6 +87,8 @@ struct Examiner<'a> {
     page: Option<HeadPage>,
     /// Somebody writes here now, so what is behind the head page's end is being written.
     busy: bool,
+    /// With them, what is encrypted is looked into.
+    keys: Option<&'a Keys>,
     id: Option<LogId>,
     report: Report,
 }
@@ -120,11 +127,12 @@ impl Examiner<'_> {
             bytes.truncate(page.end as usize);
         }
         let found = self.report.damage.len();
-        let mut chain = None;
+        let (mut chain, mut found_header) = (None, None);
         match check_header(&*file, &path, name, self.id) {
             Ok(header) => {
                 self.id = Some(header.id);
                 chain = Some(header.chain);
+                found_header = Some(header.clone());
                 if before.is_some_and(|before| before.chain != header.chain || before.next != name.first) {
                     self.damage(&path, 0, HEADER_LEN as u64, "it does not follow the segment before it");
                 }
@@ -138,8 +146,9 @@ impl Examiner<'_> {
         let start = chain.or(before.map(|before| before.chain)).unwrap_or(0);
         let mut replay = Replay::new(Position { offset: HEADER_LEN as u64, chain: start, next: name.first });
         let Some(id) = self.id else {
-            return Ok(Examined { name, bytes, chain, replay, damaged: true });
+            return Ok(Examined { name, bytes, chain, header: None, replay, damaged: true });
         };
+        replay = replay.with_keys(self.keys_for(found_header.as_ref())?).looking_inside();
         let page = self.page.filter(|page| page.ordinal == name.ordinal);
         let known = next.or(page.map(|page| page.watermark)).unwrap_or(0);
         let limit = page.filter(|_| self.busy).map_or(u64::MAX, |page| page.visible);
@@ -152,7 +161,25 @@ impl Examiner<'_> {
         }
         self.end(&path, &bytes, &replay, id, next, page);
         let damaged = self.report.damage.len() > found;
-        Ok(Examined { name, bytes, chain, replay, damaged })
+        // A rewrite takes these over as they are: their records are whole.
+        for (offset, size) in &replay.unreadable {
+            self.damage(&path, *offset, *size, "its checksum is right, but it does not decrypt or decompress");
+        }
+        Ok(Examined { name, bytes, chain, header: found_header, replay, damaged })
+    }
+
+    /// The keys, if the one for a segment is among them: without it what is encrypted is not looked into.
+    fn keys_for(&self, header: Option<&SegmentHeader>) -> Result<Option<Keys>> {
+        let checked = header.map_or(Ok(()), |header| header.check_key(self.keys));
+        match checked {
+            Ok(()) => Ok(self.keys.cloned()),
+            Err(error) if header.is_some_and(|header| self.has(header.key)) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn has(&self, key: u16) -> bool {
+        self.keys.is_some_and(|keys| keys.cipher(key).is_ok())
     }
 
     /// Judges how the segment ends.

@@ -2,7 +2,10 @@
 //!
 //! Only shapes and checksums live here; nothing here reads or writes a file. All numbers are little-endian.
 
-use crate::Seq;
+use crate::{
+    Seq,
+    keys::{Keys, missing, wrong},
+};
 
 /// The version this code writes, and the newest that it reads.
 pub(crate) const VERSION: u32 = 1;
@@ -26,6 +29,8 @@ pub(crate) const ALIGN: usize = 8;
 
 /// A payload may have this many bytes, so that lengths and offsets fit their fields with room to spare.
 pub(crate) const MAX_PAYLOAD: usize = crate::log::MAX_ENTRY;
+/// As it is stored it may have some more: what encryption adds, and the checksum of a record that was written anew.
+pub(crate) const MAX_STORED: usize = MAX_PAYLOAD + 64;
 
 /// What a record is.
 pub(crate) mod kind {
@@ -41,6 +46,8 @@ pub(crate) mod kind {
     pub(crate) const INDEX: u8 = 5;
     /// What earlier segments said that still counts: deletions. At the start of a segment.
     pub(crate) const CARRY: u8 = 6;
+    /// What compressed payloads of the segment refer to. The first record of its first commit.
+    pub(crate) const DICTIONARY: u8 = 7;
 }
 
 /// The record was written anew, but keeps the checksum that it had, since the next record repeats it. Its payload ends
@@ -48,8 +55,47 @@ pub(crate) mod kind {
 pub(crate) const FLAG_KEEPS: u8 = 1;
 /// The payload is gone.
 pub(crate) const FLAG_ERASED: u8 = 2;
-/// Bits of a record's flags that this version understands. Compression and encryption will be others.
-const KNOWN_FLAGS: u8 = FLAG_KEEPS | FLAG_ERASED;
+/// The payload is compressed.
+pub(crate) const FLAG_COMPRESSED: u8 = 4;
+/// The payload, compressed or not, is encrypted with the key whose number the record has.
+pub(crate) const FLAG_ENCRYPTED: u8 = 8;
+/// Bits of a record's flags that this version understands.
+const KNOWN_FLAGS: u8 = FLAG_KEEPS | FLAG_ERASED | FLAG_COMPRESSED | FLAG_ENCRYPTED;
+
+/// Records of the segment may be compressed.
+pub(crate) const FEATURE_COMPRESSED: u64 = 1 << 8;
+/// Records of the segment may be encrypted.
+pub(crate) const FEATURE_ENCRYPTED: u64 = 1 << 9;
+/// Bits of a segment's features that this version understands.
+const KNOWN_FEATURES: u64 = FEATURE_COMPRESSED | FEATURE_ENCRYPTED;
+
+/// How a payload is stored: which of the flags above, and with which key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) flags: u8,
+    /// The number of the key; 0: it is not encrypted.
+    pub(crate) key: u16,
+}
+
+impl Form {
+    /// What a record's header says.
+    pub(crate) fn of(header: &[u8]) -> Self {
+        Self { flags: header.get(13).copied().unwrap_or_default(), key: u16_at(header, 14) }
+    }
+
+    pub(crate) fn is_compressed(self) -> bool {
+        self.flags & FLAG_COMPRESSED != 0
+    }
+
+    pub(crate) fn is_encrypted(self) -> bool {
+        self.flags & FLAG_ENCRYPTED != 0
+    }
+
+    /// Whether the payload is stored as it is.
+    pub(crate) fn is_plain(self) -> bool {
+        self.flags & (FLAG_COMPRESSED | FLAG_ENCRYPTED) == 0
+    }
+}
 
 /// CRC-32C (Castagnoli, as in iSCSI).
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
@@ -112,8 +158,14 @@ pub(crate) struct SegmentHeader {
     pub(crate) chain: u32,
     /// When it was made, in microseconds since 1970.
     pub(crate) created_us: i64,
-    /// Random, for keys.
+    /// Random, for `key_check`.
     pub(crate) salt: [u8; 16],
+    /// What it takes to read its records.
+    pub(crate) features: u64,
+    /// The number of the key that its records are encrypted with; 0: none.
+    pub(crate) key: u16,
+    /// What tells that key from another.
+    pub(crate) key_check: [u8; 16],
 }
 
 impl SegmentHeader {
@@ -129,12 +181,17 @@ impl SegmentHeader {
         out.extend_from_slice(&self.chain.to_le_bytes());
         out.extend_from_slice(&self.created_us.to_le_bytes());
         out.extend_from_slice(&self.salt);
+        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&self.features.to_le_bytes());
+        out.extend_from_slice(&self.key.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&self.key_check);
         seal(out)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let bytes = unseal::<HEADER_LEN>(bytes, &SEGMENT_MAGIC, "not a segment's header")?;
-        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || u64_at(bytes, 88) != 0 {
+        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || u64_at(bytes, 88) & !KNOWN_FEATURES != 0 {
             return Err(Fault::Newer("segment features", u64_at(bytes, 88)));
         }
         Ok(Self {
@@ -145,7 +202,21 @@ impl SegmentHeader {
             chain: u32_at(bytes, 52),
             created_us: u64_at(bytes, 56) as i64,
             salt: field(bytes, 64).unwrap_or_default(),
+            features: u64_at(bytes, 88),
+            key: u16_at(bytes, 96),
+            key_check: field(bytes, 100).unwrap_or_default(),
         })
+    }
+}
+
+impl SegmentHeader {
+    /// Whether the key that its records are encrypted with is among `keys`.
+    pub(crate) fn check_key(&self, keys: Option<&Keys>) -> crate::Result<()> {
+        if self.key == 0 {
+            return Ok(());
+        }
+        let cipher = keys.ok_or_else(|| missing(self.key))?.cipher(self.key)?;
+        if cipher.check(&self.salt, &self.id.0) == self.key_check { Ok(()) } else { Err(wrong(self.key)) }
     }
 }
 
@@ -179,7 +250,8 @@ pub(crate) struct Record<'a> {
     /// The checksum of the record before.
     pub(crate) prev: u32,
     pub(crate) kind: u8,
-    pub(crate) flags: u8,
+    pub(crate) form: Form,
+    /// As it is stored.
     pub(crate) payload: &'a [u8],
     /// Bytes that it takes, padding included.
     pub(crate) size: usize,
@@ -194,7 +266,7 @@ impl<'a> Record<'a> {
         let (kind, flags) = (header[12], header[13]);
         let covered = bytes
             .get(4..RECORD_LEN.saturating_add(len))
-            .filter(|_| len <= MAX_PAYLOAD)
+            .filter(|_| len <= MAX_STORED)
             .ok_or(Fault::Bad("a length past the end"))?;
         let mut payload = covered.get(RECORD_LEN - 4..).unwrap_or_default();
         let crc = u32_at(header, 0);
@@ -208,10 +280,11 @@ impl<'a> Record<'a> {
         } else if crc32c(covered) ^ place != crc {
             return Err(Fault::Bad("the checksum does not agree"));
         }
-        if flags & !KNOWN_FLAGS != 0 || u16_at(header, 14) != 0 {
+        let form = Form::of(header);
+        if flags & !KNOWN_FLAGS != 0 || (form.key != 0) != form.is_encrypted() {
             return Err(Fault::Newer("record flags", flags.into()));
         }
-        Ok(Self { crc, prev: u32_at(header, 4), kind, flags, payload, size: record_size(len) })
+        Ok(Self { crc, prev: u32_at(header, 4), kind, form, payload, size: record_size(len) })
     }
 
     /// Whether it takes a seq.
@@ -221,7 +294,7 @@ impl<'a> Record<'a> {
 
     /// Whether its payload is gone.
     pub(crate) fn is_erased(&self) -> bool {
-        self.flags & FLAG_ERASED != 0
+        self.form.flags & FLAG_ERASED != 0
     }
 }
 
@@ -232,11 +305,12 @@ pub(crate) const fn record_size(len: usize) -> usize {
 
 /// Writes the header of a record whose payload of `len` bytes lies behind it in `bytes`; returns its checksum, the new
 /// value of the chain.
-pub(crate) fn frame(bytes: &mut [u8], kind: u8, len: usize, chain: u32, place: u32) -> u32 {
+pub(crate) fn frame(bytes: &mut [u8], kind: u8, form: Form, len: usize, chain: u32, place: u32) -> u32 {
     let mut header = [0; RECORD_LEN];
     put(&mut header, 4, &chain.to_le_bytes());
     put(&mut header, 8, &(len as u32).to_le_bytes());
-    header[12] = kind;
+    (header[12], header[13]) = (kind, form.flags);
+    put(&mut header, 14, &form.key.to_le_bytes());
     put(bytes, 0, &header);
     let crc = crc32c(bytes.get(4..RECORD_LEN + len).unwrap_or_default()) ^ place;
     put(bytes, 0, &crc.to_le_bytes());
@@ -245,11 +319,22 @@ pub(crate) fn frame(bytes: &mut [u8], kind: u8, len: usize, chain: u32, place: u
 
 /// Appends a whole record to `out`; returns its checksum.
 pub(crate) fn push_record(out: &mut Vec<u8>, kind: u8, payload: &[u8], chain: u32, place: u32) -> u32 {
+    push_formed(out, kind, (Form::default(), payload), chain, place)
+}
+
+/// The same for a payload as it is stored.
+pub(crate) fn push_formed(
+    out: &mut Vec<u8>,
+    kind: u8,
+    (form, payload): (Form, &[u8]),
+    chain: u32,
+    place: u32,
+) -> u32 {
     let start = out.len();
     out.resize(start + RECORD_LEN, 0);
     out.extend_from_slice(payload);
     out.resize(start + record_size(payload.len()), 0);
-    frame(out.get_mut(start..).unwrap_or_default(), kind, payload.len(), chain, place)
+    frame(out.get_mut(start..).unwrap_or_default(), kind, form, payload.len(), chain, place)
 }
 
 /// Appends a record that keeps the checksum `crc`, whatever its payload is now.

@@ -4,11 +4,13 @@
 
 mod active;
 mod check;
+mod dictionary;
 mod directory;
 mod flusher;
 mod format;
 mod group;
 mod note;
+mod payload;
 mod queue;
 mod recovery;
 mod repair;
@@ -18,6 +20,7 @@ mod settings;
 mod shared;
 mod table;
 mod tail;
+mod unpack;
 mod walk;
 mod writer;
 
@@ -32,7 +35,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use settings::{Durability, LogSettings};
+pub use settings::{Compression, Durability, LogSettings};
 
 use self::{
     queue::{Permit, Queue, Request},
@@ -42,7 +45,7 @@ use self::{
 };
 use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, ReadRequest, Recovery, unsupported};
 use crate::{
-    Env, Error, ErrorKind, Result, Seq,
+    Env, Error, ErrorKind, Keys, Result, Seq,
     check::{Repair, Report},
     env::{Latched, Lock, OpenMode, Signal, Worker},
     telemetry::{self, events},
@@ -96,7 +99,8 @@ impl SegmentedLog {
     ///
     /// # Errors
     /// `Locked` if it is open for writing elsewhere, `Corrupt` if entries that were acknowledged are damaged or gone (then
-    /// nothing is changed; [`read_only`](Self::read_only) reads around it), `Unsupported` if a newer version wrote it, `Io`.
+    /// nothing is changed; [`read_only`](Self::read_only) reads around it), `Key` if it is encrypted and the settings have
+    /// not its key (nothing is changed then either), `Unsupported` if a newer version wrote it, `Io`.
     pub fn open(env: &Env, dir: &Path, settings: LogSettings) -> Result<Self> {
         let label = dir.display().to_string();
         let _span = events::opening(&label).entered();
@@ -130,7 +134,16 @@ impl SegmentedLog {
     /// # Errors
     /// `NotFound` if there is no log, `Corrupt` if its segments do not fit together, `Unsupported`, `Io`.
     pub fn read_only(env: &Env, dir: &Path) -> Result<Self> {
-        let tail = Arc::new(Tail::open(env, dir)?);
+        Self::follow(env, dir, None)
+    }
+
+    /// For [`read_only`](Self::read_only) and [`check`](Self::check) of a log that is encrypted.
+    pub fn with_keys(keys: &Keys) -> Keyed<'_> {
+        Keyed { keys }
+    }
+
+    fn follow(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
+        let tail = Arc::new(Tail::open(env, dir, keys)?);
         let stop = Arc::new(AtomicBool::new(false));
         let follower = Box::new(Follower::new(tail.clone(), stop.clone())?);
         let worker = env.threads.spawn("flume-follower", follower, Arc::new(Signal::new()));
@@ -155,12 +168,18 @@ impl SegmentedLog {
     }
 
     /// Reads every byte of the log in `dir` and says what is wrong with it. Changes nothing, and may run beside a writer.
+    /// What is encrypted is looked into [with keys](Self::with_keys) only; the checksums and the chain tell of damage
+    /// without.
     ///
     /// # Errors
     /// `Unsupported` if a newer version wrote it, `Io`. Damage is no error: it is what the report says.
     pub fn check(env: &Env, dir: &Path) -> Result<Report> {
+        Self::examine(env, dir, None)
+    }
+
+    fn examine(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Report> {
         let busy = directory::is_locked(&*env.storage, dir)?;
-        Ok(check::examine(env, dir, busy)?.report)
+        Ok(check::examine(env, dir, busy, keys)?.report)
     }
 
     /// Cuts a torn tail, keeping the bytes; with `skip_damage` also puts stubs where entries are damaged (they then read
@@ -221,6 +240,39 @@ impl SegmentedLog {
         let (reply, answer) = oneshot::channel();
         queue.push(request(reply));
         answer.await.unwrap_or_else(|_| Err(self.shared.failure().cloned().unwrap_or_else(Error::closed)))
+    }
+}
+
+/// The keys to a log that is encrypted.
+///
+/// ```
+/// use flumedb::{Env, Keys, log::{LogSettings, SegmentedLog}};
+/// let (env, keys) = (Env::memory(), Keys::new(1, [7; 32])?);
+/// let settings = LogSettings { keys: Some(keys.clone()), ..LogSettings::default() };
+/// let log = SegmentedLog::open(&env, "log".as_ref(), settings)?;
+/// let reader = SegmentedLog::with_keys(&keys).read_only(&env, "log".as_ref())?;
+/// assert!(SegmentedLog::with_keys(&keys).check(&env, "log".as_ref())?.is_ok());
+/// # Ok::<(), flumedb::Error>(())
+/// ```
+pub struct Keyed<'a> {
+    keys: &'a Keys,
+}
+
+impl Keyed<'_> {
+    /// As [`SegmentedLog::read_only`]. An entry whose key is not there is read as `Key`.
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::read_only`].
+    pub fn read_only(&self, env: &Env, dir: &Path) -> Result<SegmentedLog> {
+        SegmentedLog::follow(env, dir, Some(self.keys))
+    }
+
+    /// As [`SegmentedLog::check`], and looks whether everything decrypts for which there is a key.
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::check`]; `Key` if a key is not the one that was used.
+    pub fn check(&self, env: &Env, dir: &Path) -> Result<Report> {
+        SegmentedLog::examine(env, dir, Some(self.keys))
     }
 }
 
@@ -300,7 +352,11 @@ impl Log for SegmentedLog {
     }
 
     fn note(&self, name: &str) -> Result<Option<Note>> {
-        Ok(self.shared.notes().get(name).cloned())
+        self.shared.note(name)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.shared.keys.is_some()
     }
 
     fn recovery(&self) -> Option<Recovery> {

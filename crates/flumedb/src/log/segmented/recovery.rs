@@ -6,10 +6,13 @@
 
 use std::{path::Path, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     active::Active,
     directory::{self, HeadFile},
     format::{HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
+    payload::Packing,
     replay::Replay,
     segment::{Segment, check_header, fault_error, is_begun, read_exactly, read_trailer},
     settings::LogSettings,
@@ -19,6 +22,7 @@ use super::{
 use crate::{
     Damage, Env, Error, Result,
     env::{File, OpenMode, Storage},
+    keys::{Keys, missing},
     log::Recovery,
 };
 
@@ -42,6 +46,7 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
         let reason = format!("its segments are gone, of which {} entries were on the disk", page.watermark);
         return Err(Error::corrupt(Damage::new(HeadFile::path(dir), 0, 0, reason)));
     }
+    check_keys(storage, dir, &names, settings.keys.as_ref())?;
     let mut sealed_before = false;
     while let Some(&name) = names.last() {
         let path = dir.join(name.file_name());
@@ -57,7 +62,19 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
         let last = Last { env, dir, settings, name, file, header, names, page, sealed_before };
         return last.open();
     }
-    create(env, dir)
+    create(env, dir, settings)
+}
+
+/// Whether the keys are those that the newest segment is encrypted with. Asked before anything is changed.
+fn check_keys(storage: &dyn Storage, dir: &Path, names: &[SegmentName], keys: Option<&Keys>) -> Result<()> {
+    for name in names.iter().rev() {
+        let path = dir.join(name.file_name());
+        let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
+        if let Ok(header) = check_header(&*file, &path, *name, None) {
+            return header.check_key(keys).map_err(|error| error.context(dir.display()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the last segment, whose file is given, was being made when the power went: nothing was ever in it, and nothing
@@ -109,14 +126,15 @@ fn draw_u64(env: &Env, dir: &Path) -> Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn create(env: &Env, dir: &Path) -> Result<Opened> {
+fn create(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
     // Nothing is in the log yet, so if this fails it will be tried again.
     directory::sync_above(&*env.storage, dir)?;
     let mut id = LogId([0; 16]);
     env.random.fill(&mut id.0).map_err(|error| Error::io("get randomness for", dir, error))?;
     let epoch = draw_u64(env, dir)?;
-    let shared = Arc::new(Shared::of_writer(env.clone(), dir.to_owned(), id));
-    let active = Active::create(&shared, 0, 0, 0, epoch)?;
+    let packing = Packing::wanted(settings, id, Bytes::new())?;
+    let shared = Arc::new(Shared::of_writer(env.clone(), dir.to_owned(), id, settings.keys.clone()));
+    let active = Active::create(&shared, 0, Position { offset: 0, chain: 0, next: 0 }, epoch, packing)?;
     shared.table.push_active(active.segment.clone());
     let head = HeadFile::create(&*env.storage, dir)?;
     let synced = active.synced;
@@ -152,9 +170,13 @@ impl Last<'_> {
 
         let len = self.file.len().map_err(|error| Error::io("read", &path, error))?;
         let bytes = read_exactly(&*self.file, &path, 0, len as usize)?;
-        let mut replay = Replay::new(Position::start(&self.header));
+        let mut replay = Replay::new(Position::start(&self.header)).with_keys(self.settings.keys.clone());
         replay.run(&bytes, id, u64::MAX);
         let at = replay.position;
+        if let Some(key) = replay.lacks {
+            // What cannot be read could not be carried on.
+            return Err(missing(key).context(format_args!("a note in {}", path.display())));
+        }
 
         let sealed = match replay.stop {
             Stop::Index { end } => {
@@ -181,7 +203,8 @@ impl Last<'_> {
         };
 
         let epoch = draw_u64(self.env, self.dir)?;
-        let shared = Arc::new(Shared::of_writer(self.env.clone(), self.dir.to_owned(), id));
+        let keys = self.settings.keys.clone();
+        let shared = Arc::new(Shared::of_writer(self.env.clone(), self.dir.to_owned(), id, keys));
         for pair in self.names.windows(2) {
             if let [name, next] = pair {
                 shared.table.push_sealed(*name, next.first - name.first);
@@ -194,13 +217,15 @@ impl Last<'_> {
         let active = match replay.stop {
             Stop::Index { .. } if sealed => {
                 shared.table.push_sealed(self.name, next - self.name.first);
-                Active::create(&shared, self.name.ordinal + 1, next, at.chain, epoch)?
+                let packing = Packing::wanted(self.settings, id, Bytes::new())?;
+                Active::create(&shared, self.name.ordinal + 1, at, epoch, packing)?
             }
             _ => {
                 let segment = Segment::active(self.name, path, self.file, id, at.offset);
+                let segment = segment.with_keys(self.settings.keys.clone());
                 let begun = replay.offsets.first().copied().unwrap_or(at.offset);
                 segment.extend(replay.offsets, at.offset);
-                Active::found(Arc::new(segment), at, begun)
+                Active::found(Arc::new(segment), &self.header, at, begun, self.settings)?
             }
         };
         shared.table.push_active(active.segment.clone());

@@ -20,7 +20,7 @@ use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env::OpenMode}
 /// Repairs the log in `dir`, whose lock is held.
 pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
     // The lock is held here, and by nobody who writes.
-    let examination = examine(env, dir, false)?;
+    let examination = examine(env, dir, false, settings.keys.as_ref())?;
     let mut repair = Repair::default();
     if !examination.report.damage.is_empty() {
         if !skip_damage {
@@ -67,7 +67,7 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
         let link = segment.chain.filter(|_| !segment.damaged);
         while ordinal < segment.name.ordinal {
             let missing = SegmentName { ordinal, first: before.next, generation: 0 };
-            let mut rewrite = Rewrite::begin(env, id, missing, before.chain)?;
+            let mut rewrite = Rewrite::begin(env, id, missing, before.chain, None)?;
             // All that the gap had goes into its first segment; the others are empty.
             let last = ordinal + 1 == segment.name.ordinal;
             rewrite.lose(segment.name.first, if last { link } else { None });
@@ -78,7 +78,7 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
             let after = examination.segments.get(index + 1);
             let name = SegmentName { generation: segment.name.generation + 1, ..segment.name };
             let link = after.and_then(|after| after.chain.filter(|_| !after.damaged));
-            let mut rewrite = Rewrite::begin(env, id, name, before.chain)?;
+            let mut rewrite = Rewrite::begin(env, id, name, before.chain, segment.header.as_ref())?;
             rewrite.copy(segment, after.map(|after| after.name.first), link);
             before = rewrite.finish(env, dir, name)?;
             kept.push(directory::set_aside(&*env.storage, dir, segment.name)?);
@@ -115,10 +115,21 @@ struct Rewrite {
 }
 
 impl Rewrite {
-    fn begin(env: &Env, id: LogId, name: SegmentName, chain: u32) -> Result<Self> {
+    /// `from`: the header of the segment that it takes the place of, if that can be read.
+    fn begin(
+        env: &Env,
+        id: LogId,
+        name: SegmentName,
+        chain: u32,
+        from: Option<&SegmentHeader>,
+    ) -> Result<Self> {
         let mut salt = [0; 16];
         let path = Path::new("the repaired segment");
-        env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", path, error))?;
+        match from {
+            // It belongs to the check of the key.
+            Some(from) => salt = from.salt,
+            None => env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", path, error))?,
+        }
         let header = SegmentHeader {
             id,
             ordinal: name.ordinal,
@@ -127,6 +138,9 @@ impl Rewrite {
             chain,
             created_us: env.clock.unix_us(),
             salt,
+            features: from.map_or(0, |from| from.features),
+            key: from.map_or(0, |from| from.key),
+            key_check: from.map_or([0; 16], |from| from.key_check),
         };
         let at = Position::start(&header);
         Ok(Self { id, bytes: header.encode().to_vec(), at, offsets: Vec::new() })

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::{
-    format::{Fault, LogId, TRAILER_LEN, Trailer, kind, record_size},
+    format::{Fault, LogId, Record, TRAILER_LEN, Trailer, kind, record_size},
     note::{Deletions, decode_note},
+    payload::unpack,
     walk::{Item, Next, Position, Stop, find_commit, next_commit, walk},
 };
-use crate::log::{Note, chunk::decode_targets};
+use crate::{
+    keys::Keys,
+    log::{Note, chunk::decode_targets},
+};
 
 /// More entries than this are not taken to be lost in one place: as many as a segment of 64 MiB can hold at most.
 pub(crate) const MAX_LOST: u64 = (64 << 20) / record_size(0) as u64;
@@ -30,6 +36,16 @@ pub(crate) struct Replay {
     pub(crate) entries: u64,
     /// Damage that was stepped over.
     pub(crate) damage: Vec<Hole>,
+    /// For notes that are encrypted.
+    keys: Option<Keys>,
+    /// Payloads are looked into, whatever their form.
+    inside: bool,
+    /// What compressed ones refer to.
+    dictionary: Bytes,
+    /// Where payloads begin that cannot be had though their records are whole, and the size of those.
+    pub(crate) unreadable: Vec<(u64, u64)>,
+    /// The key of a note that cannot be read without it.
+    pub(crate) lacks: Option<u16>,
 }
 
 /// Damage between two whole commits (or behind the last).
@@ -60,7 +76,24 @@ impl Replay {
             synced: 0,
             entries: 0,
             damage: Vec::new(),
+            keys: None,
+            inside: false,
+            dictionary: Bytes::new(),
+            unreadable: Vec::new(),
+            lacks: None,
         }
+    }
+
+    /// Looks into every payload for which there is a key.
+    pub(crate) fn looking_inside(mut self) -> Self {
+        self.inside = true;
+        self
+    }
+
+    /// With keys for notes that are encrypted.
+    pub(crate) fn with_keys(mut self, keys: Option<Keys>) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Reads on from where it stands, up to the first bad record, and only commits whose entries are all below `limit`.
@@ -68,7 +101,7 @@ impl Replay {
         let mut at = self.position;
         self.stop = walk(bytes, id, limit, &mut at, |commit, items| {
             self.synced = self.synced.max(commit.synced);
-            self.take(items);
+            self.take(items, id);
         });
         self.position = at;
     }
@@ -105,7 +138,7 @@ impl Replay {
                 // Whatever says that there were so many is wrong itself.
                 return;
             }
-            self.take(&items);
+            self.take(&items, id);
             let before = self.position;
             self.damage.push(Hole { offset, end, fault, before, lost: (next, to), after: later });
             match later {
@@ -127,25 +160,53 @@ impl Replay {
         self.damage.last().map_or(0, |hole| hole.offset)
     }
 
-    fn take(&mut self, items: &[Item<'_>]) {
+    fn take(&mut self, items: &[Item<'_>], id: LogId) {
         for Item { number, offset, record } in items {
             if record.takes_seq() {
                 self.offsets.push(*offset);
             }
             self.entries += u64::from(record.kind == kind::ENTRY && !record.is_erased());
+            if self.inside && !record.form.is_plain() && !record.is_erased() {
+                let missing = record.form.is_encrypted() && self.keys.is_none();
+                if !missing && self.unpack(id, *number, record).is_none() {
+                    self.unreadable.push((*offset, record.size as u64));
+                }
+            }
             match record.kind {
+                kind::DICTIONARY => self.dictionary = self.unpack(id, *number, record).unwrap_or_default().into(),
                 kind::TOMBSTONE if !record.is_erased() => {
                     self.deletions.insert(*number, decode_targets(record.payload));
                 }
                 kind::CARRY => self.deletions = Deletions::decode(record.payload),
-                kind::NOTE => {
-                    if let Some(note) = decode_note(record.payload) {
-                        self.notes.insert(note.name.clone(), note);
-                    }
-                }
+                kind::NOTE => match self.open_note(id, *number, record) {
+                    Some(note) => drop(self.notes.insert(note.name.clone(), note)),
+                    None if record.form.is_encrypted() => self.lacks = Some(record.form.key),
+                    None => {}
+                },
                 _ => {}
             }
         }
+    }
+}
+
+impl Replay {
+    fn open_note(&self, id: LogId, number: u64, record: &Record<'_>) -> Option<Note> {
+        if record.form.is_plain() { decode_note(record.payload) } else { decode_note(&self.unpack(id, number, record)?) }
+    }
+
+    /// A payload as it was appended, if it can be had.
+    fn unpack(&self, id: LogId, number: u64, record: &Record<'_>) -> Option<Vec<u8>> {
+        if record.form.is_plain() {
+            return Some(record.payload.to_vec());
+        }
+        let cipher = match &self.keys {
+            Some(keys) if record.form.is_encrypted() => Some(keys.cipher(record.form.key).ok()?),
+            _ => None,
+        };
+        let (what, mut payload) = ((number, record.kind, record.form), Vec::new());
+        let dictionary = || Ok(self.dictionary.clone());
+        unpack(id, what, record.payload, cipher.as_deref(), dictionary, &mut payload).ok()?;
+        Some(payload)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     format::{
-        ALIGN, Fault, HEADER_LEN, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
+        ALIGN, Fault, HEADER_LEN, LogId, RECORD_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
         u32_at,
     },
     replay::Replay,
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Damage, Error, ErrorKind, Result, Seq,
     env::{File, OpenMode, Storage},
+    keys::Keys,
     log::{Slot, SlotKind},
 };
 
@@ -29,7 +30,11 @@ pub(crate) struct Segment {
     pub(crate) name: SegmentName,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn File>,
-    id: LogId,
+    pub(super) id: LogId,
+    /// For encrypted records.
+    pub(super) keys: Option<Keys>,
+    /// What compressed payloads refer to, once one was read.
+    pub(super) dictionary: OnceLock<Bytes>,
     index: Index,
 }
 
@@ -60,6 +65,8 @@ impl Offsets {
 pub(crate) struct Part {
     pub(crate) bytes: Bytes,
     pub(crate) slots: Vec<Slot>,
+    /// Some of the payloads are not stored as they are.
+    pub(super) packed: bool,
     /// The read stopped here, before what was asked for, because of this.
     pub(crate) fault: Option<(u64, Error)>,
 }
@@ -68,7 +75,13 @@ impl Segment {
     /// A segment that is appended to, or that was found by walking.
     pub(crate) fn active(name: SegmentName, path: PathBuf, file: Arc<dyn File>, id: LogId, end: u64) -> Self {
         let index = Index::Active { offsets: RwLock::default(), end: AtomicU64::new(end) };
-        Self { name, path, file, id, index }
+        Self { name, path, file, id, keys: None, dictionary: OnceLock::new(), index }
+    }
+
+    /// With keys for what is encrypted in it.
+    pub(crate) fn with_keys(mut self, keys: Option<Keys>) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Opens a sealed segment, of which `count` entries are expected.
@@ -92,7 +105,8 @@ impl Segment {
             return Err(damaged(trailer.index_offset, body, "its index belongs to another segment"));
         }
         let offsets = bytes.slice_ref(record.payload);
-        Ok(Self { name, path, file, id, index: Index::Sealed { offsets, end: trailer.index_offset } })
+        let index = Index::Sealed { offsets, end: trailer.index_offset };
+        Ok(Self { name, path, file, id, keys: None, dictionary: OnceLock::new(), index })
     }
 
     /// Opens a sealed segment whose index cannot be trusted: its entries are found by walking. Those that are damaged
@@ -175,11 +189,16 @@ impl Segment {
         }
     }
 
+    /// Where the record of `seq` begins, and the next one.
+    pub(super) fn range(&self, seq: u64) -> (u64, u64) {
+        let index = (seq - self.name.first) as usize;
+        self.with_offsets(|at, _| (at(index), at(index + 1)))
+    }
+
     /// The record of `seq`, to look at through `with`, and the memory that it is at the start of.
     #[inline]
     pub(crate) fn record<T>(&self, seq: u64, with: impl FnOnce(&Record<'_>) -> T) -> Result<(T, Bytes)> {
-        let index = (seq - self.name.first) as usize;
-        let (start, end) = self.with_offsets(|at, _| (at(index), at(index + 1)));
+        let (start, end) = self.range(seq);
         let len = end.checked_sub(start).ok_or_else(|| self.misplaced(start))?;
         let bytes = self.file.read(start, len as usize).map_err(|error| Error::io("read", &self.path, error))?;
         let record = Record::parse(&bytes, self.id.place(seq)).map_err(|fault| self.fault(start, fault, seq))?;
@@ -222,7 +241,7 @@ impl Segment {
                     from = self.behind_hole(*bad).clamp(bad + 1, to - 1);
                 }
                 Some((bad, error)) if *bad == number => return Err(error.clone()),
-                _ => return Ok(part),
+                _ => return self.unpack_part(part, max_bytes, reverse),
             }
         }
     }
@@ -245,6 +264,7 @@ impl Segment {
         let bytes = self.file.read(start, len as usize).map_err(|error| Error::io("read", &self.path, error))?;
         // No more than there can be: of those that are lost there are no bytes.
         let mut slots = Vec::with_capacity((bytes.len() / record_size(0)).min((to - from) as usize));
+        let mut packed = false;
         let (mut number, mut done, mut chain) = (from, 0, None);
         let mut place = self.id.place(number);
         let mut fault = None;
@@ -266,7 +286,8 @@ impl Segment {
                     (false, kind::TOMBSTONE) => (SlotKind::Tombstone, record.payload.len()),
                     (false, _) => (SlotKind::Entry, record.payload.len()),
                 };
-                let start = (done + super::format::RECORD_LEN) as u32;
+                let start = (done + RECORD_LEN) as u32;
+                packed |= !record.form.is_plain();
                 slots.push(Slot { seq: Seq::new(number), kind, start, len: len as u32 });
                 number += 1;
                 place = self.id.place(number);
@@ -274,14 +295,14 @@ impl Segment {
             chain = Some(record.crc);
             done += record.size;
         }
-        Ok(Part { bytes, slots, fault })
+        Ok(Part { bytes, slots, fault, packed })
     }
 
     fn fault(&self, offset: u64, fault: Fault, seq: u64) -> Error {
         fault_error(&self.path, offset, fault).at(Seq::new(seq))
     }
 
-    fn misplaced(&self, offset: u64) -> Error {
+    pub(super) fn misplaced(&self, offset: u64) -> Error {
         Error::corrupt(Damage::new(&self.path, offset, ALIGN as u64, "its index points to the wrong place"))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Keys;
+
 /// When an append is acknowledged, and what a power cut may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -23,8 +25,21 @@ pub enum Durability {
     System,
 }
 
-/// What can be chosen about a log. None of it changes the format: any log can be opened with any settings. What is past a
-/// limit fails with [`LimitExceeded`](crate::ErrorKind::LimitExceeded), and changes nothing.
+/// Whether new entries are made shorter on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// They are kept as they are, and reading them copies nothing.
+    #[default]
+    None,
+    /// Each by itself with LZ4, together with what many entries of the segment before had in common: a read is still one
+    /// access. Those that do not get shorter are kept as they are.
+    Lz4,
+}
+
+/// What can be chosen about a log. None of it changes the format: any log can be opened with any settings, save that one
+/// which is encrypted wants its keys. What is past a limit fails with
+/// [`LimitExceeded`](crate::ErrorKind::LimitExceeded), and changes nothing.
 ///
 /// ```
 /// use flumedb::log::{Durability, LogSettings};
@@ -61,6 +76,10 @@ pub struct LogSettings {
     /// And for so long, as they may hold what was deleted since. Looked at when a log is opened or closed and at the end of
     /// each segment.
     pub torn_age: Duration,
+    /// Whether new entries are compressed.
+    pub compression: Compression,
+    /// With these keys new entries and notes are encrypted, and those that are can be read.
+    pub keys: Option<Keys>,
 }
 
 impl Default for LogSettings {
@@ -78,6 +97,8 @@ impl Default for LogSettings {
             torn_bytes: 16 << 20,
             torn_files: 8,
             torn_age: Duration::from_hours(30 * 24),
+            compression: Compression::None,
+            keys: None,
         }
     }
 }

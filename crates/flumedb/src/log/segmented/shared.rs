@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         OnceLock, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU16, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,13 +14,14 @@ use bytes::{Buf, Bytes};
 use tokio::sync::watch;
 
 use super::{
-    format::{LogId, RECORD_LEN, head_of, kind},
+    format::{LogId, RECORD_LEN, Record, head_of, kind},
     note::Deletions,
     segment::Segment,
     table::Table,
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq, Span,
+    keys::{Keys, missing},
     log::{Chunk, Note, Proof, ReadRequest, SlotKind},
     telemetry::{LogMeters, events},
 };
@@ -34,6 +35,9 @@ pub(crate) struct Shared {
     pub(crate) meters: LogMeters,
     pub(crate) id: LogId,
     pub(crate) table: Table,
+    pub(crate) keys: Option<Keys>,
+    /// The key that a note was encrypted with which cannot be read without it; 0: none.
+    notes_key: AtomicU16,
     /// Grows only, and only while `deletions` is locked for writing if the new entries include tombstones, so that
     /// both can be read as of one moment.
     visible: AtomicU64,
@@ -50,21 +54,28 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Of a log that is only read.
-    pub(crate) fn new(env: Env, dir: PathBuf, id: LogId) -> Self {
-        Self::measured(env, dir, id, |_| LogMeters::none())
+    pub(crate) fn new(env: Env, dir: PathBuf, id: LogId, keys: Option<Keys>) -> Self {
+        Self::measured(env, dir, id, keys, |_| LogMeters::none())
     }
 
     /// Of a log that is written to.
-    pub(crate) fn of_writer(env: Env, dir: PathBuf, id: LogId) -> Self {
-        Self::measured(env, dir, id, LogMeters::new)
+    pub(crate) fn of_writer(env: Env, dir: PathBuf, id: LogId, keys: Option<Keys>) -> Self {
+        Self::measured(env, dir, id, keys, LogMeters::new)
     }
 
-    fn measured(env: Env, dir: PathBuf, id: LogId, meters: impl FnOnce(&str) -> LogMeters) -> Self {
+    fn measured(
+        env: Env,
+        dir: PathBuf,
+        id: LogId,
+        keys: Option<Keys>,
+        meters: impl FnOnce(&str) -> LogMeters,
+    ) -> Self {
         let label = dir.display().to_string();
         Self {
             meters: meters(&label),
             label,
-            table: Table::new(env.storage.clone(), &dir, id),
+            table: Table::new(env.storage.clone(), &dir, id, keys.clone()),
+            keys,
             env,
             dir,
             id,
@@ -72,6 +83,7 @@ impl Shared {
             deletions: RwLock::default(),
             any_deleted: AtomicU64::new(0),
             notes: RwLock::default(),
+            notes_key: AtomicU16::new(0),
             durable: AtomicU64::new(0),
             head: watch::Sender::new(None),
             failure: OnceLock::new(),
@@ -196,20 +208,47 @@ impl Shared {
     pub(crate) fn payload(&self, seq: Seq) -> Result<Bytes> {
         let read = |segment: &Segment| {
             segment.record(seq.get(), |record| {
-                if record.is_erased() {
-                    Err(deleted(seq))
-                } else if record.kind == kind::TOMBSTONE {
-                    Err(not_found(seq))
-                } else {
-                    Ok(record.payload.len())
-                }
+                check_entry(record, seq)?;
+                let packed = !record.form.is_plain();
+                let unpacked = if packed { Some(segment.unpack(record, seq.get())?) } else { None };
+                Ok((record.payload.len(), unpacked))
             })
         };
-        let (len, mut bytes) = self.table.with(seq.get(), read)?.ok_or_else(|| not_found(seq))??;
+        let (found, mut bytes) = self.table.with(seq.get(), read)?.ok_or_else(|| not_found(seq))??;
+        let (len, unpacked) = found?;
+        if let Some(unpacked) = unpacked {
+            return Ok(unpacked);
+        }
         // Narrowed in place: another reference to the memory would cost more than the checks.
-        bytes.truncate(RECORD_LEN + len?);
+        bytes.truncate(RECORD_LEN + len);
         bytes.advance(RECORD_LEN);
         Ok(bytes)
+    }
+
+    /// Whether `seq` is an entry that can be read, without looking into it: no key is needed for that.
+    pub(crate) fn check(&self, seq: Seq) -> Result<()> {
+        if seq.get() >= self.visible() {
+            return Err(not_found(seq));
+        }
+        if self.deletions().contains(seq.get()) {
+            return Err(deleted(seq));
+        }
+        let look = |segment: &Segment| segment.record(seq.get(), |record| check_entry(record, seq));
+        self.table.with(seq.get(), look)?.ok_or_else(|| not_found(seq))??.0
+    }
+
+    /// The note that was appended last under `name`.
+    pub(crate) fn note(&self, name: &str) -> Result<Option<Note>> {
+        let found = self.notes().get(name).cloned();
+        match self.notes_key.load(Ordering::Acquire) {
+            key if key != 0 && found.is_none() => Err(missing(key).context(format_args!("the note {name}"))),
+            _ => Ok(found),
+        }
+    }
+
+    /// Notes are there that cannot be read without this key.
+    pub(crate) fn lack(&self, key: u16) {
+        self.notes_key.fetch_max(key, Ordering::AcqRel);
     }
 
     /// The chain value of `seq`: it depends on that entry and on all before it.
@@ -266,6 +305,17 @@ impl Shared {
             }
         }
         Ok(chunk)
+    }
+}
+
+/// Whether a record is an entry whose payload is there.
+fn check_entry(record: &Record<'_>, seq: Seq) -> Result<()> {
+    if record.is_erased() {
+        Err(deleted(seq))
+    } else if record.kind == kind::TOMBSTONE {
+        Err(not_found(seq))
+    } else {
+        Ok(())
     }
 }
 

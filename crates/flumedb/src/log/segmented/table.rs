@@ -10,7 +10,7 @@ use super::{
     format::{LogId, SegmentName},
     segment::Segment,
 };
-use crate::{ErrorKind, Result, env::Storage};
+use crate::{ErrorKind, Result, env::Storage, keys::Keys};
 
 /// Sealed segments that are kept open, so that a long log does not use up the process's file descriptors.
 const MAX_OPEN: usize = 128;
@@ -20,6 +20,7 @@ pub(crate) struct Table {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
     id: LogId,
+    keys: Option<Keys>,
     list: RwLock<Vec<Arc<Listed>>>,
     /// Sealed segments that are open, in the order of opening.
     open: Mutex<VecDeque<Arc<Listed>>>,
@@ -34,8 +35,8 @@ struct Listed {
 }
 
 impl Table {
-    pub(crate) fn new(storage: Arc<dyn Storage>, dir: &Path, id: LogId) -> Self {
-        Self { storage, dir: dir.to_owned(), id, list: RwLock::default(), open: Mutex::default() }
+    pub(crate) fn new(storage: Arc<dyn Storage>, dir: &Path, id: LogId, keys: Option<Keys>) -> Self {
+        Self { storage, dir: dir.to_owned(), id, keys, list: RwLock::default(), open: Mutex::default() }
     }
 
     /// Adds a segment behind the last.
@@ -103,7 +104,7 @@ impl Table {
             }
             other => other?,
         };
-        let segment = Arc::new(segment);
+        let segment = Arc::new(segment.with_keys(self.keys.clone()));
         *slot = Some(segment.clone());
         drop(slot);
         let oldest = {

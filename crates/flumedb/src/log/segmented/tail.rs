@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
     env::{OpenMode, Step, Storage, Task, Watch},
+    keys::Keys,
     telemetry::events,
 };
 
@@ -43,18 +44,18 @@ struct State {
 
 impl Tail {
     /// Opens a log to read only. Nothing is changed, damage is stepped over.
-    pub(crate) fn open(env: &Env, dir: &Path) -> Result<Self> {
+    pub(crate) fn open(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_open(env, dir) {
+            match Self::try_open(env, dir, keys) {
                 Err(error) if tries < TRIES && matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {}
                 other => return other,
             }
         }
     }
 
-    fn try_open(env: &Env, dir: &Path) -> Result<Self> {
+    fn try_open(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
         let storage = &*env.storage;
         let mut names = directory::list_segments(storage, dir)?;
         let page = HeadFile::read(storage, dir)?;
@@ -74,8 +75,8 @@ impl Tail {
             names.retain(|name| name.ordinal <= page.ordinal);
             limit = page.visible;
         }
-        let mut state = State::begin(env, dir, &names)?;
-        let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id()));
+        let mut state = State::begin(env, dir, &names, keys)?;
+        let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id(), keys.cloned()));
         for pair in names.windows(2) {
             if let [name, next] = pair {
                 shared.table.push_sealed(*name, next.first - name.first);
@@ -135,23 +136,23 @@ fn is_whole(storage: &dyn Storage, dir: &Path, name: SegmentName) -> Result<bool
     is_begun(&*file, &path, name)
 }
 
-fn begin(env: &Env, dir: &Path, name: SegmentName) -> Result<(Arc<Segment>, Replay)> {
+fn begin(env: &Env, dir: &Path, name: SegmentName, keys: Option<&Keys>) -> Result<(Arc<Segment>, Replay)> {
     let path = dir.join(name.file_name());
     let file = env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
     let header = check_header(&*file, &path, name, None)?;
     let position = Position::start(&header);
-    let segment = Arc::new(Segment::active(name, path, file, header.id, position.offset));
-    Ok((segment, Replay::new(position)))
+    let segment = Segment::active(name, path, file, header.id, position.offset).with_keys(keys.cloned());
+    Ok((Arc::new(segment), Replay::new(position).with_keys(keys.cloned())))
 }
 
 impl State {
     /// The last of these segments, of which nothing is read yet.
-    fn begin(env: &Env, dir: &Path, names: &[SegmentName]) -> Result<Self> {
+    fn begin(env: &Env, dir: &Path, names: &[SegmentName], keys: Option<&Keys>) -> Result<Self> {
         let Some(&last) = names.last() else {
             let message = format!("{} holds no log", dir.display());
             return Err(Error::new(ErrorKind::NotFound, message));
         };
-        let (segment, replay) = begin(env, dir, last)?;
+        let (segment, replay) = begin(env, dir, last, keys)?;
         Ok(Self { segment, replay, extended: 0, seen: None })
     }
 
@@ -184,6 +185,7 @@ impl State {
         self.segment.extend(self.replay.offsets.get(self.extended..).unwrap_or_default().iter().copied(), end);
         self.extended = self.replay.offsets.len();
         self.segment.lose(self.replay.lost, self.replay.lost_at());
+        self.replay.lacks.inspect(|&key| shared.lack(key));
         shared.set_durable(page.map_or(next, |page| page.watermark));
         shared.replace(next, &self.replay.deletions, &self.replay.notes);
         self.seen = page;
@@ -196,7 +198,7 @@ impl State {
         let Some(&next) = names.iter().find(|name| name.ordinal == self.segment.name.ordinal + 1) else {
             return Ok(false);
         };
-        let (segment, replay) = begin(&shared.env, &shared.dir, next)?;
+        let (segment, replay) = begin(&shared.env, &shared.dir, next, shared.keys.as_ref())?;
         shared.table.seal_last(next.first - self.segment.name.first);
         shared.table.push_active(segment.clone());
         *self = Self { segment, replay, extended: 0, seen: None };

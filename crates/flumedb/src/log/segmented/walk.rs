@@ -105,7 +105,7 @@ pub(crate) fn next_commit<'a>(
         if record.prev != chain {
             return Err(bad(Fault::Bad("it does not follow the record before it")));
         }
-        if !matches!(record.kind, kind::ENTRY | kind::TOMBSTONE | kind::NOTE | kind::CARRY) {
+        if !matches!(record.kind, kind::ENTRY | kind::TOMBSTONE | kind::NOTE | kind::CARRY | kind::DICTIONARY) {
             return Err(bad(Fault::Newer("record kind", record.kind.into())));
         }
         items.push(Item { number, offset, record });

@@ -8,15 +8,19 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     active::Active,
+    dictionary,
     directory::{self, HeadFile},
     flusher::{FLUSH_BYTES, Flushing},
     format::{Commit, HeadPage, LogId},
     group::Group,
+    payload::Packing,
     queue::{Queue, Request},
     recovery::Opened,
-    settings::{Durability, LogSettings},
+    settings::{Compression, Durability, LogSettings},
     shared::Shared,
 };
 use crate::{
@@ -207,8 +211,8 @@ impl Writer {
         wanted.dedup();
         let mut left = Vec::with_capacity(wanted.len());
         for seq in wanted {
-            match self.shared.get(seq) {
-                Ok(_) => left.push(seq),
+            match self.shared.check(seq) {
+                Ok(()) => left.push(seq),
                 Err(error) if error.kind() == ErrorKind::Deleted => {}
                 // What is damaged may well be deleted.
                 Err(error) if error.kind() == ErrorKind::Corrupt => left.push(seq),
@@ -257,10 +261,11 @@ impl Writer {
         if group.has_records() {
             let size = group.size() as u64;
             let limit = self.settings.segment_bytes.clamp(LogSettings::MIN_SEGMENT, LogSettings::MAX_SEGMENT);
-            let full = self.active.size() + size > limit;
-            if self.sealed || (full && self.active.segment.count() > 0) {
+            let full = self.active.size() + size > limit || self.active.can_teach();
+            if self.sealed || self.active.outdated || (full && self.active.segment.count() > 0) {
                 self.roll()?;
             }
+            group.pack(&self.active.packing, &self.shared.env, self.active.at.next)?;
             let encoded = group.encode(self.active.at, self.shared.id, self.stamp());
             self.active.write(&encoded.pieces)?;
             self.active.at = encoded.after;
@@ -338,7 +343,8 @@ impl Writer {
             self.sealed = true;
         }
         let ordinal = self.active.segment.name.ordinal + 1;
-        self.active = Active::create(&self.shared, ordinal, self.active.at.next, self.active.at.chain, self.epoch)?;
+        let packing = Packing::wanted(&self.settings, self.shared.id, self.dictionary())?;
+        self.active = Active::create(&self.shared, ordinal, self.active.at, self.epoch, packing)?;
         self.sealed = false;
         self.vouched = 0;
         self.shared.table.push_active(self.active.segment.clone());
@@ -353,6 +359,19 @@ impl Writer {
     fn forget_torn(&self) {
         let Shared { env, dir, label, .. } = &*self.shared;
         drop(directory::forget_torn(env, dir, label, &self.settings));
+    }
+
+    /// What the entries of the active segment have in common, for the next one, if that is to be compressed. What was
+    /// deleted has no part in it.
+    fn dictionary(&self) -> Bytes {
+        if self.settings.compression != Compression::Lz4 {
+            return Bytes::new();
+        }
+        let (first, next) = (self.active.segment.name.first, self.active.at.next);
+        let step = ((next - first) / dictionary::SAMPLES as u64).max(1);
+        let samples: Vec<Bytes> =
+            (first..next).step_by(step as usize).filter_map(|seq| self.shared.get(Seq::new(seq)).ok()).collect();
+        dictionary::build(samples.iter().map(|sample| &**sample)).into()
     }
 
     /// Leaves nothing of a commit that failed. A segment that is sealed has none.
