@@ -17,7 +17,7 @@ pub(crate) fn tell(verbose: u8) -> Result<(), Failure> {
         (2, _) => own(LevelFilter::DEBUG),
         (3.., _) => own(LevelFilter::TRACE),
         (0, Ok(text)) if !text.trim().is_empty() => text
-            .parse()
+            .parse::<Targets>()
             .map_err(|error| Failure::usage(format!("{VARIABLE} is not as in flumedb::view=debug,info: {error}")))?,
         (0, _) => return Ok(()),
     };

@@ -23,10 +23,12 @@ fn an_import_builds_the_default_views_and_stat_says_how_far_each_is() {
     assert!(object["bytes"].as_u64().unwrap() > 800_000);
     let mut names = NAMES;
     names.sort_unstable();
-    let expected =
-        names.map(|name| json!({"name": name, "since": 999, "lag": 0, "state": "closed", "kind": "index"}));
+    let expected = names.map(|name| json!({"name": name, "since": 999, "lag": 0, "state": "closed", "kind": "index"}));
     assert_eq!(object["views"], json!(expected));
-    assert_eq!((&object["durable"], &object["segments"], &object["torn"]["files"]), (&json!(999), &json!(1), &json!(0)));
+    assert_eq!(
+        (&object["durable"], &object["segments"], &object["torn"]["files"]),
+        (&json!(999), &json!(1), &json!(0))
+    );
     let lines = flume(dir.path(), &["stat", "db"]).fine();
     for name in NAMES {
         assert!(lines.iter().any(|line| line.contains(name) && line.ends_with("at 999 of 999")), "{lines:?}");
@@ -49,7 +51,10 @@ fn stat_of_a_log_file_has_no_views_and_beside_a_writer_it_says_how_far_they_are(
     writer.line();
     let object = stat(dir.path(), "db");
     assert_eq!((&object["entries"], object["views"].as_array().unwrap().len()), (&json!(1001), 4));
-    assert!(object["views"].as_array().unwrap().iter().all(|view| view["since"] == 999 && view["lag"] == 1), "{object}");
+    assert!(
+        object["views"].as_array().unwrap().iter().all(|view| view["since"] == 999 && view["lag"] == 1),
+        "{object}"
+    );
     for command in ["views", "rebuild"] {
         flume(dir.path(), &[command, "db"]).failed(3);
     }
@@ -75,12 +80,16 @@ fn a_rebuilt_view_is_what_it_was() {
 fn views_that_queries_and_sql_have_made_are_listed_and_removed() {
     let dir = temp();
     flume(dir.path(), &["import", &sample(), "db"]).fine();
-    flume(dir.path(), &["query", "db", "--where", r#"{"op":"equal","path":"value.content.type","value":"post"}"#]).fine();
+    flume(dir.path(), &["query", "db", "--where", r#"{"op":"equal","path":"value.content.type","value":"post"}"#])
+        .fine();
     flume(dir.path(), &["sql", "db", "SELECT count(*) FROM messages"]).fine();
     let views = stat(dir.path(), "db")["views"].as_array().unwrap().clone();
     let named = |kind: &str| views.iter().find(|view| view["kind"] == kind).unwrap_or_else(|| panic!("{views:?}"));
     let (bitmap, sql) = (named("bitmaps"), named("sql"));
-    assert_eq!((&bitmap["since"], &bitmap["lag"], &sql["since"], &sql["name"]), (&json!(999), &json!(0), &json!(999), &json!("sql")));
+    assert_eq!(
+        (&bitmap["since"], &bitmap["lag"], &sql["since"], &sql["name"]),
+        (&json!(999), &json!(0), &json!(999), &json!("sql"))
+    );
     let bitmap = bitmap["name"].as_str().unwrap();
     let lines = flume(dir.path(), &["views", "db"]).fine();
     for name in [bitmap, "sql"] {
@@ -91,7 +100,8 @@ fn views_that_queries_and_sql_have_made_are_listed_and_removed() {
     assert!(!stat(dir.path(), "db")["views"].as_array().unwrap().iter().any(|view| view["name"] == bitmap));
     let left = files(&dir.path().join("db/views"));
     assert!(!left.iter().any(|(path, _)| path.display().to_string().contains(bitmap)), "nothing of it is left");
-    flume(dir.path(), &["query", "db", "--where", r#"{"op":"equal","path":"value.content.type","value":"post"}"#]).fine();
+    flume(dir.path(), &["query", "db", "--where", r#"{"op":"equal","path":"value.content.type","value":"post"}"#])
+        .fine();
     let lines = flume(dir.path(), &["rebuild", "db"]).fine();
     assert_eq!(lines.iter().filter(|line| line.starts_with("rebuilt")).count(), 5, "{lines:?}");
     assert!(lines.contains(&removed), "{lines:?}");

@@ -48,7 +48,16 @@ fn lines_for_people_have_everything_in_them() {
     flume(dir.path(), &["delete", "db", "1"]).fine();
     let mut watch = Running::start(dir.path(), &["stat", "db", "--watch", "0.02"]);
     let line = watch.line();
-    for told in ["0 entries/s", "0 bytes/s", "entries 2", "deleted 1", "head 3", "on disk 3", "segments 1", "view by-key closed 1 behind"] {
+    for told in [
+        "0 entries/s",
+        "0 bytes/s",
+        "entries 2",
+        "deleted 1",
+        "head 3",
+        "on disk 3",
+        "segments 1",
+        "view by-key closed 1 behind",
+    ] {
         assert!(line.contains(told), "{told}: {line}");
     }
     interrupt(&watch);

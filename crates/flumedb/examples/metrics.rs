@@ -25,8 +25,7 @@ fn main() -> Result<()> {
         "flumedb_view_lag_entries",
     ];
     let page = metrics.render();
-    let mut lines: Vec<&str> =
-        page.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name))).collect();
+    let mut lines: Vec<&str> = page.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name))).collect();
     lines.sort_unstable();
     lines.iter().for_each(|line| println!("{line}"));
 

@@ -136,7 +136,14 @@ impl Error {
     pub fn at(self, seq: Seq) -> Self {
         let (kind, damage) = (self.kind(), self.0.damage.clone());
         let message = format!("entry {seq}: {}", self.0.message);
-        Self(Arc::new(Inner { kind, message, damage, seq: Some(seq), limit: self.0.limit, source: Some(Box::new(self)) }))
+        Self(Arc::new(Inner {
+            kind,
+            message,
+            damage,
+            seq: Some(seq),
+            limit: self.0.limit,
+            source: Some(Box::new(self)),
+        }))
     }
 
     /// The same error with more said in front of its message.
@@ -150,14 +157,7 @@ impl Error {
     pub(crate) fn over_limit(message: impl fmt::Display, setting: &'static str) -> Self {
         let message = format!("{message}, or raise the limit `{setting}`");
         let limit = Some(setting);
-        Self(Arc::new(Inner {
-            kind: ErrorKind::LimitExceeded,
-            message,
-            damage: None,
-            seq: None,
-            limit,
-            source: None,
-        }))
+        Self(Arc::new(Inner { kind: ErrorKind::LimitExceeded, message, damage: None, seq: None, limit, source: None }))
     }
 
     /// The call came after the database was closed.

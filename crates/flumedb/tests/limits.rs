@@ -147,10 +147,7 @@ fn pending_appends_wait_for_room_and_no_more_than_so_many_do() {
 
 #[test]
 fn readers_and_subscribers() {
-    let db = Flume::builder(Utf8)
-        .set(|settings| (settings.readers, settings.subscribers) = (2, 2))
-        .memory()
-        .unwrap();
+    let db = Flume::builder(Utf8).set(|settings| (settings.readers, settings.subscribers) = (2, 2)).memory().unwrap();
     db.append_all(["a", "b", "c"]).blocking().unwrap();
     let open = || {
         let mut scan = db.scan(..).blocking();
@@ -331,8 +328,7 @@ fn torn_tails_are_few_small_and_gone_after_a_while() {
 #[test]
 fn a_torn_tail_is_forgotten_at_the_end_of_a_segment() {
     let sim = Sim::new(3);
-    let settings =
-        LogSettings { torn_age: Duration::from_secs(60), segment_bytes: 4096, ..LogSettings::default() };
+    let settings = LogSettings { torn_age: Duration::from_secs(60), segment_bytes: 4096, ..LogSettings::default() };
     let log = SegmentedLog::open(&sim.env, "log".as_ref(), settings).unwrap();
     let since = sim.env.clock.unix_us() / 1_000_000;
     let torn = Path::new("log/torn").join(format!("000000-0000000000-96-{since}.torn"));
@@ -360,4 +356,60 @@ async fn a_stream_under_way_counts_once_however_it_is_turned() {
     assert!(db.scan(..).next().await.unwrap().is_err());
     assert!(StreamExt::next(&mut scan).await.is_none());
     assert!(db.scan(..).next().await.unwrap().is_ok());
+}
+
+/// `docs/limits.md` names every setting that is a limit, and tests that are there.
+#[test]
+fn the_page_of_limits_has_every_setting_and_names_tests_that_are_there() {
+    const PAGE: &str = include_str!("../../../docs/limits.md");
+    let sources = [
+        include_str!("../src/log/segmented/settings.rs"),
+        include_str!("../src/flume/builder.rs"),
+        include_str!("../src/view/host.rs"),
+    ];
+    // What is chosen and is no limit.
+    let others = [
+        "durability",
+        "segment_bytes",
+        "log",
+        "views",
+        "gated",
+        "dir",
+        "threads",
+        "publish_every",
+        "sync_every",
+        "path",
+    ];
+    let fields = sources.iter().flat_map(|source| source.lines()).filter_map(|line| {
+        let (name, _) = line.strip_prefix("    pub ")?.split_once(": ")?;
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '_').then_some(name)
+    });
+    let mut found = 0;
+    for field in fields.filter(|field| !others.contains(field)) {
+        found += 1;
+        assert!(
+            PAGE.contains(&format!("::{field}`")) || PAGE.contains(&format!("`{field}`")),
+            "{field} is not in the page"
+        );
+    }
+    assert!(found >= 16, "{found} settings");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rows = PAGE.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| limit"));
+    let (mut files, mut tests) = (0, 0);
+    for row in rows {
+        let last = row.trim_end_matches('|').rsplit(" | ").next().unwrap();
+        for named in last.split('`').skip(1).step_by(2) {
+            if named.contains(".rs") || named.contains('/') {
+                let path =
+                    if named.contains('/') { here.join("../..").join(named) } else { here.join("tests").join(named) };
+                assert!(std::path::Path::try_exists(&path).unwrap(), "{named} is not there");
+                files += 1;
+            } else {
+                let anywhere = [include_str!("limits.rs"), include_str!("../../flumedb-cli/tests/watch.rs")];
+                assert!(anywhere.iter().any(|file| file.contains(&format!("fn {named}("))), "no test {named}");
+                tests += 1;
+            }
+        }
+    }
+    assert!(files > 5 && tests > 10, "{files} {tests}");
 }

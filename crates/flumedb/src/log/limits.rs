@@ -23,7 +23,8 @@ impl LogSettings {
     pub(crate) fn check(&self, batch: &Batch) -> Result<()> {
         let most = self.entry_bytes.min(MAX_ENTRY);
         if let Some(longest) = batch.payloads().map(<[u8]>::len).max().filter(|longest| *longest > most) {
-            let message = format!("an entry of {longest} bytes is longer than {most}; keep it elsewhere and append a name");
+            let message =
+                format!("an entry of {longest} bytes is longer than {most}; keep it elsewhere and append a name");
             return Err(Error::over_limit(message, "entry_bytes"));
         }
         let (bytes, most) = (batch.buffer_len(), self.batch_bytes.min(MAX_BATCH));

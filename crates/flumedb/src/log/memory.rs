@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Batch, BoxFuture, Chunk, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest, Slot, SlotKind,
-    chunk::encode_targets,
+    Batch, BoxFuture, Chunk, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest, Slot,
+    SlotKind, chunk::encode_targets,
 };
 use crate::{Env, Error, ErrorKind, Result, Seq, Span};
 

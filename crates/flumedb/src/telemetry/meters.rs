@@ -17,7 +17,8 @@ const REQUESTS: Named = Named("flumedb_commit_requests", Unit::Count, "Requests 
 const COMMITS: Named = Named("flumedb_commits_total", Unit::Count, "Commits written to the log");
 const ENTRIES: Named = Named("flumedb_entries_total", Unit::Count, "Entries and tombstones written to the log");
 const BYTES: Named = Named("flumedb_written_bytes_total", Unit::Bytes, "Bytes written to segments of the log");
-const SEGMENTS: Named = Named("flumedb_segments_total", Unit::Count, "Segments that were ended and followed by another");
+const SEGMENTS: Named =
+    Named("flumedb_segments_total", Unit::Count, "Segments that were ended and followed by another");
 const FULL: Named = Named("flumedb_full_disk_total", Unit::Count, "Commits that failed because the disk was full");
 const POISONED: Named = Named("flumedb_poisoned", Unit::Count, "1 once the log has stopped writing for good, else 0");
 const PENDING_BYTES: Named = Named("flumedb_pending_bytes", Unit::Bytes, "Bytes that wait to be written");
@@ -29,8 +30,10 @@ const LAG: Named = Named("flumedb_view_lag_entries", Unit::Count, "Numbers of th
 const TAKEN: Named = Named("flumedb_view_entries_total", Unit::Count, "Entries that the view has taken in");
 const PUBLISH: Named = Named("flumedb_view_publish_seconds", Unit::Seconds, "How long the view took to publish");
 const REBUILDS: Named = Named("flumedb_view_rebuilds_total", Unit::Count, "Times that the view was built anew");
-const FAULTS: Named = Named("flumedb_view_faults_total", Unit::Count, "Times that the view stopped until it is rebuilt");
-const RETRIES: Named = Named("flumedb_view_retries_total", Unit::Count, "Times that the system refused the view something");
+const FAULTS: Named =
+    Named("flumedb_view_faults_total", Unit::Count, "Times that the view stopped until it is rebuilt");
+const RETRIES: Named =
+    Named("flumedb_view_retries_total", Unit::Count, "Times that the system refused the view something");
 
 fn counter(named: &Named, labels: &[Label]) -> Counter {
     metrics::describe_counter!(named.0, named.1, named.2);

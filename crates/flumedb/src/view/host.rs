@@ -233,7 +233,8 @@ impl<T: Send + Sync + 'static> Host<T> {
         }
         let core = &self.core;
         if state.views.len() >= core.settings.views {
-            let message = format!("there are {} views already; remove one that is not asked any more", state.views.len());
+            let message =
+                format!("there are {} views already; remove one that is not asked any more", state.views.len());
             let error = Error::over_limit(message, "views");
             telemetry::refused(&core.log, &error);
             return Err(error);

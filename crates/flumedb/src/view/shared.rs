@@ -418,7 +418,8 @@ impl<R: Clone> State<R> {
             return Asked::Now(Ok(reader.clone()));
         }
         if self.waiters.len() >= self.most_waiters {
-            let message = format!("{} reads wait for the view already; let some of them return first", self.most_waiters);
+            let message =
+                format!("{} reads wait for the view already; let some of them return first", self.most_waiters);
             return Asked::Now(Err(Error::over_limit(message, "waiting_reads")));
         }
         self.next_waiter += 1;

@@ -1,5 +1,10 @@
 //! A subscriber and a recorder that keep what they are told, for one thread.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "a module of several tests, each of which uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a module of several tests, each of which uses a part"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +15,9 @@ use std::{
     },
 };
 
-use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},

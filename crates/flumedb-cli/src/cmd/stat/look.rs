@@ -40,8 +40,7 @@ impl Look {
         let appended = |look: &Self| look.stat.entries.saturating_add(look.stat.deleted);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
         if seconds > 0.0 {
-            self.rates =
-                Some((rate(appended(&self), appended(before)), rate(self.stat.bytes, before.stat.bytes)));
+            self.rates = Some((rate(appended(&self), appended(before)), rate(self.stat.bytes, before.stat.bytes)));
         }
         self
     }
@@ -111,7 +110,12 @@ impl Look {
             Some(lag) => format!(", {lag} behind"),
         };
         let state = state(view);
-        format!("view     {name} ({}), {state}{lag}, at {} of {}", status.definition.kind, say(status.since), say(self.head))
+        format!(
+            "view     {name} ({}), {state}{lag}, at {} of {}",
+            status.definition.kind,
+            say(status.since),
+            say(self.head)
+        )
     }
 
     /// For a file or another program that is no friend of JSON: all in one line.

@@ -3,12 +3,7 @@
 mod look;
 mod watch;
 
-use crate::{
-    args::Stat,
-    exit::Outcome,
-    open::Opened,
-    output,
-};
+use crate::{args::Stat, exit::Outcome, open::Opened, output};
 
 use look::Look;
 
@@ -20,7 +15,7 @@ pub(crate) fn stat(args: &Stat) -> Outcome {
     let look = Look::at(&opened, &args.place.path)?;
     if args.json {
         let mut object = look.json();
-        object.insert("codec".to_owned(), opened.payloads.to_string().into());
+        object.insert("codec".to_owned(), serde_json::json!(opened.payloads));
         object.insert("evidence".to_owned(), opened.evidence.clone().into());
         output::line(serde_json::Value::Object(object))?;
         return opened.verdict();

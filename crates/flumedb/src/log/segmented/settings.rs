@@ -64,8 +64,8 @@ pub struct LogSettings {
     pub pending_bytes: usize,
     /// So many appends and deletions may wait at the same time, in the caller's memory or in the queue; one more fails.
     pub pending_requests: usize,
-    /// So many entries may be deleted without their bytes being gone: each segment begins with all of them, in memory each
-    /// takes about 40 bytes. Never more than 33,554,432.
+    /// So many entries may be deleted without their bytes being gone: each segment begins with all of them, 16 bytes each, and
+    /// they are kept in memory. Never more than 33,554,432.
     pub deletions: u64,
     /// Notes of so many names are kept: each segment begins with all of them. A name has at most 1 KiB, a proof 64 KiB.
     pub notes: usize,

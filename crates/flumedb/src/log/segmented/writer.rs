@@ -231,7 +231,9 @@ impl Writer {
             return;
         }
         let _span = events::committing(&self.shared.label).entered();
+        let wrote = group.has_records();
         match self.write(&mut group) {
+            Ok(()) if !wrote => self.answer(group),
             Ok(()) => {
                 let (entries, bytes, requests) = (group.count(), group.size() as u64, group.requests.len());
                 let waited = self.now().saturating_sub(self.waiting_since);

@@ -48,6 +48,7 @@ impl<V: View> Actor<V> {
         };
         self.shared.stage(Stage::Building);
         self.report();
+        self.meters.stands(self.cursor.position, self.core.scan.head());
         self.open = true;
         self.publish().await?;
         let took = self.core.pool.now().saturating_sub(self.begun);

@@ -115,7 +115,7 @@ impl<T: Send + Sync + 'static> Graph<T> {
     /// The nodes next to a node, by name, each once.
     ///
     /// # Errors
-    /// `Invalid` if there are more than [`max_nodes`](Graph::max_nodes); `Corrupt` or `Io`, as the store says.
+    /// `LimitExceeded` if there are more than [`max_nodes`](Graph::max_nodes); `Corrupt` or `Io`, as the store says.
     pub fn neighbours(&self, node: &str, way: Way) -> Result<Vec<String>> {
         Ok(self.next_to(node, way)?.into_keys().collect())
     }
