@@ -6,6 +6,7 @@ mod cmd;
 mod exit;
 mod indexes;
 mod json;
+mod keys;
 mod lines;
 mod open;
 mod output;
@@ -21,9 +22,25 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use exit::Outcome;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let Cli { command, key_file } = Cli::parse();
+    let outcome = keys::read(key_file.as_ref()).and_then(|()| run(command));
+    match outcome {
+        Ok(verdict) => verdict.code(),
+        Err(failure) => {
+            let message = failure.to_string();
+            if !message.is_empty() {
+                output::say(message);
+            }
+            failure.code()
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
         Command::Import(args) => cmd::import(&args),
         Command::Convert(args) => cmd::convert(&args),
         Command::Cat(args) => cmd::cat(&args),
@@ -40,16 +57,7 @@ fn main() -> ExitCode {
         Command::Views(args) => cmd::views(&args),
         Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),
+        Command::Keygen(args) => cmd::keygen(&args),
         Command::Bipf { direction } => cmd::bipf(&direction),
-    };
-    match outcome {
-        Ok(verdict) => verdict.code(),
-        Err(failure) => {
-            let message = failure.to_string();
-            if !message.is_empty() {
-                output::say(message);
-            }
-            failure.code()
-        }
     }
 }
