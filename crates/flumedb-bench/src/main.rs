@@ -8,6 +8,7 @@ mod messages;
 mod others;
 mod ours;
 mod report;
+mod sealed;
 mod seek;
 mod stores;
 mod views;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, seek, stores};
+use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, sealed, seek, stores};
 
 /// Concurrent writers of `durable-64`.
 pub(crate) const WRITERS: usize = 64;
@@ -75,6 +75,14 @@ pub(crate) const ALL: &[Workload] = &[
         limits: &[],
         subjects: stores::NAMES,
         extra: &[("ns", "ns per get")],
+    },
+    Workload {
+        name: "sealed",
+        what: "our log compressed and encrypted: append in batches of 1,000 left to the system (entries/s), size on the disk, \
+               scan and random get of the second pass; `-noise` are 700 random bytes each",
+        limits: &[],
+        subjects: sealed::SUBJECTS,
+        extra: &[("ratio", "bytes on disk / bytes"), ("scan_mb", "scan MB/s"), ("get_ns", "ns per get")],
     },
     Workload {
         name: "index",
@@ -169,6 +177,7 @@ pub(crate) fn fill(store: &str, cx: &Context) -> Result {
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
         _ if workload.starts_with("views-") => crate::views::measure(workload, subject, cx),
+        _ if workload == "sealed" => sealed::measure(subject, cx),
         _ if workload == "seek" => seek::measure(subject, cx),
         format if workload == "others-scan" => others::scan(format, cx),
         "write-sync-1g" => others::write_sync(cx),

@@ -21,6 +21,9 @@ pub(crate) struct Cli {
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The keys of databases that are encrypted: a number and 64 hexadecimal digits a line [default: those in FLUME_KEY]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +60,8 @@ pub(crate) enum Command {
     Views(Views),
     /// Build views of a database anew.
     Rebuild(Rebuild),
+    /// Make a key to encrypt databases with: print it, or add it to a file.
+    Keygen(Keygen),
     /// Turn JSON lines into BIPF and back.
     Bipf {
         #[command(subcommand)]
@@ -85,6 +90,9 @@ pub(crate) struct Import {
     /// What the source is called in the database, for going on later [default: its path]
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// Compress the entries
+    #[arg(long)]
+    pub(crate) compress: bool,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +109,12 @@ pub(crate) struct Convert {
     /// Turn entries into this: json, bipf [default: their bytes stay as they are, but JSON lines are JSON]
     #[arg(long, value_name = "CODEC")]
     pub(crate) codec: Option<convert::Codec>,
+    /// Compress the entries, in a database
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Write a database that is not encrypted, though keys are given
+    #[arg(long)]
+    pub(crate) in_the_clear: bool,
 }
 
 /// How entries are printed.
@@ -171,6 +185,9 @@ pub(crate) struct Append {
     /// What the lines become [default: what the log's entries are; in an empty log json, but bipf in an aaol log]
     #[arg(long, value_name = "CODEC")]
     pub(crate) codec: Option<Codec>,
+    /// Compress the entries, in a database
+    #[arg(long)]
+    pub(crate) compress: bool,
 }
 
 /// What values are stored as.
@@ -350,6 +367,9 @@ pub(crate) struct Sql {
     /// Keep the view in this directory, where the database's own is not to be had
     #[arg(long, value_name = "DIR")]
     pub(crate) views: Option<PathBuf>,
+    /// Let SQLite keep rows of an encrypted database in the clear, in a temporary directory, until the answer is there
+    #[arg(long)]
+    pub(crate) in_the_clear: bool,
 }
 
 #[derive(Debug, Args)]
@@ -362,6 +382,12 @@ pub(crate) struct Views {
     /// Print one JSON object a view
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// A file for --key-file, made if there is none; keys that are in it stay, for what was written with them
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod cmd;
 mod exit;
 mod indexes;
 mod json;
+mod keys;
 mod lines;
 mod open;
 mod output;
@@ -22,10 +23,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use exit::Outcome;
 
 fn main() -> ExitCode {
-    let Cli { verbose, command } = Cli::parse();
-    let outcome = verbose::tell(verbose).and_then(|()| run(command));
+    let Cli { verbose, key_file, command } = Cli::parse();
+    let told = verbose::tell(verbose).and_then(|()| keys::read(key_file.as_ref()));
+    let outcome = told.and_then(|()| run(command));
     match outcome {
         Ok(verdict) => verdict.code(),
         Err(failure) => {
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> exit::Outcome {
+fn run(command: Command) -> Outcome {
     match command {
         Command::Import(args) => cmd::import(&args),
         Command::Convert(args) => cmd::convert(&args),
@@ -56,6 +59,7 @@ fn run(command: Command) -> exit::Outcome {
         Command::Views(args) => cmd::views(&args),
         Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),
+        Command::Keygen(args) => cmd::keygen(&args),
         Command::Bipf { direction } => cmd::bipf(&direction),
     }
 }

@@ -17,6 +17,7 @@ use flumedb_ssb::{Doc, Docs, views};
 use crate::{
     careful::Careful,
     exit::Failure,
+    keys,
     open::{Opened, told},
     progress::Progress,
 };
@@ -136,7 +137,7 @@ pub(crate) fn unusable(error: Error) -> Failure {
 /// stopped writer left is cut.
 pub(crate) fn database(path: &Path) -> Result<Flume<Docs>, Failure> {
     is_database(path)?;
-    let db = Flume::open(path, Docs::json()).blocking()?;
+    let db = keys::on(Flume::builder(Docs::json())).open(path).blocking()?;
     told(db.recovery());
     Ok(db)
 }
@@ -146,7 +147,7 @@ pub(crate) fn stored(path: &Path) -> Result<Flume<Docs>, Stored> {
     is_database(path).map_err(Stored::Failed)?;
     let storage = Careful::new(path);
     let env = Env { storage: storage.clone(), ..Env::os() };
-    Flume::builder(Docs::json()).env(env).open(path).blocking().map_err(|error| match error.kind() {
+    keys::on(Flume::builder(Docs::json())).env(env).open(path).blocking().map_err(|error| match error.kind() {
         _ if storage.refused() => Stored::Torn,
         ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt => Stored::NotToBeHad(error),
         _ => Stored::Failed(error.into()),

@@ -15,7 +15,7 @@ use std::{
 };
 
 use flumedb::{
-    Bytes, Entry, Error, ErrorKind, Flume, Result, Seq,
+    Bytes, Entry, Error, ErrorKind, Flume, Keys, Result, Seq,
     codec::{Codec, Json},
     view::{Live, View},
 };
@@ -151,6 +151,11 @@ impl<'a, S: Subject> History<'a, S> {
             settings.views.publish_every = publish_every;
             settings.views.sync_every = sync_every;
         });
+        // A third of them lie encrypted on the disk, so that every kind of store lives through everything there.
+        let small = match self.seed % 3 {
+            2 => small.keys(Keys::new(1, [7; 32]).unwrap_or_else(|error| panic!("{self}: {error}"))),
+            _ => small,
+        };
         let opened = self.sim.block_on(small.open(Self::DIR).into_future());
         let db = opened.unwrap_or_else(|error| panic!("{self}: {error}"));
         let view = self.sim.block_on(db.view("view", self.subject.view(self.version)).into_future());

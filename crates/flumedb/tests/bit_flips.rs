@@ -12,6 +12,10 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
 
+use flumedb::{
+    Keys,
+    log::{Compression, LogSettings},
+};
 use flumedb_sim::{DIR, Original, Outcome, on_all_cores, soak_or};
 
 /// Bits between the entries of the log, where they are padded to multiples of 8 bytes.
@@ -61,6 +65,21 @@ fn of_a_log_in_several_segments() {
     let outcomes = flip_all(&Original::new(16 << 10, 0, true), soak_or(1, 17));
     assert!(count(&outcomes, Outcome::Corrupt) > 25_000);
     assert!(count(&outcomes, Outcome::Found) > 1_000);
+    assert_eq!(count(&outcomes, Outcome::Prefix), 0);
+    assert!(count(&outcomes, Outcome::Exact) <= PADDING);
+}
+
+/// What is compressed and encrypted is under the same checksums: damage is told apart from a wrong key.
+#[test]
+fn of_a_log_that_is_compressed_and_encrypted() {
+    let settings = LogSettings {
+        segment_bytes: 16 << 10,
+        compression: Compression::Lz4,
+        keys: Some(Keys::new(1, [7; 32]).unwrap()),
+        ..LogSettings::default()
+    };
+    let outcomes = flip_all(&Original::with(settings, 0, true), soak_or(1, 37));
+    assert!(count(&outcomes, Outcome::Corrupt) > 5_000);
     assert_eq!(count(&outcomes, Outcome::Prefix), 0);
     assert!(count(&outcomes, Outcome::Exact) <= PADDING);
 }

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use flumedb::{Damage, Env, check::Report};
-use flumedb_ssb::any;
+use flumedb::{Damage, check::Report};
 use serde::Serialize;
 
 use crate::{
     args::{Check, Place},
     exit::{Failure, Outcome, Verdict},
     indexes::Indexes,
-    open::warn,
+    open::{at, warn},
     output,
     signatures::Signatures,
 };
@@ -58,7 +57,7 @@ fn nothing(path: &Path, failure: &Failure) -> Report {
 }
 
 fn report(place: &Place) -> Result<Report, Failure> {
-    Ok(any::check(&Env::os(), &place.path, place.format)?)
+    Ok(at(place, false).check(&place.path)?)
 }
 
 fn print(report: &Report) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use flumedb::{
     ErrorKind, Seq, Span,
-    log::{Batch, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
+    log::{Batch, Compression, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
 };
 
 use super::{
@@ -37,6 +37,8 @@ pub struct Original {
     pub contents: Contents,
     /// So many of its entries somebody vouches for.
     pub vouched: usize,
+    /// How it is opened.
+    settings: LogSettings,
 }
 
 impl Original {
@@ -46,12 +48,26 @@ impl Original {
     /// # Panics
     /// If the log does not work.
     pub fn new(segment_bytes: u64, buffered: usize, closed: bool) -> Self {
+        Self::with(LogSettings { segment_bytes, ..LogSettings::default() }, buffered, closed)
+    }
+
+    /// The same with these settings; half of each payload can be made shorter.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn with(settings: LogSettings, buffered: usize, closed: bool) -> Self {
         const SIZES: [usize; 10] = [700, 0, 1500, 7, 300, 8, 650, 4000, 1, 900];
         let sim = Sim::new(64);
-        let settings = LogSettings { segment_bytes, ..LogSettings::default() };
-        let log = SegmentedLog::open(&sim.env, Path::new(DIR), settings).unwrap_or_else(|error| panic!("{error}"));
+        let log =
+            SegmentedLog::open(&sim.env, Path::new(DIR), settings.clone()).unwrap_or_else(|error| panic!("{error}"));
         let mut noise = fastrand::Rng::with_seed(64);
-        let mut payload = |size: usize| (0..size).map(|_| noise.u8(..)).collect::<Vec<u8>>();
+        let is_packed = settings.compression != Compression::None;
+        let mut payload = |size: usize| {
+            let random = if is_packed { size / 2 } else { size };
+            let mut payload: Vec<u8> = (0..random).map(|_| noise.u8(..)).collect();
+            payload.resize(size, b' ');
+            payload
+        };
         let append = |payloads: &[Vec<u8>], durable: bool| {
             let mut batch = Batch::new();
             payloads.iter().for_each(|payload| batch.push(payload));
@@ -72,7 +88,7 @@ impl Original {
         if closed {
             sim.block_on(log.close()).unwrap_or_else(|error| panic!("{error}"));
         }
-        Self { image: sim.kill().disk.image(), contents, vouched }
+        Self { image: sim.kill().disk.image(), contents, vouched, settings }
     }
 
     /// The files with entries in them, with their bytes up to the last that is not zero.
@@ -101,7 +117,7 @@ impl Original {
         image.write(file, bytes).unwrap_or_else(|error| panic!("{error}"));
         let before = image.clone();
         let sim = Sim::boot(image, 65);
-        let log = match SegmentedLog::open(&sim.env, Path::new(DIR), LogSettings::default()) {
+        let log = match SegmentedLog::open(&sim.env, Path::new(DIR), self.settings.clone()) {
             Ok(log) => log,
             Err(error) => {
                 assert_place(&error, file);
@@ -131,14 +147,22 @@ impl Original {
     /// What a check of a log says that reads as it was.
     fn checked(&self, image: Image, file: &Path) -> Outcome {
         let sim = Sim::boot(image, 66);
-        let report = SegmentedLog::check(&sim.env, Path::new(DIR)).unwrap_or_else(|error| panic!("{error}"));
+        let report = match &self.settings.keys {
+            Some(keys) => SegmentedLog::with_keys(keys).check(&sim.env, Path::new(DIR)),
+            None => SegmentedLog::check(&sim.env, Path::new(DIR)),
+        };
+        let report = report.unwrap_or_else(|error| panic!("{error}"));
         assert!(report.damage.iter().all(|damage| damage.file == file), "damage is said to be elsewhere: {report:?}");
         if report.damage.is_empty() { Outcome::Exact } else { Outcome::Found }
     }
 
     /// Reads around the damage of a log that cannot be opened to write.
     fn around(&self, sim: &Sim, file: &Path) -> Outcome {
-        match SegmentedLog::read_only(&sim.env, Path::new(DIR)) {
+        let log = match &self.settings.keys {
+            Some(keys) => SegmentedLog::with_keys(keys).read_only(&sim.env, Path::new(DIR)),
+            None => SegmentedLog::read_only(&sim.env, Path::new(DIR)),
+        };
+        match log {
             Ok(log) => drop(self.read(&log, file, true)),
             Err(error) => assert_place(&error, file),
         }

@@ -11,8 +11,8 @@ use std::{
 use bytes::Bytes;
 use fastrand::Rng;
 use flumedb::{
-    ErrorKind, Result, Seq,
-    log::{Batch, Durability, Log, LogSettings, SegmentedLog, SlotKind},
+    ErrorKind, Keys, Result, Seq,
+    log::{Batch, Compression, Durability, Log, LogSettings, SegmentedLog, SlotKind},
 };
 use futures_util::future::join_all;
 
@@ -67,14 +67,14 @@ pub fn storm(seed: u64) -> Storm {
     let facts = Mutex::new(Facts { sizes, ..Facts::default() });
     let mut acknowledged = 0;
     for _ in 0..rng.u8(2..6) {
-        let settings = settings(&mut rng);
+        let settings = packed(seed, settings(&mut rng));
         let log = open(&sim, settings.clone());
         check(&Contents::of(&log).unwrap_or_else(|error| panic!("{error}")), &mut lock(&facts));
         live(&sim, &log, settings.durability, &facts, &mut rng);
         acknowledged += lock(&facts).durable.len() as u64;
         sim = if rng.u8(0..4) == 0 { sim.kill() } else { sim.crash(&mut Choices::seeded(rng.u64(..))) };
     }
-    let log = open(&sim, LogSettings::default());
+    let log = open(&sim, packed(seed, LogSettings::default()));
     let contents = Contents::of(&log).unwrap_or_else(|error| panic!("{error}"));
     check(&contents, &mut lock(&facts));
     let mut trace = lock(&facts).trace.clone();
@@ -93,6 +93,13 @@ fn settings(rng: &mut Rng) -> LogSettings {
         segment_bytes: 4096 << rng.u8(0..4) << if rng.u8(0..16) == 0 { 12 } else { 0 },
         ..LogSettings::default()
     }
+}
+
+/// Some logs are compressed, some encrypted, some both.
+fn packed(seed: u64, settings: LogSettings) -> LogSettings {
+    let compression = if seed & 1 == 0 { Compression::None } else { Compression::Lz4 };
+    let keys = Keys::new(1, [7; 32]).ok().filter(|_| seed & 2 != 0);
+    LogSettings { compression, keys, ..settings }
 }
 
 fn open(sim: &Sim, settings: LogSettings) -> SegmentedLog {

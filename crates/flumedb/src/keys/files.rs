@@ -1,4 +1,4 @@
-//! [`SealedStorage`], files that are encrypted on their way to the disk: what views keep.
+//! [`SealedFile`], a file that is encrypted on its way to the disk: what views keep.
 //!
 //! Each file has a key of its own, random, which stands in front under the database's key (a page, of which 112 bytes are
 //! used). Behind it are the file's bytes under AES-256 in XTS mode (IEEE 1619), sectors of 512 bytes. Such a block of 16
@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 
 use super::{Cipher, Keys};
 use crate::{
-    Damage, Env, Error, ErrorKind, Result,
-    env::{File, Lock, OpenMode, PathKind, Random, Storage, Watch},
+    Damage, Error,
+    env::{File, Random},
 };
 
 const MAGIC: &[u8; 8] = b"FLUMEXTS";
@@ -37,110 +37,8 @@ const FILE_KEY: usize = 64;
 const SECTOR: usize = 512;
 const BLOCK: usize = 16;
 
-/// In the directory of the views: what is in it is encrypted.
-const MARK: &str = "encrypted";
-
-/// A storage whose files are encrypted. Names are not.
-pub(crate) struct SealedStorage {
-    storage: Arc<dyn Storage>,
-    random: Arc<dyn Random>,
-    keys: Keys,
-}
-
-impl SealedStorage {
-    pub(crate) fn new(env: &Env, keys: Keys) -> Self {
-        Self { storage: env.storage.clone(), random: env.random.clone(), keys }
-    }
-}
-
-/// Makes sure that nothing in the views' directory `dir` is in the clear, if there are keys; and that nothing there is
-/// encrypted, if there are none.
-pub(crate) fn claim(storage: &dyn Storage, dir: &Path, keys: Option<&Keys>) -> Result<()> {
-    let io = |action, path: &Path| {
-        let path = path.to_owned();
-        move |error| Error::io(action, &path, error)
-    };
-    let mark = dir.join(MARK);
-    let is_marked = storage.kind(&mark).map_err(io("look at", &mark))?.is_some();
-    match keys {
-        None if is_marked => {
-            let message = format!(
-                "the views in {} are encrypted, and no key was given; give the keys, or another directory for views",
-                dir.display()
-            );
-            return Err(Error::new(ErrorKind::Key, message));
-        }
-        Some(_) if !is_marked => {}
-        _ => return Ok(()),
-    }
-    storage.create_dir_all(dir).map_err(io("create", dir))?;
-    let lock = dir.join("lock");
-    // Whoever has it will be told of when the views are added.
-    let Some(_lock) = storage.lock(&lock).map_err(io("lock", &lock))? else { return Ok(()) };
-    for name in storage.list(dir).map_err(io("list", dir))? {
-        let path = dir.join(&name);
-        if is_store(&name) && storage.kind(&path).map_err(io("look at", &path))? == Some(PathKind::Dir) {
-            storage.remove_dir_all(&path).map_err(io("remove", &path))?;
-        }
-    }
-    storage.open(&mark, OpenMode::CreateNew).and_then(|file| file.sync()).map_err(io("create", &mark))?;
-    storage.sync_dir(dir).map_err(io("sync", dir))
-}
-
-/// Whether a directory of this name is a view's: its name and 16 hexadecimal digits.
-fn is_store(name: &str) -> bool {
-    let digits = name.rsplit_once('-').map_or("", |(_, digits)| digits);
-    digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
-impl Storage for SealedStorage {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let file = self.storage.open(path, mode)?;
-        let (random, keys) = (self.random.clone(), self.keys.clone());
-        let sealed = SealedFile { file, path: path.to_owned(), random, keys, xts: RwLock::default() };
-        drop(sealed.read_lock()?);
-        Ok(Arc::new(sealed))
-    }
-
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.storage.create_dir_all(dir)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.storage.list(dir)
-    }
-
-    fn kind(&self, path: &Path) -> io::Result<Option<PathKind>> {
-        self.storage.kind(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.storage.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.storage.remove(path)
-    }
-
-    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.storage.remove_dir_all(dir)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.storage.sync_dir(dir)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
-        self.storage.lock(path)
-    }
-
-    fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
-        self.storage.watch(path)
-    }
-}
-
 /// A file that is encrypted. Two who write to it must share one of these, since what they write may share a block.
-struct SealedFile {
+pub(super) struct SealedFile {
     file: Arc<dyn File>,
     path: PathBuf,
     random: Arc<dyn Random>,
@@ -150,6 +48,13 @@ struct SealedFile {
 }
 
 impl SealedFile {
+    /// Takes `file` for one; whether it is shows when its key is read, now if it has one.
+    pub(super) fn open(file: Arc<dyn File>, path: &Path, random: Arc<dyn Random>, keys: Keys) -> io::Result<Self> {
+        let sealed = Self { file, path: path.to_owned(), random, keys, xts: RwLock::default() };
+        drop(sealed.read_lock()?);
+        Ok(sealed)
+    }
+
     fn read_lock(&self) -> io::Result<RwLockReadGuard<'_, Option<Xts128<Aes256>>>> {
         let held = self.xts.read().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
@@ -338,7 +243,12 @@ impl File for SealedFile {
             let is_whole = at >= offset && at + BLOCK as u64 <= end;
             if !is_whole && at < held {
                 let old = self.blocks(xts, at, at + BLOCK as u64)?;
-                plain.get_mut((at - from) as usize..).unwrap_or_default().iter_mut().zip(old).for_each(|(to, old)| *to = old);
+                plain
+                    .get_mut((at - from) as usize..)
+                    .unwrap_or_default()
+                    .iter_mut()
+                    .zip(old)
+                    .for_each(|(to, old)| *to = old);
             }
         }
         let start = (offset - from) as usize;
@@ -354,5 +264,92 @@ impl File for SealedFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Env, env::OpenMode};
+
+    /// A file of its own kind beside one in the clear: whatever is done to both, both say the same.
+    #[test]
+    fn is_a_file_like_any_other() {
+        for seed in 0..200_u64 {
+            let env = Env::memory();
+            let keys = Keys::new(1, [7; 32]).unwrap();
+            let plain = env.storage.open("plain".as_ref(), OpenMode::CreateNew).unwrap();
+            let inner = env.storage.open("sealed".as_ref(), OpenMode::CreateNew).unwrap();
+            let open = || SealedFile::open(inner.clone(), "sealed".as_ref(), env.random.clone(), keys.clone()).unwrap();
+            let mut sealed = open();
+            let mut state = seed;
+            let mut pick = |bound: u64| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) % bound
+            };
+            for _ in 0..60 {
+                let (at, len) = (pick(2000), pick(700));
+                match pick(8) {
+                    0 => [&*plain, &sealed as &dyn File].iter().for_each(|file| file.set_len(at).unwrap()),
+                    1 => [&*plain, &sealed as &dyn File].iter().for_each(|file| file.allocate(at).unwrap()),
+                    2 => sealed = open(),
+                    _ => {
+                        // To the end, as often as anywhere else.
+                        let at = if pick(2) == 0 { plain.len().unwrap() } else { at };
+                        let bytes: Vec<u8> = (0..len).map(|_| pick(256) as u8).collect();
+                        plain.write_all(at, &bytes).unwrap();
+                        sealed.write_all(at, &bytes).unwrap();
+                    }
+                }
+                assert_eq!(plain.len().unwrap(), sealed.len().unwrap(), "seed {seed}");
+                let (at, len) = (pick(2500), pick(2500) as usize);
+                assert_eq!(plain.read(at, len).unwrap(), sealed.read(at, len).unwrap(), "seed {seed}");
+                assert_eq!(plain.read(0, 9999).unwrap(), sealed.read(0, 9999).unwrap(), "seed {seed}");
+            }
+        }
+    }
+
+    /// What is not whole, of another key, or in the clear is damage, so that a view is built anew.
+    #[test]
+    fn is_refused_if_it_is_not_what_it_was() {
+        let env = Env::memory();
+        let keys = Keys::new(1, [7; 32]).unwrap();
+        let inner = env.storage.open("sealed".as_ref(), OpenMode::CreateNew).unwrap();
+        let open = |keys: &Keys| SealedFile::open(inner.clone(), "sealed".as_ref(), env.random.clone(), keys.clone());
+        open(&keys).unwrap().write_all(0, b"some bytes").unwrap();
+        assert_eq!(open(&keys).unwrap().read(0, 100).unwrap(), "some bytes");
+        let whole = inner.read(0, 9999).unwrap();
+        assert!(!whole.windows(4).any(|it| it == b"some"));
+        for other in [Keys::new(1, [8; 32]).unwrap(), Keys::new(2, [7; 32]).unwrap()] {
+            assert_eq!(open(&other).err().unwrap().kind(), io::ErrorKind::InvalidData);
+        }
+        for bit in 0..HEADER * 8 {
+            inner.write_all((bit / 8) as u64, &[whole[bit / 8] ^ (1 << (bit % 8))]).unwrap();
+            let error = Error::io("open", "sealed".as_ref(), open(&keys).err().unwrap());
+            assert_eq!(error.kind(), crate::ErrorKind::Corrupt, "bit {bit}");
+            inner.write_all((bit / 8) as u64, &[whole[bit / 8]]).unwrap();
+        }
+        inner.set_len(0).unwrap();
+        inner.write_all(0, b"a file in the clear, long enough to have a header of its own").unwrap();
+        assert!(open(&keys).is_err());
+        // Nothing was synced when the power went.
+        inner.set_len(0).unwrap();
+        inner.set_len(9000).unwrap();
+        assert_eq!(open(&keys).unwrap().len().unwrap(), 0);
+    }
+
+    /// The vectors of IEEE 1619-2007, annex B, for XTS-AES-256: number 10.
+    #[test]
+    fn is_xts_as_the_standard_has_it() {
+        let digits = "2718281828459045235360287471352662497757247093699959574966967627\
+                      3141592653589793238462643383279502884197169399375105820974944592";
+        let mut key = [0; FILE_KEY];
+        for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        }
+        let plain: Vec<u8> = (0..512).map(|byte| byte as u8).collect();
+        let sealed = SealedFile::seal(&xts(&key), 0xff * SECTOR as u64, &plain);
+        assert_eq!(u128::from_be_bytes(*sealed.first_chunk().unwrap()), 0x1c3b_3a10_2f77_0386_e483_6c99_e370_cf9b);
+        assert_eq!(u128::from_be_bytes(*sealed.last_chunk().unwrap()), 0xc4f3_6ffd_a9fc_ea70_b9c6_e693_e148_c151);
     }
 }

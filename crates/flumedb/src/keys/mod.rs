@@ -4,6 +4,7 @@
 
 mod cipher;
 mod files;
+mod storage;
 mod text;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
 use zeroize::Zeroizing;
 
 pub(crate) use cipher::Cipher;
-pub(crate) use files::{SealedStorage, claim};
+pub(crate) use storage::{SealedStorage, claim};
 
 use crate::{Env, Error, ErrorKind, Result, env::OpenMode};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     format::{
-        COMMIT_LEN, Commit, Form, HEADER_LEN, LogId, SegmentHeader, SegmentName, Trailer, kind, push_formed, push_record,
-        record_size,
+        COMMIT_LEN, Commit, Form, HEADER_LEN, LogId, SegmentHeader, SegmentName, Trailer, kind, push_formed,
+        push_record, record_size,
     },
     group::pack_note,
     payload::Packing,
@@ -194,13 +194,7 @@ pub(crate) fn push_seal(out: &mut Vec<u8>, index: &[u8], at: Position, first: u6
 }
 
 /// The first commit of a segment: its dictionary, deletions that are not carried out yet, and the newest note of each name.
-fn push_carry(
-    out: &mut Vec<u8>,
-    shared: &Shared,
-    at: Position,
-    epoch: u64,
-    packing: &Packing,
-) -> Result<Position> {
+fn push_carry(out: &mut Vec<u8>, shared: &Shared, at: Position, epoch: u64, packing: &Packing) -> Result<Position> {
     let place = shared.id.place(at.next);
     let notes = shared.notes();
     let mut nonces = packing.nonces(&shared.env, 1 + notes.len())?;

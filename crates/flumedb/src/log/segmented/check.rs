@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{
     directory::{self, HeadFile},
     format::{
-        Fault, HEADER_LEN, HeadPage, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer,
-        head_of, record_size,
+        Fault, HEADER_LEN, HeadPage, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of,
+        record_size,
     },
     note::Deletions,
     recovery,

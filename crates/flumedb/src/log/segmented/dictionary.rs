@@ -81,15 +81,20 @@ mod tests {
 
     #[test]
     fn holds_what_is_shared_and_nothing_else() {
-        let entries: Vec<String> =
-            (0..200).map(|n: u64| format!(r#"{{"type":"post","secret":"{:016x}"}}"#, n.wrapping_mul(0x9e3779b97f4a7c15))).collect();
+        let entries: Vec<String> = (0..200)
+            .map(|n: u64| format!(r#"{{"type":"post","secret":"{:016x}"}}"#, n.wrapping_mul(0x9e3779b97f4a7c15)))
+            .collect();
         let dictionary = build(entries.iter().map(|entry| entry.as_bytes()));
         let text = String::from_utf8(dictionary).unwrap();
         assert!(text.contains(r#"{"type":"post","secret":""#), "{text}");
         for shingle in text.as_bytes().windows(SHINGLE) {
             // Where two pieces meet there may be some that nobody had.
             let had = entries.iter().filter(|entry| entry.as_bytes().windows(SHINGLE).any(|it| it == shingle)).count();
-            assert!(had == 0 || had >= SHARED as usize, "{:?} stood in {had} entries", String::from_utf8_lossy(shingle));
+            assert!(
+                had == 0 || had >= SHARED as usize,
+                "{:?} stood in {had} entries",
+                String::from_utf8_lossy(shingle)
+            );
         }
         assert!(build(entries.iter().take(15).map(|entry| entry.as_bytes())).is_empty());
     }

@@ -191,7 +191,8 @@ impl SegmentHeader {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let bytes = unseal::<HEADER_LEN>(bytes, &SEGMENT_MAGIC, "not a segment's header")?;
-        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || u64_at(bytes, 88) & !KNOWN_FEATURES != 0 {
+        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || u64_at(bytes, 88) & !KNOWN_FEATURES != 0
+        {
             return Err(Fault::Newer("segment features", u64_at(bytes, 88)));
         }
         Ok(Self {
@@ -323,13 +324,7 @@ pub(crate) fn push_record(out: &mut Vec<u8>, kind: u8, payload: &[u8], chain: u3
 }
 
 /// The same for a payload as it is stored.
-pub(crate) fn push_formed(
-    out: &mut Vec<u8>,
-    kind: u8,
-    (form, payload): (Form, &[u8]),
-    chain: u32,
-    place: u32,
-) -> u32 {
+pub(crate) fn push_formed(out: &mut Vec<u8>, kind: u8, (form, payload): (Form, &[u8]), chain: u32, place: u32) -> u32 {
     let start = out.len();
     out.resize(start + RECORD_LEN, 0);
     out.extend_from_slice(payload);

@@ -39,7 +39,11 @@ pub(crate) struct Group {
 
 enum Part {
     /// Where in the buffer each payload begins and how long it is; how each is stored, if not all are as they are.
-    Entries { buffer: Vec<u8>, ranges: Vec<(usize, usize)>, forms: Vec<Form> },
+    Entries {
+        buffer: Vec<u8>,
+        ranges: Vec<(usize, usize)>,
+        forms: Vec<Form>,
+    },
     Tombstone(Vec<Seq>),
     /// The note, and its payload once it is as it is to be stored.
     Note(Note, Option<(Form, Vec<u8>)>),

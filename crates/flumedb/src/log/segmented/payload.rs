@@ -12,8 +12,8 @@ use lz4_flex::block;
 
 use super::{
     format::{
-        FEATURE_COMPRESSED, FEATURE_ENCRYPTED, FLAG_COMPRESSED, FLAG_ENCRYPTED, Form, LogId, MAX_PAYLOAD, SegmentHeader,
-        put, u32_at,
+        FEATURE_COMPRESSED, FEATURE_ENCRYPTED, FLAG_COMPRESSED, FLAG_ENCRYPTED, Form, LogId, MAX_PAYLOAD,
+        SegmentHeader, put, u32_at,
     },
     settings::{Compression, LogSettings},
 };
@@ -165,11 +165,7 @@ pub(crate) fn unpack(
     }
 }
 
-fn expand(
-    stored: &[u8],
-    dictionary: impl FnOnce() -> Result<Bytes, Sealed>,
-    out: &mut Vec<u8>,
-) -> Result<(), Sealed> {
+fn expand(stored: &[u8], dictionary: impl FnOnce() -> Result<Bytes, Sealed>, out: &mut Vec<u8>) -> Result<(), Sealed> {
     let (len, rest) = stored.split_at_checked(LENGTH).ok_or(Sealed::Broken)?;
     let len = u32_at(len, 0) as usize;
     // No more memory than the bytes that are there can stand for.

@@ -66,7 +66,7 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
 }
 
 /// Whether the keys are those that the newest segment is encrypted with. Asked before anything is changed.
-fn check_keys(storage: &dyn Storage, dir: &Path, names: &[SegmentName], keys: Option<&Keys>) -> Result<()> {
+pub(crate) fn check_keys(storage: &dyn Storage, dir: &Path, names: &[SegmentName], keys: Option<&Keys>) -> Result<()> {
     for name in names.iter().rev() {
         let path = dir.join(name.file_name());
         let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;

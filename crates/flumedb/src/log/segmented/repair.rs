@@ -11,6 +11,7 @@ use super::{
         ALIGN, Commit, FLAG_ERASED, HEADER_LEN, HeadPage, LogId, Record, SegmentHeader, SegmentName, kind, push_kept,
         push_record, record_size,
     },
+    recovery,
     replay::{Hole, MAX_LOST},
     settings::LogSettings,
     walk::{Item, Position, next_commit},
@@ -19,6 +20,7 @@ use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env::OpenMode}
 
 /// Repairs the log in `dir`, whose lock is held.
 pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
+    recovery::check_keys(&*env.storage, dir, &directory::found_segments(&*env.storage, dir)?, settings.keys.as_ref())?;
     // The lock is held here, and by nobody who writes.
     let examination = examine(env, dir, false, settings.keys.as_ref())?;
     let mut repair = Repair::default();
@@ -34,7 +36,7 @@ pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage:
         repair.kept_in = skip(env, dir, &examination)?;
         repair.damage = examination.report.damage;
     }
-    let opened = super::recovery::open(env, dir, settings)?;
+    let opened = recovery::open(env, dir, settings)?;
     repair.torn_tail = examination.report.torn_tail;
     repair.kept_in.extend(opened.recovery.and_then(|recovery| recovery.kept_in));
     Ok(repair)
@@ -116,13 +118,7 @@ struct Rewrite {
 
 impl Rewrite {
     /// `from`: the header of the segment that it takes the place of, if that can be read.
-    fn begin(
-        env: &Env,
-        id: LogId,
-        name: SegmentName,
-        chain: u32,
-        from: Option<&SegmentHeader>,
-    ) -> Result<Self> {
+    fn begin(env: &Env, id: LogId, name: SegmentName, chain: u32, from: Option<&SegmentHeader>) -> Result<Self> {
         let mut salt = [0; 16];
         let path = Path::new("the repaired segment");
         match from {

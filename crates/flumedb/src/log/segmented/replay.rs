@@ -191,7 +191,11 @@ impl Replay {
 
 impl Replay {
     fn open_note(&self, id: LogId, number: u64, record: &Record<'_>) -> Option<Note> {
-        if record.form.is_plain() { decode_note(record.payload) } else { decode_note(&self.unpack(id, number, record)?) }
+        if record.form.is_plain() {
+            decode_note(record.payload)
+        } else {
+            decode_note(&self.unpack(id, number, record)?)
+        }
     }
 
     /// A payload as it was appended, if it can be had.

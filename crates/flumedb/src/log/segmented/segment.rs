@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::{
     format::{
-        ALIGN, Fault, HEADER_LEN, LogId, RECORD_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
-        u32_at,
+        ALIGN, Fault, HEADER_LEN, LogId, RECORD_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind,
+        record_size, u32_at,
     },
     replay::Replay,
     walk::{Next, Position, Stop, next_commit},
@@ -209,8 +209,15 @@ impl Segment {
         Ok((seen, bytes))
     }
 
-    /// The entries `from..to`, as many as fit `max_bytes` (one at least), from that end which `reverse` says.
-    pub(crate) fn read(&self, from: u64, to: u64, max_bytes: usize, reverse: bool) -> Result<Part> {
+    /// The entries `from..to`, as many as fit `max_bytes` (one at least), from that end which `reverse` says. Nothing is
+    /// given of those that are deleted, if it takes work to give it.
+    pub(crate) fn read(
+        &self,
+        (from, to): (u64, u64),
+        max_bytes: usize,
+        reverse: bool,
+        is_deleted: impl Fn(u64) -> bool,
+    ) -> Result<Part> {
         let mut from = from;
         loop {
             let (low, high) = ((from - self.name.first) as usize, (to - self.name.first) as usize);
@@ -241,7 +248,7 @@ impl Segment {
                     from = self.behind_hole(*bad).clamp(bad + 1, to - 1);
                 }
                 Some((bad, error)) if *bad == number => return Err(error.clone()),
-                _ => return self.unpack_part(part, max_bytes, reverse),
+                _ => return self.unpack_part(part, max_bytes, reverse, is_deleted),
             }
         }
     }

@@ -283,7 +283,8 @@ impl Shared {
         if from >= to {
             return Err(Error::new(ErrorKind::Corrupt, format!("the segment of entry {nearest} ends before it")));
         }
-        let part = segment.read(from, to, request.max_bytes, request.reverse)?;
+        let is_deleted = |seq| deletions.as_ref().is_some_and(|deletions| deletions.contains(seq));
+        let part = segment.read((from, to), request.max_bytes, request.reverse, is_deleted)?;
         let mut chunk = Chunk { bytes: part.bytes, slots: part.slots, covered, horizon: visible };
         let (first, last) = (chunk.slots.first(), chunk.slots.last());
         if let (Some(first), Some(last)) = (first, last) {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    format::{COMMIT_LEN, Form, HEADER_LEN, Record, RECORD_LEN, kind, record_size, u32_at},
+    format::{COMMIT_LEN, Form, HEADER_LEN, RECORD_LEN, Record, kind, record_size, u32_at},
     payload::{Sealed, unpack},
     segment::{Part, Segment, check_header, fault_error},
 };
@@ -72,9 +72,8 @@ impl Segment {
         if let Some(dictionary) = self.dictionary.get() {
             return Ok(dictionary.clone());
         }
-        let read = |offset: u64, len: usize| {
-            self.file.read(offset, len).map_err(|error| Error::io("read", &self.path, error))
-        };
+        let read =
+            |offset: u64, len: usize| self.file.read(offset, len).map_err(|error| Error::io("read", &self.path, error));
         // It is the first record behind the first commit record. A repair may have put a commit or two before that one.
         let mut at = HEADER_LEN as u64;
         let mut dictionary = Bytes::new();
@@ -107,7 +106,13 @@ impl Segment {
 
     /// A part with its payloads as they were appended, in one piece of memory: as many as fit `max_bytes` (one at least),
     /// from that end which `reverse` says, up to the first that cannot be had.
-    pub(super) fn unpack_part(&self, part: Part, max_bytes: usize, reverse: bool) -> Result<Part> {
+    pub(super) fn unpack_part(
+        &self,
+        part: Part,
+        max_bytes: usize,
+        reverse: bool,
+        is_deleted: impl Fn(u64) -> bool,
+    ) -> Result<Part> {
         if !part.packed {
             return Ok(part);
         }
@@ -122,7 +127,12 @@ impl Segment {
                 break;
             }
             let start = out.len();
-            match self.unpack_slot(&part.bytes, slot, &mut out) {
+            // Nor must a deleted one be in the way that cannot be read.
+            let unpacked = match is_deleted(slot.seq.get()) {
+                true => Ok(()),
+                false => self.unpack_slot(&part.bytes, slot, &mut out),
+            };
+            match unpacked {
                 Ok(()) => slots.push(Slot { start: start as u32, len: (out.len() - start) as u32, ..*slot }),
                 Err(error) => {
                     let number = slot.seq.get();

@@ -219,6 +219,10 @@ impl<T: Document + Send + Sync + 'static> Log for SubLog<T> {
         })
     }
 
+    fn is_encrypted(&self) -> bool {
+        self.parent.is_encrypted()
+    }
+
     fn first(&self) -> Option<Seq> {
         self.head.borrow().and_then(|_| self.parent.first())
     }
