@@ -13,6 +13,7 @@ mod progress;
 mod rows;
 mod signatures;
 mod source;
+mod stored;
 mod time;
 mod views;
 
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
         Command::Check(args) => cmd::check(&args),
         Command::Repair(args) => cmd::repair(&args),
         Command::Compact(place) => cmd::compact(&place),
+        Command::Backup(args) => cmd::backup(&args),
+        Command::Restore(args) => cmd::restore(&args),
+        Command::Verify(args) => cmd::verify(&args),
         Command::Query(args) => cmd::query(&args),
         Command::Sql(args) => cmd::sql(&args),
         Command::Views(args) => cmd::views(&args),
