@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, sealed, seek, stores};
+use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, sealed, seek, stores, upkeep};
 
 /// Concurrent writers of `durable-64`.
 pub(crate) const WRITERS: usize = 64;
@@ -107,6 +107,22 @@ pub(crate) const ALL: &[Workload] = &[
         extra: &[("anon_mb", "RssAnon MB")],
     },
     Workload {
+        name: "check",
+        what: "read every byte of a log and find that it is as it was written, second pass; `-1` by one thread (a scrub that may go as \
+               fast as it can)",
+        limits: &["map-crc"],
+        subjects: upkeep::CHECKED,
+        extra: &[("first_s", "s of the first pass")],
+    },
+    Workload {
+        name: "backup",
+        what: "back up a log to a directory on the same file system, reading all that is new: sharing files, the same again when \
+               nothing is new, copying, and the look at every byte and the restore of such a copy",
+        limits: &[],
+        subjects: upkeep::BACKED_UP,
+        extra: &[],
+    },
+    Workload {
         name: "others-scan",
         what: "look at every message of 1 GB in order, in the files of other formats beside our own log, by the time that the \
                thread has on a core in the best of seven passes; only ours checks a checksum per message",
@@ -192,6 +208,8 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "flumedb-1g" | KILLED => ours::open_log(cx),
         "flumedb-1g-views" => ours::open_views(cx),
         "flumedb-catch-up" => ours::catch_up(cx),
+        "flumedb-check" | "flumedb-check-1" => upkeep::check(subject, cx),
+        way if workload == "backup" => upkeep::backup(way, cx),
         format if workload == "others-import" => others::import(format.trim_start_matches("import-"), cx),
         store => match workload {
             "append-batch" => append_batch(store, cx),

@@ -54,6 +54,12 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Take the deleted entries out of an aaol log, in place; the others get new numbers.
     Compact(Place),
+    /// Copy a database to another directory while it is written to; the next time only what is new.
+    Backup(Backup),
+    /// Make a database of a backup, in a new directory.
+    Restore(Restore),
+    /// Say whether a backup is as it was made. Changes nothing.
+    Verify(Verify),
     /// Say how large a log is and what it holds.
     Stat(Stat),
     /// Say which views a database has and how far each is.
@@ -232,9 +238,13 @@ pub(crate) struct Check {
     /// What it is, where its bytes do not tell
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Hold the indexes that the originals left in DIR against the log, too
-    #[arg(long, value_name = "DIR")]
-    pub(crate) views: Option<PathBuf>,
+    /// Hold views against the log, too: without DIR those that a database of flume's own keeps (a program that writes to it
+    /// must have ended), with DIR the indexes that the originals left there
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub(crate) views: Option<Option<PathBuf>>,
+    /// Read at most so many MB a second, so that others are not held up
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    pub(crate) rate: Option<u64>,
     /// Look at the key and the signature of every Scuttlebutt message, too
     #[arg(long)]
     pub(crate) signatures: bool,
@@ -258,6 +268,42 @@ pub(crate) struct Repair {
     /// Take damaged stretches out of the way of the entries behind them
     #[arg(long)]
     pub(crate) skip_damage: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// A database directory; reading it is enough
+    #[arg(value_name = "DB")]
+    pub(crate) db: PathBuf,
+    /// A new directory, or one with an earlier backup of the same database
+    #[arg(value_name = "DEST")]
+    pub(crate) to: PathBuf,
+    /// Copy every byte, instead of sharing files with the database where the file system can
+    #[arg(long)]
+    pub(crate) copy: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// A backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// The new database; there must be nothing yet, or what the same command left when it was interrupted
+    #[arg(value_name = "DB")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) path: PathBuf,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,14 @@ impl Storage for Careful {
         self.storage.kind(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.storage.link(from, to)
+    }
+
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.storage.reflink(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.storage.rename(from, to)
     }

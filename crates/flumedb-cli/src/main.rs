@@ -14,6 +14,7 @@ mod progress;
 mod rows;
 mod signatures;
 mod source;
+mod stored;
 mod time;
 mod verbose;
 mod views;
@@ -54,6 +55,9 @@ fn run(command: Command) -> Outcome {
         Command::Check(args) => cmd::check(&args),
         Command::Repair(args) => cmd::repair(&args),
         Command::Compact(place) => cmd::compact(&place),
+        Command::Backup(args) => cmd::backup(&args),
+        Command::Restore(args) => cmd::restore(&args),
+        Command::Verify(args) => cmd::verify(&args),
         Command::Query(args) => cmd::query(&args),
         Command::Sql(args) => cmd::sql(&args),
         Command::Views(args) => cmd::views(&args),

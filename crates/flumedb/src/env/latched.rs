@@ -82,6 +82,16 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
         self.storage.kind(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        refuse(&self.failure)?;
+        self.storage.link(from, to)
+    }
+
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        refuse(&self.failure)?;
+        self.storage.reflink(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         refuse(&self.failure)?;
         latch_unless_full(&self.failure, "rename", self.storage.rename(from, to))

@@ -6,6 +6,7 @@
 mod latched;
 mod memory;
 mod os;
+mod parallel;
 mod signal;
 mod watch;
 
@@ -21,6 +22,7 @@ use bytes::Bytes;
 pub use latched::Latched;
 pub use memory::MemoryStorage;
 pub use os::{OsClock, OsRandom, OsStorage, OsThreads};
+pub(crate) use parallel::each;
 pub use signal::Signal;
 pub(crate) use signal::block_on;
 
@@ -78,6 +80,23 @@ pub trait Storage: Send + Sync + 'static {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Whether there is a directory, a file, or nothing at a path.
     fn kind(&self, path: &Path) -> io::Result<Option<PathKind>>;
+    /// Gives the file at `from` a second name, `to`, which must be free. Both are one file from then on.
+    ///
+    /// # Errors
+    /// `Unsupported` or `CrossesDevices` where that cannot be.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Makes a file `to`, which must not be there, with what the file at `from` holds now; the bytes are shared until one
+    /// of the two is written to. Not on the disk before it is synced.
+    ///
+    /// # Errors
+    /// `Unsupported` or `CrossesDevices` where that cannot be.
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Moves a file or directory, replacing a file that is there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -215,6 +234,11 @@ pub trait Threads: Send + Sync + 'static {
     /// Starts `task` under `name`; it is stepped until [`Step::Done`], sleeping on `signal` between. Dropping the
     /// returned [`Worker`] waits for that, so raise the signal and make the task finish first.
     fn spawn(&self, name: &str, task: Box<dyn Task>, signal: Arc<Signal>) -> io::Result<Box<dyn Worker>>;
+
+    /// How many tasks can make headway at the same time.
+    fn cores(&self) -> usize {
+        2
+    }
 }
 
 /// A task that runs; dropping it waits until the task is done (unless it is the task itself that drops it).

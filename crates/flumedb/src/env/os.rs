@@ -68,6 +68,33 @@ impl Storage for OsStorage {
         }
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // A second name of a symbolic link would be no second name of the file.
+        if fs::symlink_metadata(from)?.is_file() {
+            fs::hard_link(from, to)
+        } else {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let source = fs::File::open(from)?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let target = options.open(to)?;
+        rustix::io::retry_on_intr(|| rustix::fs::ioctl_ficlone(&target, &source)).map_err(|error| {
+            // What was made for it is of no use then.
+            let _ = fs::remove_file(to);
+            match error {
+                // What file systems answer that have no such call, or not between these two.
+                rustix::io::Errno::INVAL | rustix::io::Errno::NOTTY => io::ErrorKind::Unsupported.into(),
+                error => error.into(),
+            }
+        })
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -246,6 +273,10 @@ impl Random for OsRandom {
 pub struct OsThreads;
 
 impl Threads for OsThreads {
+    fn cores(&self) -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
+
     fn spawn(&self, name: &str, mut task: Box<dyn Task>, signal: Arc<Signal>) -> io::Result<Box<dyn Worker>> {
         let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
             loop {

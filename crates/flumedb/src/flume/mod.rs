@@ -13,11 +13,11 @@ pub use builder::{Builder, Settings};
 pub use view::AddView;
 
 use crate::{
-    Call, Env, From, Get, Result, Scan, Seq, Span, Subscription,
+    Call, Damage, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
-    log::{Batch, Log, LogStat, Note, Recovery},
+    log::{BackedUp, Batch, Log, LogStat, Note, Recovery, Scrub, Sharing},
     read::{Open, Source},
-    view::{Entries, Host, LiveSet, Progress, View},
+    view::{Entries, Host, Live, LiveSet, Progress, View},
 };
 
 /// A database: an append-only log of entries that a codec reads and writes, and the views that follow it.
@@ -349,6 +349,36 @@ impl<C: Codec> Flume<C> {
         Call::new(async move { self.0.host.reprocess(&seqs).await })
     }
 
+    /// Holds what a view shows against what the log says: builds `fresh`, which must be the same view as `live`, anew beside
+    /// it (as `NAME-verify`, removed afterwards) and shows `compare` readers of both at one and the same position, the
+    /// one that is kept first. A view that is healthy shows the same as one that has just been built.
+    ///
+    /// ```
+    /// use flumedb::{Env, Flume, codec::Utf8, views::Index};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).open("data").blocking()?;
+    /// let index = || Index::new(1, |text: &String| Some(text.clone()));
+    /// let texts = db.view("texts", index()).blocking()?;
+    /// db.append("hello").blocking()?;
+    /// let difference = db.verify_view(&texts, index(), |kept, fresh| kept.difference(fresh)).blocking()?;
+    /// assert_eq!(difference, None);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` if `fresh` is another view, or this one is being verified already; as
+    /// [`Live::read`](crate::view::Live::read) of both, and what `compare` says.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the view beside stays until the database is closed, and its store until the next call.
+    pub fn verify_view<'a, V: View<Item = C::Item>, R: Send + 'a>(
+        &'a self,
+        live: &'a Live<V>,
+        fresh: V,
+        compare: impl FnOnce(&V::Reader, &V::Reader) -> Result<R> + Send + 'a,
+    ) -> Call<'a, Result<R>> {
+        Call::new(self.0.host.verify(live, fresh, compare))
+    }
+
     /// Removes the stores that the views here have left behind under older definitions, and names them. An older program
     /// would have to build them again.
     ///
@@ -417,6 +447,43 @@ impl<C: Codec> Flume<C> {
     /// What the log says.
     pub fn stat(&self) -> Result<LogStat> {
         self.0.source.log.stat()
+    }
+
+    /// Backs the log up to the directory `to`, while everything goes on: all that was appended before this call, and maybe
+    /// more. A second call to the same directory takes only what is new. Views are not in it: they are built from the log.
+    /// [`SegmentedLog::backup_at`](crate::log::SegmentedLog::backup_at) does the same without an open database and says
+    /// more, [`verify`](crate::log::SegmentedLog::verify) and [`restore`](crate::log::SegmentedLog::restore) go with it.
+    ///
+    /// ```
+    /// use flumedb::{Env, Flume, codec::Utf8, log::{SegmentedLog, Sharing}};
+    /// let env = Env::memory();
+    /// let db = Flume::builder(Utf8).env(env.clone()).open("data").blocking()?;
+    /// let seq = db.append("hello").blocking()?;
+    /// let done = db.backup("backup", Sharing::Share).blocking()?;
+    /// assert_eq!(done.head, Some(seq));
+    /// assert!(SegmentedLog::verify(&env, "backup".as_ref())?.report.is_ok());
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::backup_at`](crate::log::SegmentedLog::backup_at); `Unsupported` if the log is no directory of
+    /// files; `Poisoned`, `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends it; an earlier backup there is as it was, and the next call goes on.
+    pub fn backup(&self, to: impl AsRef<Path>, sharing: Sharing) -> Call<'_, Result<BackedUp>> {
+        let to = to.as_ref().to_owned();
+        Call::new(async move { self.0.source.log.backup(&to, sharing).await })
+    }
+
+    /// Checks every byte of the log's files in the background, reading about so many bytes a second, while everything goes
+    /// on. `on_damage` is told of each damaged place when it is found; awaiting the answer gives the whole report, and
+    /// dropping it ends the check. What the system has in memory it takes for what is on the disk.
+    ///
+    /// # Errors
+    /// `Unsupported` if the log is no directory of files, `Closed`, `Io`.
+    pub fn scrub(&self, bytes_per_second: u64, on_damage: impl FnMut(&Damage) + Send + 'static) -> Result<Scrub> {
+        self.0.source.log.scrub(bytes_per_second, Box::new(on_damage))
     }
 
     /// What opening dropped after an unclean stop: bytes above everything that was ever vouched for.

@@ -4,9 +4,10 @@ mod batch;
 mod chunk;
 mod limits;
 mod memory;
+mod scrub;
 mod segmented;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ pub(crate) use chunk::{decode_targets, encode_targets};
 pub(crate) use limits::MAX_ENTRY;
 pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
-pub use segmented::{Compression, Durability, Keyed, LogSettings, SegmentedLog};
+pub use scrub::{OnDamage, Scrub};
+pub use segmented::{BackedUp, Compression, Durability, Keyed, LogSettings, Restored, SegmentedLog, Sharing, Verified};
 
 use crate::{Error, ErrorKind, Result, Seq, env::block_on};
 
@@ -190,6 +192,24 @@ pub trait Log: Send + Sync + 'static {
 
     /// A few numbers.
     fn stat(&self) -> Result<LogStat>;
+
+    /// Copies what is in it, all that was appended before the call and maybe more, to the directory `to`, while it goes on.
+    ///
+    /// # Errors
+    /// `Unsupported` where the log cannot; otherwise as [`SegmentedLog::backup_at`].
+    fn backup(&self, to: &Path, sharing: Sharing) -> BoxFuture<'_, Result<BackedUp>> {
+        let _ = (to, sharing);
+        Box::pin(std::future::ready(Err(unsupported("backups"))))
+    }
+
+    /// Checks its files in the background, so many bytes a second.
+    ///
+    /// # Errors
+    /// `Unsupported` where the log cannot, `Io`.
+    fn scrub(&self, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        let _ = (bytes_per_second, on_damage);
+        Err(unsupported("checks while it is open"))
+    }
 
     /// Ends it: waits for what was appended, makes it durable, frees the lock. Later calls fail with `Closed`.
     fn close(&self) -> BoxFuture<'_, Result<()>>;

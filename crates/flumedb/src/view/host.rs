@@ -10,7 +10,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Definition, Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared, status,
+    Definition, Entries, Live, LiveSet, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared,
+    status,
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
@@ -342,6 +343,48 @@ impl<T: Send + Sync + 'static> Host<T> {
             result = result.and(outcome);
         }
         result
+    }
+
+    /// Builds `view`, which is to be what `live` is, anew beside it, and shows `compare` what both show at one and the same
+    /// position. See [`Flume::verify_view`](crate::Flume::verify_view).
+    pub(crate) async fn verify<V: View<Item = T>, R>(
+        &self,
+        live: &Live<V>,
+        view: V,
+        compare: impl FnOnce(&V::Reader, &V::Reader) -> Result<R>,
+    ) -> Result<R> {
+        let aside = format!("{}-verify", live.name());
+        let (fresh, dir) = {
+            let mut state = self.state();
+            let same = state
+                .views
+                .iter()
+                .any(|added| !added.removed && *added.name == *live.name && added.definition == view.definition());
+            if !same {
+                let message = format!("view \"{}\" is defined otherwise, or not of this database", live.name());
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+            let fresh = self.add_to(&mut state, &aside, view, false)?;
+            (fresh, state.views.last().and_then(|added| added.dir.clone()))
+        };
+        let compared = async {
+            fresh.opened().await?;
+            // What an earlier attempt has left counts for nothing.
+            fresh.rebuild().await?;
+            let (kept, anew) = (live, &fresh).read_all().await?;
+            compare(&kept, &anew)
+        };
+        let compared = compared.await;
+        let removed = self.remove(&aside).await;
+        if let Some(dir) = dir {
+            let storage = &self.core.env.storage;
+            match storage.remove_dir_all(&dir) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| Error::io("remove", &dir, error))?,
+            }
+        }
+        let compared = compared?;
+        removed.map(|()| compared)
     }
 
     /// Removes the stores that views of these names have left behind under older definitions, and says which. An older

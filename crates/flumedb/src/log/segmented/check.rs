@@ -1,6 +1,9 @@
 //! Checking every byte of a log, and repairing what a crash or a disk did to it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -14,12 +17,13 @@ use super::{
     recovery,
     replay::{Hole, Replay},
     segment::{check_header, fault_error},
+    sound::{Sound, sound},
     walk::{Position, Stop},
 };
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
     check::{Report, TornTail},
-    env::{File, OpenMode},
+    env::{File, OpenMode, each},
     keys::Keys,
 };
 
@@ -42,69 +46,162 @@ pub(crate) struct Examination {
     pub(crate) report: Report,
 }
 
+/// How often it begins anew because files are replaced under it.
+const TRIES: usize = 5;
+
 /// Reads every byte of the log in `dir` and says what is wrong with it. `busy`: somebody writes there now.
 pub(crate) fn examine(env: &Env, dir: &Path, busy: bool, keys: Option<&Keys>) -> Result<Examination> {
-    let storage = &*env.storage;
-    let page = HeadFile::read(storage, dir)?;
-    let mut names = directory::found_segments(storage, dir)?;
-    let mut examiner = Examiner { env, dir, page, busy, keys, id: page.map(|page| page.id), report: Report::default() };
-    examiner.report.format = Some("flume".to_owned());
-    let half_made = examiner.half_made(&mut names)?;
-    let mut segments: Vec<Examined> = Vec::new();
-    let mut deletions = Deletions::default();
-    let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
-    for (index, &name) in names.iter().enumerate() {
-        if name.ordinal != expected.ordinal {
-            let missing = format!("segment {} is missing: {} follows", expected.ordinal, name.file_name());
-            examiner.damage(dir, 0, 0, missing);
+    let mut tries = 1;
+    loop {
+        match try_examine(env, dir, busy, keys) {
+            Err(error) if busy && error.kind() == ErrorKind::NotFound && tries < TRIES => tries += 1,
+            other => return other,
         }
-        let next = names.get(index + 1).or(half_made.as_ref()).map(|next| next.first);
-        let before = segments.last().filter(|before| {
-            before.name.ordinal + 1 == name.ordinal && matches!(before.replay.stop, Stop::Index { .. })
-        });
-        let examined = examiner.segment(name, next, before.map(|before| before.replay.position))?;
-        expected = SegmentName { ordinal: name.ordinal + 1, ..name };
-        deletions.clone_from(&examined.replay.deletions);
+    }
+}
+
+fn try_examine(env: &Env, dir: &Path, busy: bool, keys: Option<&Keys>) -> Result<Examination> {
+    let mut examiner = Examiner::begin(env, dir, busy, keys)?;
+    let (storage, at) = (env.storage.clone(), dir.to_owned());
+    // Nearly always all is well, and to find that is quick. Where it is not, one looks closer below.
+    let sounds = each(env, examiner.sealed().to_vec(), move |&name| sound(&*storage, &at, name).ok().filter(|sound| !sound.packed));
+    let mut sounds = sounds.into_iter().map(Option::flatten);
+    let mut segments = Vec::new();
+    while let Some(examined) = examiner.next(sounds.next().flatten())? {
         segments.push(examined);
     }
-    let Examiner { mut report, id, .. } = examiner;
-    match (page, segments.last()) {
-        (Some(page), last) if last.is_none_or(|last| last.name.ordinal < page.ordinal) => {
-            let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
-            report.damage.push(Damage::new(dir, 0, 0, reason));
-        }
-        _ => {}
-    }
-    report.entries = segments.iter().map(|segment| segment.replay.entries).sum::<u64>().saturating_sub(deletions.len());
-    report.deleted = deletions.len();
-    report.head = segments.last().and_then(|last| head_of(last.replay.position.next));
+    let (id, report) = examiner.finish();
     Ok(Examination { id, segments, report })
 }
 
-struct Examiner<'a> {
-    env: &'a Env,
-    dir: &'a Path,
+/// Takes in one segment after the other.
+pub(crate) struct Examiner {
+    env: Env,
+    dir: PathBuf,
     page: Option<HeadPage>,
     /// Somebody writes here now, so what is behind the head page's end is being written.
     busy: bool,
     /// With them, what is encrypted is looked into.
-    keys: Option<&'a Keys>,
+    keys: Option<Keys>,
     id: Option<LogId>,
-    report: Report,
+    names: Vec<SegmentName>,
+    half_made: Option<SegmentName>,
+    /// How many of the names have been taken in.
+    taken: usize,
+    /// Where the last of them ended, and whether it was sealed there.
+    before: Option<(Position, bool)>,
+    /// What that one says is deleted.
+    deletions: Deletions,
+    pub(crate) report: Report,
 }
 
-impl Examiner<'_> {
+impl Examiner {
+    pub(crate) fn begin(env: &Env, dir: &Path, busy: bool, keys: Option<&Keys>) -> Result<Self> {
+        let storage = &*env.storage;
+        let page = HeadFile::read(storage, dir)?;
+        let mut examiner = Self {
+            env: env.clone(),
+            dir: dir.to_owned(),
+            page,
+            busy,
+            keys: keys.cloned(),
+            id: page.map(|page| page.id),
+            names: directory::found_segments(storage, dir)?,
+            half_made: None,
+            taken: 0,
+            before: None,
+            deletions: Deletions::default(),
+            report: Report { format: Some("flume".to_owned()), ..Report::default() },
+        };
+        examiner.half_made = examiner.half_made()?;
+        Ok(examiner)
+    }
+
+    /// The segments before the last: each is sealed, or should be.
+    pub(crate) fn sealed(&self) -> &[SegmentName] {
+        self.names.split_last().map_or(&[], |(_, sealed)| sealed)
+    }
+
+    /// The segment that is taken in next, unless it is the last.
+    pub(crate) fn next_sealed(&self) -> Option<SegmentName> {
+        self.sealed().get(self.taken).copied()
+    }
+
+    /// Lists the files anew, because one of those that are left was replaced.
+    pub(crate) fn list_anew(&mut self) -> Result<()> {
+        let reached = self.names.get(self.taken).map_or(0, |name| name.ordinal);
+        let storage = &*self.env.storage;
+        self.page = HeadFile::read(storage, &self.dir)?;
+        self.names = directory::found_segments(storage, &self.dir)?;
+        self.taken = self.names.partition_point(|name| name.ordinal < reached);
+        Ok(())
+    }
+
+    /// Takes in the next segment, if there is one; `sound` is what is known of it, if it has been read and is sound.
+    pub(crate) fn next(&mut self, sound: Option<Sound>) -> Result<Option<Examined>> {
+        let Some(&name) = self.names.get(self.taken) else { return Ok(None) };
+        let expected =
+            self.taken.checked_sub(1).and_then(|last| self.names.get(last)).map_or(0, |last| last.ordinal + 1);
+        let missing = name.ordinal != expected;
+        let next = self.names.get(self.taken + 1).or(self.half_made.as_ref()).map(|next| next.first);
+        let before = self.before.filter(|(_, sealed)| *sealed && !missing).map(|(position, _)| position);
+        let sound = sound.filter(|sound| {
+            self.id.is_none_or(|id| id == sound.header.id)
+                && next == Some(sound.end.next)
+                && before.is_none_or(|before| before.chain == sound.header.chain && before.next == name.first)
+        });
+        if missing {
+            let (dir, missing) =
+                (self.dir.clone(), format!("segment {expected} is missing: {} follows", name.file_name()));
+            self.damage(&dir, 0, 0, missing);
+        }
+        let mut examined = match sound {
+            Some(sound) => self.take(name, sound),
+            None => self.segment(name, next, before)?,
+        };
+        let sealed = matches!(examined.replay.stop, Stop::Index { .. });
+        self.before = Some((examined.replay.position, sealed));
+        self.report.entries += examined.replay.entries;
+        self.deletions = std::mem::take(&mut examined.replay.deletions);
+        self.taken += 1;
+        Ok(Some(examined))
+    }
+
+    fn take(&mut self, name: SegmentName, sound: Sound) -> Examined {
+        let Sound { header, end, entries, bytes, packed: _ } = sound;
+        self.id = Some(header.id);
+        self.report.bytes += bytes.len() as u64;
+        let mut replay = Replay::new(end);
+        replay.stop = Stop::Index { end: end.offset };
+        replay.entries = entries;
+        Examined { name, bytes, chain: Some(header.chain), header: Some(header), replay, damaged: false }
+    }
+
+    /// What was found, once all segments have been taken in, and which log it is.
+    pub(crate) fn finish(mut self) -> (Option<LogId>, Report) {
+        let last = self.names.last();
+        if let Some(page) = self.page.filter(|page| last.is_none_or(|last| last.ordinal < page.ordinal)) {
+            let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
+            self.report.damage.push(Damage::new(&self.dir, 0, 0, reason));
+        }
+        let deleted = self.deletions.len();
+        self.report.entries = self.report.entries.saturating_sub(deleted);
+        self.report.deleted = deleted;
+        self.report.head = self.before.and_then(|(position, _)| head_of(position.next));
+        (self.id, self.report)
+    }
+
     fn damage(&mut self, path: &Path, offset: u64, bytes: u64, reason: impl Into<String>) {
         self.report.damage.push(Damage::new(path, offset, bytes, reason));
     }
 
     /// Takes the last segment from the names if the power went while it was made: opening removes it.
-    fn half_made(&mut self, names: &mut Vec<SegmentName>) -> Result<Option<SegmentName>> {
-        let Some(&last) = names.last() else { return Ok(None) };
+    fn half_made(&mut self) -> Result<Option<SegmentName>> {
+        let Some(&last) = self.names.last() else { return Ok(None) };
         let path = self.dir.join(last.file_name());
         let storage = &*self.env.storage;
         let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
-        if !recovery::is_half_made(storage, self.dir, names, self.page, &*file)? {
+        if !recovery::is_half_made(storage, &self.dir, &self.names, self.page, &*file)? {
             return Ok(None);
         }
         let bytes = whole(&file, &path)?;
@@ -113,7 +210,7 @@ impl Examiner<'_> {
         if torn > 0 && !self.busy {
             self.report.torn_tail = Some(TornTail { file: path, offset: 0, bytes: torn });
         }
-        Ok(names.pop())
+        Ok(self.names.pop())
     }
 
     /// Examines one segment; `next` is the first seq of the one after it, `before` where the one before it ended.
@@ -170,16 +267,16 @@ impl Examiner<'_> {
 
     /// The keys, if the one for a segment is among them: without it what is encrypted is not looked into.
     fn keys_for(&self, header: Option<&SegmentHeader>) -> Result<Option<Keys>> {
-        let checked = header.map_or(Ok(()), |header| header.check_key(self.keys));
+        let checked = header.map_or(Ok(()), |header| header.check_key(self.keys.as_ref()));
         match checked {
-            Ok(()) => Ok(self.keys.cloned()),
+            Ok(()) => Ok(self.keys.clone()),
             Err(error) if header.is_some_and(|header| self.has(header.key)) => Err(error),
             Err(_) => Ok(None),
         }
     }
 
     fn has(&self, key: u16) -> bool {
-        self.keys.is_some_and(|keys| keys.cipher(key).is_ok())
+        self.keys.as_ref().is_some_and(|keys| keys.cipher(key).is_ok())
     }
 
     /// Judges how the segment ends.

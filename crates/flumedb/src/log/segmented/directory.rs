@@ -19,8 +19,8 @@ use crate::{
     telemetry::events,
 };
 
-const HEAD_FILE: &str = "head";
-const LOCK_FILE: &str = "lock";
+pub(crate) const HEAD_FILE: &str = "head";
+pub(crate) const LOCK_FILE: &str = "lock";
 const TORN_DIR: &str = "torn";
 const DAMAGED_DIR: &str = "damaged";
 

@@ -3,6 +3,7 @@
 //! `docs/format.md` has every byte, `docs/durability.md` what is promised.
 
 mod active;
+mod backup;
 mod check;
 mod dictionary;
 mod directory;
@@ -15,9 +16,11 @@ mod queue;
 mod recovery;
 mod repair;
 mod replay;
+mod scrub;
 mod segment;
 mod settings;
 mod shared;
+mod sound;
 mod table;
 mod tail;
 mod unpack;
@@ -35,6 +38,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+pub use backup::{BackedUp, Restored, Sharing, Verified};
 pub use settings::{Compression, Durability, LogSettings};
 
 use self::{
@@ -43,7 +47,10 @@ use self::{
     tail::{Follower, Tail},
     writer::Writer,
 };
-use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, ReadRequest, Recovery, unsupported};
+use super::{
+    Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, OnDamage, Proof, ReadRequest, Recovery, Scrub,
+    unsupported,
+};
 use crate::{
     Env, Error, ErrorKind, Keys, Result, Seq,
     check::{Repair, Report},
@@ -70,6 +77,8 @@ use crate::{
 /// # Ok::<(), flumedb::Error>(()) }).unwrap();
 /// ```
 pub struct SegmentedLog {
+    /// The machine as it is given: what fails elsewhere than in the log's own files is no reason to stop writing those.
+    env: Env,
     shared: Arc<Shared>,
     access: Access,
     recovery: Option<Recovery>,
@@ -100,12 +109,14 @@ impl SegmentedLog {
     /// # Errors
     /// `Locked` if it is open for writing elsewhere, `Corrupt` if entries that were acknowledged are damaged or gone (then
     /// nothing is changed; [`read_only`](Self::read_only) reads around it), `Key` if it is encrypted and the settings have
-    /// not its key (nothing is changed then either), `Unsupported` if a newer version wrote it, `Io`.
+    /// not its key (nothing is changed then either), `Unsupported` if a newer version wrote it, `Invalid` for a backup, `Io`.
     pub fn open(env: &Env, dir: &Path, settings: LogSettings) -> Result<Self> {
+        let machine = env.clone();
         let label = dir.display().to_string();
         let _span = events::opening(&label).entered();
         let begun = env.clock.monotonic();
         let mut env = env.clone();
+        backup::refuse_to_write(&*env.storage, dir)?;
         env.storage = Arc::new(Latched::new(env.storage));
         env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let lock = directory::lock(&*env.storage, dir)?;
@@ -125,7 +136,7 @@ impl SegmentedLog {
         let (head, took) = (*shared.head().borrow(), env.clock.monotonic().saturating_sub(begun));
         events::opened(&label, head, shared.table.names().len(), took);
         let access = Access::Write { queue, settings, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
-        Ok(Self { shared, access, recovery, closed: AtomicBool::new(false) })
+        Ok(Self { env: machine, shared, access, recovery, closed: AtomicBool::new(false) })
     }
 
     /// Opens the log in the directory `dir` to read, beside a writer or without one, and follows what a writer in any
@@ -143,6 +154,7 @@ impl SegmentedLog {
     }
 
     fn follow(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
+        backup::refuse_unfinished(&*env.storage, dir)?;
         let tail = Arc::new(Tail::open(env, dir, keys)?);
         let stop = Arc::new(AtomicBool::new(false));
         let follower = Box::new(Follower::new(tail.clone(), stop.clone())?);
@@ -151,7 +163,7 @@ impl SegmentedLog {
         let shared = tail.shared().clone();
         events::following(&shared.label, *shared.head().borrow());
         let access = Access::Read { tail, stop, worker: Mutex::new(Some(worker)) };
-        Ok(Self { shared, access, recovery: None, closed: AtomicBool::new(false) })
+        Ok(Self { env: env.clone(), shared, access, recovery: None, closed: AtomicBool::new(false) })
     }
 
     /// Whether there is a log in `dir`.
@@ -188,8 +200,85 @@ impl SegmentedLog {
     /// # Errors
     /// `Corrupt` if there is damage and `skip_damage` is not given, `Locked` if it is open for writing, `Unsupported`, `Io`.
     pub fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
+        backup::refuse_to_write(&*env.storage, dir)?;
         let _lock = directory::lock(&*env.storage, dir)?;
         repair::repair(env, dir, settings, skip_damage)
+    }
+
+    /// Checks as [`check`](Self::check) does, in the background, and reads about so many bytes a second. A damaged place is
+    /// told when it is found; the report comes at the end.
+    ///
+    /// # Errors
+    /// `Unsupported` if a newer version wrote it, `Io`.
+    pub fn scrub_at(env: &Env, dir: &Path, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        scrub::start(env, dir, bytes_per_second, on_damage)
+    }
+
+    /// Backs up the log in `dir` to the directory `to`, while another process writes to the log or nobody does. Reading
+    /// `dir` is enough. The backup has all that was on the disk when this was called, and maybe more.
+    ///
+    /// `to` is a new directory, or has an earlier backup of this log: then only what is new is taken. It is itself a log
+    /// that can be opened read-only. If this is interrupted, the earlier backup is as it was, and the next call goes on.
+    /// `on_progress` is told how many files are done, of how many.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Env, Seq, log::{Batch, Log, LogSettings, SegmentedLog, Sharing}};
+    /// let env = Env::memory();
+    /// let log = SegmentedLog::open(&env, "log".as_ref(), LogSettings::default())?;
+    /// let mut batch = Batch::new();
+    /// batch.push(b"hello");
+    /// log.append(batch).await?;
+    ///
+    /// let done = SegmentedLog::backup_at(&env, "log".as_ref(), "backup".as_ref(), Sharing::Share, |_, _| ())?;
+    /// assert_eq!(done.head, Some(Seq::new(0)));
+    /// assert!(SegmentedLog::verify(&env, "backup".as_ref())?.report.is_ok());
+    /// SegmentedLog::restore(&env, "backup".as_ref(), "restored".as_ref(), |_, _| ())?;
+    /// let restored = SegmentedLog::open(&env, "restored".as_ref(), LogSettings::default())?;
+    /// assert_eq!(restored.get(Seq::new(0)).await?, "hello");
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` if there is no log, `Corrupt` if what would be new in the backup is damaged (the earlier backup is as it
+    /// was), `Invalid` if `to` holds anything else or a backup of another log or of another history of this one,
+    /// `Locked` if another backup to it is going on, `Unsupported`, `StorageFull`, `Io`.
+    pub fn backup_at(
+        env: &Env,
+        dir: &Path,
+        to: &Path,
+        sharing: Sharing,
+        on_progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<BackedUp> {
+        backup::Run::new(env, dir, to, sharing, Box::new(on_progress)).finish()
+    }
+
+    /// Reads every byte of the backup in `dir`: is it what was written, and is it a log? Changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no backup, `Unsupported` if a newer version wrote it, `Io`. Damage is no error: it is what
+    /// the report says.
+    pub fn verify(env: &Env, dir: &Path) -> Result<Verified> {
+        backup::verify(env, dir)
+    }
+
+    /// Makes a database in the directory `to` of the backup in `dir`, which is verified first. Interrupted, the same call
+    /// goes on; until it is done, `to` is not opened.
+    ///
+    /// What is restored has the identity of the log that it is from. If both are written to from then on, they are two
+    /// histories of one log: their [proofs](Log::proof) differ from the first entry on that only one has, and views and
+    /// backups of one take no part in the other.
+    ///
+    /// # Errors
+    /// `Corrupt` if the backup is damaged, `NotFound` if there is none, `Invalid` if `to` is not empty, `Locked`,
+    /// `StorageFull`, `Unsupported`, `Io`.
+    pub fn restore(
+        env: &Env,
+        dir: &Path,
+        to: &Path,
+        on_progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Restored> {
+        backup::restore(env, dir, to, Box::new(on_progress))
     }
 
     fn queue(&self) -> Result<(&Queue, &LogSettings)> {
@@ -380,6 +469,19 @@ impl Log for SegmentedLog {
         let entries = self.shared.visible().saturating_sub(deleted.saturating_add(tombstones));
         let durable = format::head_of(self.shared.durable().min(self.shared.visible()));
         Ok(LogStat { segments, durable, torn, damaged, ..LogStat::new("flume", entries, deleted, bytes) })
+    }
+
+    fn backup(&self, to: &Path, sharing: Sharing) -> BoxFuture<'_, Result<BackedUp>> {
+        let to = to.to_owned();
+        Box::pin(async move {
+            self.sync(None).await?;
+            let dir = &self.open_shared()?.dir;
+            backup::start(backup::Run::new(&self.env, dir, &to, sharing, Box::new(|_, _| ())))?.done().await
+        })
+    }
+
+    fn scrub(&self, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        scrub::start(&self.env, &self.open_shared()?.dir, bytes_per_second, on_damage)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -144,6 +144,52 @@ fn create(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
     Ok(Opened { shared, active, head, epoch, recovery: None, clean: true })
 }
 
+/// What is known of the last segment besides its bytes.
+pub(super) struct Witnesses {
+    pub(super) page: Option<HeadPage>,
+    pub(super) name: SegmentName,
+    pub(super) id: LogId,
+    /// A segment was begun after it, so it had been sealed.
+    pub(super) sealed_before: bool,
+}
+
+impl Witnesses {
+    /// What follows the last whole commit may be cut only if nobody vouches for it.
+    pub(super) fn check(&self, replay: &Replay, bytes: &[u8], path: &Path) -> Result<()> {
+        let at = replay.position.offset;
+        let head = self.page.map_or(0, |page| match page.ordinal.cmp(&self.name.ordinal) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Equal => page.synced,
+            std::cmp::Ordering::Greater => u64::MAX,
+        });
+        let later = find_commit(bytes, self.id, at, |commit| {
+            // What a payload holds of an older part of this very log is no witness.
+            commit.synced > at && commit.first >= replay.position.next
+        });
+        if head <= at && later.is_none() && !self.sealed_before {
+            return match replay.stop {
+                // Whole, and in its place, but nothing that this version can read: that is no torn tail.
+                Stop::Bad { offset, fault: fault @ super::format::Fault::Newer(..) } => {
+                    Err(fault_error(path, offset, fault))
+                }
+                _ => Ok(()),
+            };
+        }
+        match replay.stop {
+            Stop::Bad { offset, fault } => {
+                let end = later.map_or(bytes.len() as u64, |(_, position)| position.offset).max(offset);
+                let super::format::Fault::Bad(reason) = fault else { return Err(fault_error(path, offset, fault)) };
+                Err(Error::corrupt(Damage::new(path, offset, end - offset, reason)))
+            }
+            Stop::End | Stop::Index { .. } => {
+                let missing = if head == u64::MAX || self.sealed_before { 0 } else { head.saturating_sub(at) };
+                let reason = "entries that were acknowledged are gone";
+                Err(Error::corrupt(Damage::new(path, at, missing, reason)))
+            }
+        }
+    }
+}
+
 /// The last segment that there is, and what is known of it before it is read.
 struct Last<'a> {
     env: &'a Env,
@@ -186,7 +232,8 @@ impl Last<'_> {
             _ => false,
         };
         if !sealed {
-            self.check_witnesses(&replay, &bytes, &path)?;
+            let (page, name, sealed_before) = (self.page, self.name, self.sealed_before);
+            Witnesses { page, name, id, sealed_before }.check(&replay, &bytes, &path)?;
         } else if let Some(page) = self.page.filter(|page| page.ordinal > self.name.ordinal) {
             // A segment is on the disk before the page names it.
             let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
@@ -247,41 +294,6 @@ impl Last<'_> {
             return Err(Error::corrupt(Damage::new(&path, trailer.index_offset, TRAILER_LEN as u64, reason)));
         }
         Ok(())
-    }
-
-    /// What follows the last whole commit may be cut only if nobody vouches for it.
-    fn check_witnesses(&self, replay: &Replay, bytes: &[u8], path: &Path) -> Result<()> {
-        let at = replay.position.offset;
-        let head = self.page.map_or(0, |page| match page.ordinal.cmp(&self.name.ordinal) {
-            std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => page.synced,
-            std::cmp::Ordering::Greater => u64::MAX,
-        });
-        let later = find_commit(bytes, self.header.id, at, |commit| {
-            // What a payload holds of an older part of this very log is no witness.
-            commit.synced > at && commit.first >= replay.position.next
-        });
-        if head <= at && later.is_none() && !self.sealed_before {
-            return match replay.stop {
-                // Whole, and in its place, but nothing that this version can read: that is no torn tail.
-                Stop::Bad { offset, fault: fault @ super::format::Fault::Newer(..) } => {
-                    Err(fault_error(path, offset, fault))
-                }
-                _ => Ok(()),
-            };
-        }
-        match replay.stop {
-            Stop::Bad { offset, fault } => {
-                let end = later.map_or(bytes.len() as u64, |(_, position)| position.offset).max(offset);
-                let super::format::Fault::Bad(reason) = fault else { return Err(fault_error(path, offset, fault)) };
-                Err(Error::corrupt(Damage::new(path, offset, end - offset, reason)))
-            }
-            Stop::End | Stop::Index { .. } => {
-                let missing = if head == u64::MAX || self.sealed_before { 0 } else { head.saturating_sub(at) };
-                let reason = "entries that were acknowledged are gone";
-                Err(Error::corrupt(Damage::new(path, at, missing, reason)))
-            }
-        }
     }
 
     /// Keeps what follows the last whole commit elsewhere, where it is not zeros, and cuts it.
