@@ -28,12 +28,24 @@ pub(crate) struct Examined {
     pub(crate) replay: Replay,
     /// Something is wrong with it that a rewrite mends.
     pub(crate) damaged: bool,
+    /// It was compacted.
+    pub(crate) compacted: bool,
+}
+
+impl Examined {
+    /// So many of its entries are deleted and still there.
+    fn pending(&self, deletions: &Deletions) -> u64 {
+        let (from, to) = (self.name.first, self.replay.position.next);
+        deletions.within(from, to).filter(|target| self.replay.places.gap(target - from).is_none()).count() as u64
+    }
 }
 
 /// What a check knows of a whole log.
 pub(crate) struct Examination {
     pub(crate) id: Option<LogId>,
     pub(crate) segments: Vec<Examined>,
+    /// The page that says where the log begins cannot be trusted.
+    pub(crate) first_is_lost: bool,
     pub(crate) report: Report,
 }
 
@@ -41,13 +53,32 @@ pub(crate) struct Examination {
 pub(crate) fn examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> {
     let storage = &*env.storage;
     let page = HeadFile::read(storage, dir)?;
+    let first = directory::read_first(storage, dir);
     let mut names = directory::found_segments(storage, dir)?;
     let mut examiner = Examiner { env, dir, page, busy, id: page.map(|page| page.id), report: Report::default() };
     examiner.report.format = Some("flume".to_owned());
+    let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
+    let mut first_is_lost = false;
+    match first {
+        Ok(Some(page)) => {
+            names.retain(|name| name.ordinal >= page.ordinal);
+            (expected.ordinal, expected.first) = (page.ordinal, page.first);
+            if examiner.id.is_some_and(|id| id != page.id) {
+                examiner.damage(&directory::first_path(dir), 16, 16, "it belongs to another log");
+                first_is_lost = true;
+            }
+        }
+        Ok(None) => {}
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            examiner.report.damage.extend(error.damage().cloned());
+            expected = names.first().copied().unwrap_or(expected);
+            first_is_lost = true;
+        }
+        Err(error) => return Err(error),
+    }
     let half_made = examiner.half_made(&mut names)?;
     let mut segments: Vec<Examined> = Vec::new();
     let mut deletions = Deletions::default();
-    let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
     for (index, &name) in names.iter().enumerate() {
         if name.ordinal != expected.ordinal {
             let missing = format!("segment {} is missing: {} follows", expected.ordinal, name.file_name());
@@ -64,16 +95,23 @@ pub(crate) fn examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> 
     }
     let Examiner { mut report, id, .. } = examiner;
     match (page, segments.last()) {
+        (_, Some(last)) if last.compacted => {
+            let reason = format!("segment {} is missing: the one before it was compacted", last.name.ordinal + 1);
+            report.damage.push(Damage::new(dir, 0, 0, reason));
+        }
         (Some(page), last) if last.is_none_or(|last| last.name.ordinal < page.ordinal) => {
             let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
             report.damage.push(Damage::new(dir, 0, 0, reason));
         }
         _ => {}
     }
-    report.entries = segments.iter().map(|segment| segment.replay.entries).sum::<u64>().saturating_sub(deletions.len());
-    report.deleted = deletions.len();
+    let pending = segments.iter().map(|segment| segment.pending(&deletions)).sum::<u64>();
+    let gone =
+        segments.iter().map(|segment| segment.replay.places.gone() - segment.replay.tombstones_gone).sum::<u64>();
+    report.entries = segments.iter().map(|segment| segment.replay.entries).sum::<u64>().saturating_sub(pending);
+    report.deleted = pending + gone;
     report.head = segments.last().and_then(|last| head_of(last.replay.position.next));
-    Ok(Examination { id, segments, report })
+    Ok(Examination { id, segments, first_is_lost, report })
 }
 
 struct Examiner<'a> {
@@ -120,11 +158,11 @@ impl Examiner<'_> {
             bytes.truncate(page.end as usize);
         }
         let found = self.report.damage.len();
-        let mut chain = None;
+        let (mut chain, mut compacted) = (None, false);
         match check_header(&*file, &path, name, self.id) {
             Ok(header) => {
                 self.id = Some(header.id);
-                chain = Some(header.chain);
+                (chain, compacted) = (Some(header.chain), header.is_compacted());
                 if before.is_some_and(|before| before.chain != header.chain || before.next != name.first) {
                     self.damage(&path, 0, HEADER_LEN as u64, "it does not follow the segment before it");
                 }
@@ -138,7 +176,7 @@ impl Examiner<'_> {
         let start = chain.or(before.map(|before| before.chain)).unwrap_or(0);
         let mut replay = Replay::new(Position { offset: HEADER_LEN as u64, chain: start, next: name.first });
         let Some(id) = self.id else {
-            return Ok(Examined { name, bytes, chain, replay, damaged: true });
+            return Ok(Examined { name, bytes, chain, replay, damaged: true, compacted });
         };
         let page = self.page.filter(|page| page.ordinal == name.ordinal);
         let known = next.or(page.map(|page| page.watermark)).unwrap_or(0);
@@ -150,9 +188,9 @@ impl Examiner<'_> {
                 newer => return Err(fault_error(&path, *offset, *newer)),
             }
         }
-        self.end(&path, &bytes, &replay, id, next, page);
+        self.end(&path, &bytes, &replay, (id, compacted), next, page);
         let damaged = self.report.damage.len() > found;
-        Ok(Examined { name, bytes, chain, replay, damaged })
+        Ok(Examined { name, bytes, chain, replay, damaged, compacted })
     }
 
     /// Judges how the segment ends.
@@ -161,7 +199,7 @@ impl Examiner<'_> {
         path: &Path,
         bytes: &Bytes,
         replay: &Replay,
-        id: LogId,
+        (id, compacted): (LogId, bool),
         next: Option<u64>,
         page: Option<HeadPage>,
     ) {
@@ -173,11 +211,13 @@ impl Examiner<'_> {
         if let Some(end) = index {
             let rest = bytes.get(end as usize..).unwrap_or_default();
             let trailer = Trailer::decode(rest).ok().filter(|trailer| {
-                trailer.chain == at.chain && trailer.index_offset == at.offset && rest.len() == TRAILER_LEN
+                trailer.chain == at.chain
+                    && trailer.index_offset == at.offset
+                    && trailer.tombstones == replay.tombstones_gone
+                    && rest.len() == TRAILER_LEN
             });
-            let offsets = replay.offsets.iter().flat_map(|offset| ((offset / 8) as u32).to_le_bytes());
             let record = Record::parse(bytes.get(at.offset as usize..).unwrap_or_default(), id.place(at.next));
-            let agrees = record.is_ok_and(|record| record.payload.iter().copied().eq(offsets));
+            let agrees = record.is_ok_and(|record| record.payload == replay.places.encode(compacted));
             match trailer {
                 // Entries that are damaged are in the index where they were.
                 Some(_) if agrees || !replay.damage.is_empty() => return,
