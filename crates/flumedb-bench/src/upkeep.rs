@@ -35,7 +35,8 @@ pub(crate) fn check(subject: &str, cx: &Context) -> Result<Sample> {
 
 /// Backs the log up, or does what one does with a backup.
 pub(crate) fn backup(way: &str, cx: &Context) -> Result<Sample> {
-    let (dir, to, restored) = (cx.kept("flumedb").join("flumedb"), cx.scratch.join("backup"), cx.scratch.join("restored"));
+    let (dir, to, restored) =
+        (cx.kept("flumedb").join("flumedb"), cx.scratch.join("backup"), cx.scratch.join("restored"));
     let env = Env::os();
     let sharing = if matches!(way, "flumedb-share" | "flumedb-again") { Sharing::Share } else { Sharing::Copy };
     let back_up = || SegmentedLog::backup_at(&env, &dir, &to, sharing, |_, _| ());

@@ -62,7 +62,13 @@ impl FaultKind {
             Self::Full => {
                 matches!(
                     call,
-                    Call::Create | Call::CreateDirs | Call::Link | Call::Rename | Call::Lock | Call::Allocate | Call::Write
+                    Call::Create
+                        | Call::CreateDirs
+                        | Call::Link
+                        | Call::Rename
+                        | Call::Lock
+                        | Call::Allocate
+                        | Call::Write
                 )
             }
             Self::Interrupted | Self::Short => call == Call::Write,

@@ -1,6 +1,7 @@
 //! Checking every byte of a log, and repairing what a crash or a disk did to it.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -39,10 +40,19 @@ pub(crate) struct Examined {
     pub(crate) damaged: bool,
 }
 
+impl Examined {
+    /// Whether it was compacted.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.header.as_ref().is_some_and(SegmentHeader::is_compacted)
+    }
+}
+
 /// What a check knows of a whole log.
 pub(crate) struct Examination {
     pub(crate) id: Option<LogId>,
     pub(crate) segments: Vec<Examined>,
+    /// The page that says where the log begins cannot be trusted.
+    pub(crate) first_is_lost: bool,
     pub(crate) report: Report,
 }
 
@@ -64,14 +74,16 @@ fn try_examine(env: &Env, dir: &Path, busy: bool, keys: Option<&Keys>) -> Result
     let mut examiner = Examiner::begin(env, dir, busy, keys)?;
     let (storage, at) = (env.storage.clone(), dir.to_owned());
     // Nearly always all is well, and to find that is quick. Where it is not, one looks closer below.
-    let sounds = each(env, examiner.sealed().to_vec(), move |&name| sound(&*storage, &at, name).ok().filter(|sound| !sound.packed));
+    let look = move |name: &SegmentName| sound(&*storage, &at, *name).ok().filter(|sound| !sound.packed);
+    let sounds = each(env, examiner.sealed().to_vec(), look);
     let mut sounds = sounds.into_iter().map(Option::flatten);
     let mut segments = Vec::new();
     while let Some(examined) = examiner.next(sounds.next().flatten())? {
         segments.push(examined);
     }
+    let first_is_lost = examiner.first_is_lost;
     let (id, report) = examiner.finish();
-    Ok(Examination { id, segments, report })
+    Ok(Examination { id, segments, first_is_lost, report })
 }
 
 /// Takes in one segment after the other.
@@ -88,10 +100,19 @@ pub(crate) struct Examiner {
     half_made: Option<SegmentName>,
     /// How many of the names have been taken in.
     taken: usize,
+    /// The ordinal of the segment that should come next.
+    expected: u64,
+    /// The page that says where the log begins cannot be trusted.
+    first_is_lost: bool,
     /// Where the last of them ended, and whether it was sealed there.
     before: Option<(Position, bool)>,
+    /// Whether that one was compacted.
+    compacted: bool,
     /// What that one says is deleted.
     deletions: Deletions,
+    /// The entries below this are not there any more; and these neither.
+    begins: u64,
+    gaps: Vec<Range<u64>>,
     pub(crate) report: Report,
 }
 
@@ -106,15 +127,52 @@ impl Examiner {
             busy,
             keys: keys.cloned(),
             id: page.map(|page| page.id),
-            names: directory::found_segments(storage, dir)?,
+            names: Vec::new(),
             half_made: None,
             taken: 0,
+            expected: 0,
+            first_is_lost: false,
             before: None,
+            compacted: false,
             deletions: Deletions::default(),
+            begins: 0,
+            gaps: Vec::new(),
             report: Report { format: Some("flume".to_owned()), ..Report::default() },
         };
+        examiner.list()?;
         examiner.half_made = examiner.half_made()?;
         Ok(examiner)
+    }
+
+    /// Lists the segments, and looks where the log begins.
+    fn list(&mut self) -> Result<()> {
+        let storage = &*self.env.storage;
+        // In this order: a segment that is listed and was dropped before one looked is left out.
+        let names = directory::found_segments(storage, &self.dir)?;
+        let first = directory::read_first(storage, &self.dir);
+        self.names = names;
+        match first {
+            Ok(Some(page)) => {
+                self.names.retain(|name| name.ordinal >= page.ordinal);
+                self.expected = self.expected.max(page.ordinal);
+                self.begins = page.first;
+                if self.id.is_some_and(|id| id != page.id) {
+                    let path = directory::first_path(&self.dir);
+                    self.damage(&path, 16, 16, "it belongs to another log");
+                    self.first_is_lost = true;
+                }
+            }
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.report.damage.extend(error.damage().cloned());
+                if let Some(first) = self.names.first() {
+                    (self.expected, self.begins) = (self.expected.max(first.ordinal), first.first);
+                }
+                self.first_is_lost = true;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// The segments before the last: each is sealed, or should be.
@@ -130,9 +188,8 @@ impl Examiner {
     /// Lists the files anew, because one of those that are left was replaced.
     pub(crate) fn list_anew(&mut self) -> Result<()> {
         let reached = self.names.get(self.taken).map_or(0, |name| name.ordinal);
-        let storage = &*self.env.storage;
-        self.page = HeadFile::read(storage, &self.dir)?;
-        self.names = directory::found_segments(storage, &self.dir)?;
+        self.page = HeadFile::read(&*self.env.storage, &self.dir)?;
+        self.list()?;
         self.taken = self.names.partition_point(|name| name.ordinal < reached);
         Ok(())
     }
@@ -140,8 +197,7 @@ impl Examiner {
     /// Takes in the next segment, if there is one; `sound` is what is known of it, if it has been read and is sound.
     pub(crate) fn next(&mut self, sound: Option<Sound>) -> Result<Option<Examined>> {
         let Some(&name) = self.names.get(self.taken) else { return Ok(None) };
-        let expected =
-            self.taken.checked_sub(1).and_then(|last| self.names.get(last)).map_or(0, |last| last.ordinal + 1);
+        let expected = self.expected;
         let missing = name.ordinal != expected;
         let next = self.names.get(self.taken + 1).or(self.half_made.as_ref()).map(|next| next.first);
         let before = self.before.filter(|(_, sealed)| *sealed && !missing).map(|(position, _)| position);
@@ -161,32 +217,39 @@ impl Examiner {
         };
         let sealed = matches!(examined.replay.stop, Stop::Index { .. });
         self.before = Some((examined.replay.position, sealed));
+        self.expected = name.ordinal + 1;
+        self.compacted = examined.is_compacted();
         self.report.entries += examined.replay.entries;
+        self.gaps.extend(examined.replay.places.gaps(name.first));
+        self.report.deleted += examined.replay.places.gone().saturating_sub(examined.replay.tombstones_gone);
         self.deletions = std::mem::take(&mut examined.replay.deletions);
         self.taken += 1;
         Ok(Some(examined))
     }
 
     fn take(&mut self, name: SegmentName, sound: Sound) -> Examined {
-        let Sound { header, end, entries, bytes, packed: _ } = sound;
+        let Sound { header, end, entries, places, tombstones_gone, bytes, packed: _ } = sound;
         self.id = Some(header.id);
         self.report.bytes += bytes.len() as u64;
         let mut replay = Replay::new(end);
         replay.stop = Stop::Index { end: end.offset };
-        replay.entries = entries;
+        (replay.entries, replay.places, replay.tombstones_gone) = (entries, places, tombstones_gone);
         Examined { name, bytes, chain: Some(header.chain), header: Some(header), replay, damaged: false }
     }
 
     /// What was found, once all segments have been taken in, and which log it is.
     pub(crate) fn finish(mut self) -> (Option<LogId>, Report) {
         let last = self.names.last();
-        if let Some(page) = self.page.filter(|page| last.is_none_or(|last| last.ordinal < page.ordinal)) {
+        if let Some(last) = last.filter(|_| self.compacted) {
+            let reason = format!("segment {} is missing: the one before it was compacted", last.ordinal + 1);
+            self.report.damage.push(Damage::new(&self.dir, 0, 0, reason));
+        } else if let Some(page) = self.page.filter(|page| last.is_none_or(|last| last.ordinal < page.ordinal)) {
             let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
             self.report.damage.push(Damage::new(&self.dir, 0, 0, reason));
         }
-        let deleted = self.deletions.len();
-        self.report.entries = self.report.entries.saturating_sub(deleted);
-        self.report.deleted = deleted;
+        let pending = self.deletions.pending(self.begins, &self.gaps);
+        self.report.entries = self.report.entries.saturating_sub(pending);
+        self.report.deleted += pending;
         self.report.head = self.before.and_then(|(position, _)| head_of(position.next));
         (self.id, self.report)
     }
@@ -256,7 +319,8 @@ impl Examiner {
                 newer => return Err(fault_error(&path, *offset, *newer)),
             }
         }
-        self.end(&path, &bytes, &replay, id, next, page);
+        let compacted = found_header.as_ref().is_some_and(SegmentHeader::is_compacted);
+        self.end(&path, &bytes, &replay, (id, compacted), next, page);
         let damaged = self.report.damage.len() > found;
         // A rewrite takes these over as they are: their records are whole.
         for (offset, size) in &replay.unreadable {
@@ -285,7 +349,7 @@ impl Examiner {
         path: &Path,
         bytes: &Bytes,
         replay: &Replay,
-        id: LogId,
+        (id, compacted): (LogId, bool),
         next: Option<u64>,
         page: Option<HeadPage>,
     ) {
@@ -297,11 +361,13 @@ impl Examiner {
         if let Some(end) = index {
             let rest = bytes.get(end as usize..).unwrap_or_default();
             let trailer = Trailer::decode(rest).ok().filter(|trailer| {
-                trailer.chain == at.chain && trailer.index_offset == at.offset && rest.len() == TRAILER_LEN
+                trailer.chain == at.chain
+                    && trailer.index_offset == at.offset
+                    && trailer.tombstones == replay.tombstones_gone
+                    && rest.len() == TRAILER_LEN
             });
-            let offsets = replay.offsets.iter().flat_map(|offset| ((offset / 8) as u32).to_le_bytes());
             let record = Record::parse(bytes.get(at.offset as usize..).unwrap_or_default(), id.place(at.next));
-            let agrees = record.is_ok_and(|record| record.payload.iter().copied().eq(offsets));
+            let agrees = record.is_ok_and(|record| record.payload == replay.places.encode(compacted));
             match trailer {
                 // Entries that are damaged are in the index where they were.
                 Some(_) if agrees || !replay.damage.is_empty() => return,

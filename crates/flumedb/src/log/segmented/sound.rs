@@ -7,7 +7,8 @@ use std::{ops::Range, path::Path};
 use bytes::Bytes;
 
 use super::{
-    format::{ALIGN, Fault, HEADER_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, u32_at},
+    format::{ALIGN, Fault, Gap, HEADER_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, u32_at},
+    places::Places,
     segment::{check_header, fault_error, read_trailer},
     walk::{Item, Next, Position, Stop, next_commit},
 };
@@ -16,16 +17,24 @@ use crate::{
     env::{File, OpenMode, Storage},
 };
 
+/// What a segment's index record says.
+enum Index {
+    /// Where its payload lies.
+    Plain(Range<usize>),
+    /// Of a compacted segment.
+    ByRuns(Places),
+}
+
 /// A sealed segment that is being read.
 pub(crate) struct Sounding {
     name: SegmentName,
     header: SegmentHeader,
     trailer: Trailer,
     bytes: Bytes,
-    /// Where the payload of its index record lies.
-    index: Range<usize>,
+    index: Index,
     at: Position,
     entries: u64,
+    tombstones_gone: u64,
     packed: bool,
 }
 
@@ -37,6 +46,9 @@ pub(crate) struct Sound {
     pub(crate) end: Position,
     /// Entries that it has, deleted ones among them.
     pub(crate) entries: u64,
+    /// What was taken out of it, and how many of those were tombstones.
+    pub(crate) places: Places,
+    pub(crate) tombstones_gone: u64,
     pub(crate) bytes: Bytes,
     /// Some payloads are compressed or encrypted. What is in them was not looked at.
     pub(crate) packed: bool,
@@ -79,14 +91,19 @@ impl Sounding {
             && record.prev == trailer.chain
             && trailer.first == name.first
             && start + record.size == end
-            && record.payload.len() as u64 == trailer.count.saturating_mul(4);
+            && (header.is_compacted() || record.payload.len() as u64 == trailer.count.saturating_mul(4));
+        let of_another = || damaged(start, "its index belongs to another segment");
         if !fits {
-            return Err(damaged(start, "its index belongs to another segment"));
+            return Err(of_another());
         }
-        let from = record.payload.as_ptr().addr() - bytes.as_ptr().addr();
-        let index = from..from + record.payload.len();
+        let index = if header.is_compacted() {
+            Index::ByRuns(Places::decode(record.payload, trailer.count).ok_or_else(of_another)?)
+        } else {
+            let from = record.payload.as_ptr().addr() - bytes.as_ptr().addr();
+            Index::Plain(from..from + record.payload.len())
+        };
         let at = Position::start(&header);
-        Ok(Self { name, header, trailer, bytes, index, at, entries: 0, packed: false })
+        Ok(Self { name, header, trailer, bytes, index, at, entries: 0, tombstones_gone: 0, packed: false })
     }
 
     /// How many of them have been read.
@@ -118,11 +135,25 @@ impl Sounding {
 
     /// Holds the entries of a commit against the index.
     fn compare(&mut self, path: &Path, items: &[Item<'_>]) -> Result<()> {
-        let index = self.bytes.get(self.index.clone()).unwrap_or_default();
-        for Item { number, offset, record } in items.iter().filter(|item| item.record.takes_seq()) {
-            let told = index.get((number - self.name.first) as usize * 4..).filter(|rest| rest.len() >= 4);
-            if told.map(|rest| u64::from(u32_at(rest, 0)) * ALIGN as u64) != Some(*offset) {
-                let (at, len) = (self.trailer.index_offset, self.index.len() as u64);
+        for Item { number, offset, record } in items.iter().filter(|item| item.record.seqs() > 0) {
+            let index = number - self.name.first;
+            let agrees = match &self.index {
+                Index::Plain(payload) => {
+                    let units = self.bytes.get(payload.clone()).unwrap_or_default();
+                    let told = units.get(index as usize * 4..).filter(|rest| rest.len() >= 4);
+                    told.map(|rest| u64::from(u32_at(rest, 0)) * ALIGN as u64) == Some(*offset)
+                }
+                Index::ByRuns(places) => {
+                    let gap = (record.kind == kind::GAP).then(|| (index, index + record.seqs()));
+                    places.at(index, u64::MAX) == *offset && places.gap(index) == gap
+                }
+            };
+            if record.kind == kind::GAP {
+                self.tombstones_gone += u64::from(Gap::decode(record.payload).tombstones);
+            }
+            if !agrees {
+                let at = self.trailer.index_offset;
+                let len = (self.bytes.len() as u64).saturating_sub(at);
                 return Err(Error::corrupt(Damage::new(path, at, len, "its index does not agree with its entries")));
             }
             self.packed |= !record.form.is_plain();
@@ -135,10 +166,23 @@ impl Sounding {
         let behind = self.trailer.first.wrapping_add(self.trailer.count);
         self.at == Position { offset: self.trailer.index_offset, chain: self.trailer.chain, next: behind }
             && self.at.offset >= HEADER_LEN as u64
+            && self.tombstones_gone == self.trailer.tombstones
     }
 
     /// What was found, once all has been read.
     pub(crate) fn end(self) -> Sound {
-        Sound { header: self.header, end: self.at, entries: self.entries, bytes: self.bytes, packed: self.packed }
+        let places = match self.index {
+            Index::Plain(_) => Places::default(),
+            Index::ByRuns(places) => places,
+        };
+        Sound {
+            header: self.header,
+            end: self.at,
+            entries: self.entries,
+            places,
+            tombstones_gone: self.tombstones_gone,
+            bytes: self.bytes,
+            packed: self.packed,
+        }
     }
 }

@@ -51,7 +51,7 @@ impl Segment {
             Sealed::Closed => "it does not decrypt, though the key is right: somebody has changed it",
             Sealed::Broken => "it does not decompress to the length that it states",
         };
-        let (start, end) = self.range(number);
+        let (start, end, _) = self.range(number);
         Error::corrupt(Damage::new(&self.path, start, end.saturating_sub(start), reason))
     }
 
@@ -148,7 +148,7 @@ impl Segment {
         if reverse {
             slots.reverse();
         }
-        Ok(Part { bytes: out.into(), slots, packed: false, fault })
+        Ok(Part { bytes: out.into(), slots, packed: false, forgotten: part.forgotten, fault })
     }
 
     fn unpack_slot(&self, bytes: &Bytes, slot: &Slot, out: &mut Vec<u8>) -> Result<()> {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::{
     active::Active,
+    compact::Compactions,
     dictionary,
     directory::{self, HeadFile},
     flusher::{FLUSH_BYTES, Flushing},
@@ -46,6 +47,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     flushing: Flushing,
+    compactions: Arc<Compactions>,
     settings: LogSettings,
     head: HeadFile,
     active: Active,
@@ -66,13 +68,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(opened: Opened, queue: Arc<Queue>, settings: LogSettings) -> Result<(Self, Arc<Shared>)> {
+    pub(crate) fn new(
+        opened: Opened,
+        queue: Arc<Queue>,
+        compactions: Arc<Compactions>,
+        settings: LogSettings,
+    ) -> Result<(Self, Arc<Shared>)> {
         let Opened { shared, active, head, epoch, clean, .. } = opened;
         let vouched = if clean { active.synced } else { 0 };
         let writer = Self {
             shared: shared.clone(),
             queue,
             flushing: Flushing::start(&shared)?,
+            compactions,
             settings,
             head,
             active,
@@ -157,7 +165,11 @@ impl Writer {
                 group.requests.push(Request::Sync { reply });
                 None
             }
-            close @ Request::Close { .. } if !group.is_empty() => Some(close),
+            alone @ (Request::Close { .. } | Request::Roll { .. }) if !group.is_empty() => Some(alone),
+            Request::Roll { reply } => {
+                drop(reply.send(self.roll_on_request()));
+                None
+            }
             Request::Close { reply } => {
                 drop(reply.send(self.finish()));
                 self.queue.close(Error::closed());
@@ -216,6 +228,8 @@ impl Writer {
                 Err(error) if error.kind() == ErrorKind::Deleted => {}
                 // What is damaged may well be deleted.
                 Err(error) if error.kind() == ErrorKind::Corrupt => left.push(seq),
+                // The log begins behind it: it was deleted with all that was around it.
+                Err(_) if seq.get() < self.shared.table.first() => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(seq)),
                 Err(error) => return Err(error),
             }
@@ -296,6 +310,8 @@ impl Writer {
                     let (first, count) = names.next().unwrap_or_default();
                     drop(reply.send(Ok((first..first + count).map(Seq::new).collect())));
                 }
+                // It is answered when it is taken.
+                Request::Roll { .. } => {}
                 Request::Delete { targets, reply, .. } => {
                     events::deleted(&self.shared.label, targets.len());
                     drop(reply.send(Ok(())));
@@ -354,6 +370,7 @@ impl Writer {
         let took = self.now().saturating_sub(before);
         events::rolled(&self.shared.label, ordinal, self.active.at.next, took);
         self.forget_torn();
+        self.compactions.look();
         Ok(())
     }
 
@@ -374,6 +391,28 @@ impl Writer {
         let samples: Vec<Bytes> =
             (first..next).step_by(step as usize).filter_map(|seq| self.shared.get(Seq::new(seq)).ok()).collect();
         dictionary::build(samples.iter().map(|sample| &**sample)).into()
+    }
+
+    /// Ends the active segment although it is not full, if some of it is deleted, or if it begins with deletions that have
+    /// been carried out.
+    fn roll_on_request(&mut self) -> Result<bool> {
+        const LEAST: u64 = 64 << 10;
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
+        let carried = self.active.carried() >= LEAST + 2 * self.shared.deletions().bytes();
+        let wanted = self.shared.is_deleted_in_last() || carried;
+        if self.sealed || self.active.segment.count() == 0 || !wanted {
+            return Ok(false);
+        }
+        match self.roll().and_then(|()| self.write_head(false)) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => match self.take_back() {
+                Ok(()) => Err(error),
+                Err(worse) => Err(self.shared.poison(&worse)),
+            },
+            Err(error) => Err(self.shared.poison(&error)),
+            Ok(()) => Ok(true),
+        }
     }
 
     /// Leaves nothing of a commit that failed. A segment that is sealed has none.
@@ -413,7 +452,9 @@ impl Writer {
             synced: self.active.synced,
             end: self.active.at.offset,
             clean,
-        })
+        })?;
+        self.shared.set_told(self.active.segment.name.ordinal);
+        Ok(())
     }
 
     /// However busy it is, and with whatever: what is due is synced before anything else.

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Actor, Turn};
 use crate::{
-    Result, Seq,
+    ErrorKind, Result, Seq,
     telemetry::events,
     view::{Checkpoint, StoredState, View, after},
 };
@@ -70,7 +70,10 @@ impl<V: View> Actor<V> {
         let log = self.core.entries.log();
         let since = self.cursor.since;
         let proof = match since {
-            Some(since) if self.stored => log.proof(since)?,
+            Some(since) if self.stored => match log.proof(since) {
+                Err(error) if error.kind() == ErrorKind::Deleted => None,
+                proof => proof?,
+            },
             _ => None,
         };
         Ok(Checkpoint {
@@ -99,6 +102,7 @@ impl<V: View> Actor<V> {
         self.unsynced = false;
         events::stored(&self.core.log, &self.name, self.cursor.since, end.saturating_sub(start));
         self.tell(if self.live { StoredState::Live } else { StoredState::Building });
+        self.shared.keeps(self.published);
         self.sync_at = end + Duration::saturating_mul(end.saturating_sub(start), SHARE);
         self.core.scan.arrive(self.id, position);
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
     log::{
         Proof,
         segmented::{
-            format::{Fault, HeadPage, LogId, SegmentName, head_of},
+            format::{Fault, FirstPage, HeadPage, LogId, SegmentName, head_of},
             segment::fault_error,
         },
     },
@@ -29,6 +29,8 @@ pub(super) struct Manifest {
     pub(super) id: LogId,
     /// Which opening of the log wrote the last of it.
     pub(super) epoch: u64,
+    /// Where the log begins, if that is not its very first segment.
+    pub(super) first: Option<FirstPage>,
     /// Entries below this seq are in it.
     pub(super) next: u64,
     /// The checksum of the newest of them.
@@ -58,6 +60,9 @@ struct First {
     flume_backup: u32,
     log: String,
     epoch: String,
+    /// The bytes of that page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begins: Option<String>,
     next: u64,
     proof: Option<String>,
     end: u64,
@@ -101,7 +106,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 impl Manifest {
     /// One of a log of which nothing has been copied.
     pub(super) fn empty(id: LogId) -> Self {
-        Self { id, epoch: 0, next: 0, proof: None, end: 0, sealed: false, made_us: 0, files: Vec::new() }
+        Self { id, epoch: 0, first: None, next: 0, proof: None, end: 0, sealed: false, made_us: 0, files: Vec::new() }
     }
 
     /// What the manifest of a directory says; `None` if there is none.
@@ -136,6 +141,7 @@ impl Manifest {
             flume_backup: VERSION,
             log: self.id.0.iter().map(|byte| format!("{byte:02x}")).collect(),
             epoch: format!("{:016x}", self.epoch),
+            begins: self.first.map(|page| page.encode().iter().map(|byte| format!("{byte:02x}")).collect()),
             next: self.next,
             proof: self.proof.map(|crc| format!("{crc:08x}")),
             end: self.end,
@@ -175,12 +181,15 @@ impl Manifest {
             let name = SegmentName::parse(&row.file).ok_or(Fault::Bad("it names what is no segment"))?;
             files.push(Listed { name, bytes: row.bytes, crc: hex(&row.crc64).ok_or(TORN)? });
         }
+        let begins = first.begins.as_deref().map(|text| begins(text).ok_or(TORN)).transpose()?;
         let ordered = files.iter().zip(files.iter().skip(1));
         let ordered = ordered.into_iter().all(|(one, next)| {
             one.name.ordinal.checked_add(1) == Some(next.name.ordinal) && one.name.first <= next.name.first
         });
         let last = files.last();
-        let fits = last.is_none_or(|last| last.bytes >= first.end && last.name.first <= first.next);
+        let begun = begins.map_or((0, 0), |page| (page.ordinal, page.first));
+        let fits = last.is_none_or(|last| last.bytes >= first.end && last.name.first <= first.next)
+            && files.first().is_none_or(|first| (first.name.ordinal, first.name.first) == begun);
         if !ordered || !fits || files.len() as u64 != first.files {
             return Err(Fault::Bad("its segments do not follow each other"));
         }
@@ -188,6 +197,7 @@ impl Manifest {
         Ok(Self {
             id: id(&first.log).ok_or(TORN)?,
             epoch: hex(&first.epoch).ok_or(TORN)?,
+            first: begins,
             next: first.next,
             proof,
             end: first.end,
@@ -239,6 +249,13 @@ fn line(row: &impl Serialize) -> Vec<u8> {
 
 fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)
+}
+
+/// The page whose bytes `text` has.
+fn begins(text: &str) -> Option<FirstPage> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+    FirstPage::decode(&digits.map(byte).collect::<Option<Vec<u8>>>()?).ok()
 }
 
 fn id(text: &str) -> Option<LogId> {

@@ -9,7 +9,7 @@ use crate::{
     env::{OpenMode, Storage},
     log::segmented::{
         directory::{self, HeadFile},
-        format::{Fault, HeadPage, LogId, SegmentName, TRAILER_LEN, Trailer},
+        format::{Fault, FirstPage, HeadPage, LogId, SegmentName, TRAILER_LEN, Trailer},
         recovery::{Witnesses, is_half_made},
         replay::Replay,
         segment::{check_header, fault_error, read_exactly},
@@ -24,6 +24,8 @@ const TRIES: usize = 5;
 pub(super) struct Moment {
     pub(super) id: LogId,
     pub(super) epoch: u64,
+    /// Where the log begins, if that is not its very first segment.
+    pub(super) first: Option<FirstPage>,
     /// Segments that do not change any more.
     pub(super) sealed: Vec<SegmentName>,
     pub(super) last: Last,
@@ -50,7 +52,7 @@ impl Moment {
         // The page before the names: what a segment says of earlier ones (which entries are deleted) may be left out of
         // later segments once those have been written anew without them.
         let page = read_page(storage, dir, busy)?;
-        let mut names = directory::list_segments(storage, dir)?;
+        let (mut names, first) = directory::list_segments(storage, dir)?;
         if let Some(page) = page.filter(|_| busy) {
             // One that is just being begun.
             names.retain(|name| name.ordinal <= page.ordinal);
@@ -101,7 +103,7 @@ impl Moment {
             names.pop();
             let last = Last { name, bytes, end: at.offset, next: at.next, sealed };
             let epoch = page.map_or(0, |page| page.epoch);
-            return Ok(Self { id: header.id, epoch, sealed: names, last });
+            return Ok(Self { id: header.id, epoch, first, sealed: names, last });
         }
     }
 
@@ -112,8 +114,9 @@ impl Moment {
 
     /// Whether those are still the log's files, so that all of them were at one moment.
     pub(super) fn is_present(&self, storage: &dyn Storage, dir: &Path) -> Result<bool> {
-        let now = directory::list_segments(storage, dir)?;
-        Ok(self.names().eq(now.into_iter().take_while(|name| name.ordinal <= self.last.name.ordinal)))
+        let (now, first) = directory::list_segments(storage, dir)?;
+        Ok(self.first == first
+            && self.names().eq(now.into_iter().take_while(|name| name.ordinal <= self.last.name.ordinal)))
     }
 }
 

@@ -43,6 +43,9 @@ pub(crate) fn restore(env: &Env, from: &Path, to: &Path, mut on_progress: OnProg
     let page = manifest.page().encode();
     let head = HeadFile::path(to);
     env::replace(storage, &head, &page).map_err(|error| Error::io("write", &head, error))?;
+    if let Some(first) = &manifest.first {
+        directory::write_first(storage, to, first)?;
+    }
     let stop = AtomicBool::new(false);
     let mut taker = Taker { storage, from, to, sharing: Sharing::Share, link: false, stop: &stop, copied: &mut |_| () };
     for (number, listed) in manifest.files.iter().enumerate() {

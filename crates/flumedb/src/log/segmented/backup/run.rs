@@ -220,6 +220,7 @@ impl Run {
         let mut manifest = Manifest {
             id: moment.id,
             epoch: moment.epoch,
+            first: moment.first,
             next: moment.last.next,
             proof: None,
             end: moment.last.end,
@@ -233,6 +234,9 @@ impl Run {
             manifest.proof = proof.and_then(|proof| Some(u32::from_le_bytes(proof.0.try_into().ok()?)));
         }
         storage.sync_dir(&self.to).map_err(|error| Error::io("sync", &self.to, error))?;
+        if let Some(first) = &manifest.first {
+            directory::write_first(storage, &self.to, first)?;
+        }
         let head = HeadFile::path(&self.to);
         env::replace(storage, &head, &manifest.page().encode()).map_err(|error| Error::io("write", &head, error))?;
         manifest.write(storage, &self.to)?;

@@ -1,6 +1,6 @@
 //! Looking at every byte of a backup: is it what the manifest says, and is it a log?
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, path::Path, sync::Arc};
 
 use super::{
     Verified, crc64,
@@ -12,7 +12,8 @@ use crate::{
     env::{File, OpenMode, Storage, each},
     log::segmented::{
         directory::{self, HeadFile},
-        format::{Fault, HEAD_LEN, HeadPage},
+        format::{FIRST_LEN, Fault, HEAD_LEN, HeadPage},
+        note::Deletions,
         replay::Replay,
         segment::{check_header, fault_error},
         sound::Sounding,
@@ -29,7 +30,11 @@ struct Looked {
     /// What it ends with, and the seq that comes then.
     ends: Option<(u32, u64)>,
     entries: u64,
-    deleted: u64,
+    /// Deleted entries that were taken out; and where anything was.
+    gone: u64,
+    gaps: Vec<Range<u64>>,
+    /// Deletions that it knows of, in segments before it too.
+    deletions: Deletions,
 }
 
 /// Looks at every byte of the backup in `dir`.
@@ -64,11 +69,12 @@ pub(crate) fn verify(env: &Env, dir: &Path) -> Result<Verified> {
     let looked = each(env, numbered, move |(number, listed): &(usize, Listed)| {
         look(&*machine, &at, listed, (*number == last).then_some(&told))
     });
-    let mut before = None;
+    let (mut before, mut gaps, mut deletions) = (None, Vec::new(), Deletions::default());
     for (listed, looked) in manifest.files.iter().zip(looked) {
         let path = dir.join(listed.name.file_name());
         let broke_off = || Error::new(ErrorKind::Io, format!("looking at {} broke off; try again", path.display()));
-        let Looked { damage, begins, ends, entries, deleted } = looked.ok_or_else(broke_off)??;
+        let Looked { damage, begins, ends, entries, gone, gaps: more, deletions: known } =
+            looked.ok_or_else(broke_off)??;
         if let (Some(before), Some(begins)) = (before, begins)
             && before != begins
         {
@@ -77,12 +83,17 @@ pub(crate) fn verify(env: &Env, dir: &Path) -> Result<Verified> {
         before = ends;
         report.damage.extend(damage);
         report.entries += entries;
-        report.deleted = deleted;
+        report.deleted += gone;
+        gaps.extend(more);
+        deletions = known;
         report.bytes += listed.bytes;
     }
-    report.entries = report.entries.saturating_sub(report.deleted);
+    let pending = deletions.pending(manifest.first.map_or(0, |page| page.first), &gaps);
+    report.entries = report.entries.saturating_sub(pending);
+    report.deleted += pending;
     report.head = manifest.head();
     report.damage.extend(look_at_head(storage, dir, &manifest)?);
+    report.damage.extend(look_at_first(storage, dir, &manifest)?);
     let extra = extra(storage, dir, &manifest)?;
     let (files, made_us) = (manifest.files.len() as u64, manifest.made_us);
     Ok(Verified { report, files, made_us, proof: manifest.proof(), extra })
@@ -141,6 +152,8 @@ fn look_at_sealed(file: &dyn File, path: &Path, listed: &Listed, looked: &mut Lo
     looked.begins = Some((sound.header.chain, sound.header.first));
     looked.ends = Some((sound.end.chain, sound.end.next));
     looked.entries = sound.entries;
+    looked.gone = sound.places.gone().saturating_sub(sound.tombstones_gone);
+    looked.gaps = sound.places.gaps(listed.name.first).collect();
     Ok(())
 }
 
@@ -153,7 +166,7 @@ fn look_at_last(file: &dyn File, path: &Path, bytes: &[u8], manifest: &Manifest,
     let mut replay = Replay::new(Position::start(&header));
     replay.run(bytes, header.id, u64::MAX);
     looked.entries = replay.entries;
-    looked.deleted = replay.deletions.len();
+    looked.deletions = replay.deletions;
     match replay.stop {
         Stop::Bad { offset, fault } => Err(fault_error(path, offset, fault)),
         _ if (replay.position.offset, replay.position.next) != (manifest.end, manifest.next) => {
@@ -180,12 +193,27 @@ fn look_at_head(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Resul
     Ok((!fits).then(|| Damage::new(path, 0, HEAD_LEN as u64, "it is not what was written there")))
 }
 
+/// So is the page that says where the log begins.
+fn look_at_first(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Option<Damage>> {
+    let Some(wanted) = &manifest.first else { return Ok(None) };
+    let path = directory::first_path(dir);
+    let damage = |reason: &str| Some(Damage::new(&path, 0, FIRST_LEN as u64, reason));
+    match directory::read_first(storage, dir) {
+        Ok(Some(page)) if page.id == manifest.id && page.ordinal >= wanted.ordinal => Ok(None),
+        Ok(Some(_)) => Ok(damage("it is not what was written there")),
+        Ok(None) => Ok(damage("it is missing")),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(error.damage().cloned()),
+        Err(error) => Err(error),
+    }
+}
+
 /// What is there and not of the backup.
 fn extra(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<String>> {
     let ours: BTreeSet<String> = manifest.files.iter().map(|file| file.name.file_name()).collect();
     let mut names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
     names.retain(|name| {
-        let known = [directory::HEAD_FILE, directory::LOCK_FILE].contains(&name.as_str()) || name == manifest::FILE;
+        let known = [directory::HEAD_FILE, directory::FIRST_FILE, directory::LOCK_FILE].contains(&name.as_str())
+            || name == manifest::FILE;
         !known && !ours.contains(name)
     });
     Ok(names)
