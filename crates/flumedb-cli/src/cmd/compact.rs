@@ -26,7 +26,7 @@ pub(crate) fn compact(place: &Place) -> Outcome {
 
 /// A database of flume's own: names stay as they are.
 fn own(place: &Place) -> Result<(u64, u64, u64), Failure> {
-    let opened = Opened::write(place)?;
+    let opened = Opened::write(place, false)?;
     let done = opened.db.compact().blocking()?;
     opened.db.close().blocking()?;
     if done.bytes_aside > 0 {
