@@ -89,10 +89,7 @@ impl Run {
     /// Goes on by one file. What came of it, once all is done.
     fn step(&mut self) -> Result<Option<BackedUp>> {
         if self.moment.is_none() {
-            let moment = match Moment::of(&self.env, &self.from) {
-                Err(error) => return self.again(error),
-                Ok(moment) => moment,
-            };
+            let moment = self.look()?;
             if self.begun.is_none() {
                 self.begin(&moment)?;
             }
@@ -113,10 +110,29 @@ impl Run {
             };
         }
         let Some(moment) = self.moment.take() else { return Ok(None) };
-        if !moment.is_present(&*self.env.storage, &self.from)? {
+        // Files that come and go while one lists them may look as if one were missing.
+        let present = match moment.is_present(&*self.env.storage, &self.from) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => false,
+            present => present?,
+        };
+        if !present {
             return self.again(Error::new(ErrorKind::NotFound, "the log's files are replaced all the time; try again"));
         }
         self.complete(&moment).map(Some)
+    }
+
+    /// What of the log is on the disk now. While segments are rolled or replaced it may take more than one look.
+    fn look(&self) -> Result<Moment> {
+        const LOOKS: u32 = 5;
+        let mut looks = 1;
+        loop {
+            match Moment::of(&self.env, &self.from) {
+                Err(error) if looks < LOOKS && matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                    looks += 1;
+                }
+                looked => return looked,
+            }
+        }
     }
 
     /// A file was replaced by another since the log was looked at: looks again.
