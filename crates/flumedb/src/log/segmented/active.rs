@@ -6,12 +6,18 @@ use super::{
     format::{
         COMMIT_LEN, Commit, HEADER_LEN, LogId, SegmentHeader, SegmentName, Trailer, kind, push_record, record_size,
     },
-    note::encode_note,
+    note::{Deletions, encode_note},
     segment::Segment,
     shared::Shared,
     walk::Position,
 };
-use crate::{Error, ErrorKind, Result, env::OpenMode};
+use crate::{
+    Error, ErrorKind, Result,
+    env::{
+        OpenMode,
+        planted::{Bug, planted},
+    },
+};
 
 /// Space is claimed in steps of at least this many bytes, doubling up to [`MAX_GROWTH`]: a sync that need not record a
 /// new length is cheaper.
@@ -62,7 +68,7 @@ impl Active {
         let written = (|| {
             file.write_all(0, &bytes)?;
             file.sync()?;
-            storage.sync_dir(&shared.dir)
+            if planted(Bug::SkipDirSync) { Ok(()) } else { storage.sync_dir(&shared.dir) }
         })();
         written.map_err(|error| Error::io("write", &path, error))?;
         let segment = Arc::new(Segment::active(name, path, file, shared.id, at.offset));
@@ -104,7 +110,9 @@ impl Active {
     }
 
     pub(crate) fn sync(&mut self) -> Result<()> {
-        self.segment.file.sync().map_err(|error| fatal(Error::io("sync", &self.segment.path, error)))?;
+        if !planted(Bug::SkipSync) {
+            self.segment.file.sync().map_err(|error| fatal(Error::io("sync", &self.segment.path, error)))?;
+        }
         self.synced = self.at.offset;
         Ok(())
     }
@@ -119,7 +127,9 @@ impl Active {
         self.write(&[bytes])?;
         self.segment.file.set_len(end).map_err(|error| Error::io("cut", &self.segment.path, error))?;
         self.allocated = end;
-        self.sync()?;
+        if !planted(Bug::SealWithoutSync) {
+            self.sync()?;
+        }
         Ok(count)
     }
 
@@ -148,8 +158,10 @@ pub(crate) fn push_seal(out: &mut Vec<u8>, index: &[u8], at: Position, first: u6
 /// The first commit of a segment: deletions that are not carried out yet, and the newest note of each name.
 fn push_carry(out: &mut Vec<u8>, shared: &Shared, at: Position, epoch: u64) -> Position {
     let place = shared.id.place(at.next);
-    let mut body = vec![(kind::CARRY, shared.deletions().encode())];
-    for note in shared.notes().values() {
+    let deletions =
+        if planted(Bug::DeletionsNotCarried) { Deletions::default().encode() } else { shared.deletions().encode() };
+    let mut body = vec![(kind::CARRY, deletions)];
+    for note in shared.notes().values().filter(|_| !planted(Bug::NotesNotCarried)) {
         let mut payload = Vec::new();
         encode_note(note, &mut payload);
         body.push((kind::NOTE, payload));

@@ -7,7 +7,8 @@ use super::{
     walk::Position,
 };
 use crate::{
-    Seq,
+    Error, Seq,
+    env::planted::{Bug, planted},
     log::{Batch, Note, chunk::encode_targets},
 };
 
@@ -96,6 +97,14 @@ impl Group {
             self.parts.push(Part::Tombstone(targets.to_vec()));
         }
         self.deletes = true;
+    }
+
+    /// Tells all whose requests these are that nothing came of them.
+    pub(crate) fn fail(mut self, error: &Error) {
+        if planted(Bug::LostWaiter) {
+            std::mem::forget(self.requests.pop());
+        }
+        self.requests.into_iter().for_each(|request| request.fail(error));
     }
 
     /// Frames everything: links each record to the one before and seals it with its checksum.

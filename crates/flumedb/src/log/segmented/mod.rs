@@ -44,7 +44,10 @@ use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, Rea
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report},
-    env::{Latched, Lock, Signal, Worker},
+    env::{
+        Latched, Lock, Signal, Worker,
+        planted::{Bug, planted},
+    },
 };
 
 /// A log on disk.
@@ -177,6 +180,9 @@ impl SegmentedLog {
             Access::Write { worker, lock, .. } => {
                 // The writer first: nothing may be written once the lock is free.
                 take(worker);
+                if planted(Bug::LockNotReleased) {
+                    std::mem::forget(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+                }
                 take(lock);
             }
             Access::Read { stop, worker, .. } => {

@@ -3,7 +3,10 @@
 use super::{Actor, Cursor, Turn};
 use crate::{
     Error, ErrorKind, Result, Seq,
-    env::PathKind,
+    env::{
+        PathKind,
+        planted::{Bug, planted},
+    },
     view::{Checkpoint, Place, View, ViewContext, after, horizons::Horizons, shared::Stage},
 };
 
@@ -122,7 +125,10 @@ impl<V: View> Actor<V> {
                 Ok((head, _)) if after(Some(since)) > head => {
                     return Err(Turn::Park { error: self.lost(since, head), lost: true });
                 }
-                Ok((_, proof)) => return Ok(proof.is_some() && proof == checkpoint.proof),
+                Ok((_, proof)) => {
+                    let same = proof == checkpoint.proof || planted(Bug::CheckpointNotCompared);
+                    return Ok(proof.is_some() && same);
+                }
                 Err(error) => self.log_failed(error).await?,
             }
         }
