@@ -4,7 +4,10 @@
 
 use std::{error::Error as StdError, fmt, io, path::Path, path::PathBuf, sync::Arc};
 
-use crate::Seq;
+use crate::{
+    Seq,
+    env::planted::{Bug, planted},
+};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -128,6 +131,8 @@ impl Error {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
+        let by_text = planted(Bug::FullByText) && kind == ErrorKind::StorageFull;
+        let kind = if by_text && !source.to_string().contains("No space left") { ErrorKind::Io } else { kind };
         let message = format!("cannot {action} {}: {source}", path.display());
         Self::build(kind, message, damage, Some(Box::new(source)))
     }

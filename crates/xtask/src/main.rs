@@ -3,10 +3,13 @@
 #![allow(clippy::disallowed_methods, reason = "tasks run on the real machine, outside the library")]
 
 mod bench;
+mod binaries;
 mod demo;
 mod docs;
 mod examples;
 mod lint;
+mod planted;
+mod promises;
 mod run;
 mod soak;
 mod test;
@@ -23,6 +26,9 @@ cargo xtask TASK
   test                         unit, integration and documentation tests
   lint                         formatting, clippy, documentation and documents; a warning is an error
   examples                     run every example
+  planted [BUGS]               put bugs in, one after the other, and have a test find each
+  promises [--soak N] [--write]  run the tests that docs/durability.md names for each promise, and print what each has done;
+                               the long forms, for N minutes each; keep the figures in the document
   soak [MINUTES]               the tests that take long, each for that many minutes (default 10)
   bench [NAMES] [--entries N]  measure, beside other stores and the machine's own limits
   help                         this list
@@ -37,6 +43,8 @@ fn main() -> ExitCode {
         "lint" => lint::run(),
         "demo" => demo::run(),
         "examples" => examples::run(),
+        "planted" => planted::run(rest),
+        "promises" => promises::run(rest),
         "soak" => soak::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {

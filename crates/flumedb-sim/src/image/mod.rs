@@ -79,6 +79,16 @@ impl Image {
         Ok(())
     }
 
+    /// Takes a file away, as if it had never been on the disk.
+    ///
+    /// # Errors
+    /// As removing the file says.
+    pub fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.names.remove(path)?;
+        self.names.settle();
+        Ok(())
+    }
+
     /// Whether two disks have the same names and bytes, as they read now.
     pub fn reads_as(&self, other: &Self) -> bool {
         let bytes = |image: &Self, file| image.files.get(&file).map(|state| state.now.clone()).unwrap_or_default();

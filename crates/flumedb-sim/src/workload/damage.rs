@@ -48,7 +48,18 @@ impl Original {
     /// # Panics
     /// If the log does not work.
     pub fn new(segment_bytes: u64, buffered: usize, closed: bool) -> Self {
-        Self::with(LogSettings { segment_bytes, ..LogSettings::default() }, buffered, closed)
+        let settings = LogSettings { segment_bytes, ..LogSettings::default() };
+        Self::make(64, settings, buffered, closed)
+    }
+
+    /// Another log, the entries of which have the same lengths and lie in the same places as those of one with another
+    /// seed.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn seeded(seed: u64, segment_bytes: u64, buffered: usize, closed: bool) -> Self {
+        let settings = LogSettings { segment_bytes, ..LogSettings::default() };
+        Self::make(seed, settings, buffered, closed)
     }
 
     /// The same with these settings; half of each payload can be made shorter.
@@ -56,11 +67,15 @@ impl Original {
     /// # Panics
     /// If the log does not work.
     pub fn with(settings: LogSettings, buffered: usize, closed: bool) -> Self {
+        Self::make(64, settings, buffered, closed)
+    }
+
+    fn make(seed: u64, settings: LogSettings, buffered: usize, closed: bool) -> Self {
         const SIZES: [usize; 10] = [700, 0, 1500, 7, 300, 8, 650, 4000, 1, 900];
-        let sim = Sim::new(64);
+        let sim = Sim::new(seed);
         let log =
             SegmentedLog::open(&sim.env, Path::new(DIR), settings.clone()).unwrap_or_else(|error| panic!("{error}"));
-        let mut noise = fastrand::Rng::with_seed(64);
+        let mut noise = fastrand::Rng::with_seed(seed);
         let is_packed = settings.compression != Compression::None;
         let mut payload = |size: usize| {
             let random = if is_packed { size / 2 } else { size };
@@ -115,23 +130,31 @@ impl Original {
     pub fn damaged(&self, file: &Path, bytes: &[u8]) -> Outcome {
         let mut image = self.image.clone();
         image.write(file, bytes).unwrap_or_else(|error| panic!("{error}"));
+        self.shown(image, &[file])
+    }
+
+    /// Opens what is left of the log on a disk where these files are not as they were, and reads it all.
+    ///
+    /// # Panics
+    /// As [`Original::damaged`].
+    pub fn shown(&self, image: Image, files: &[&Path]) -> Outcome {
         let before = image.clone();
         let sim = Sim::boot(image, 65);
         let log = match SegmentedLog::open(&sim.env, Path::new(DIR), self.settings.clone()) {
             Ok(log) => log,
             Err(error) => {
-                assert_place(&error, file);
+                assert_place(&error, files);
                 assert!(sim.disk.image().reads_as(&before), "a failed open changed something");
-                return self.around(&sim, file);
+                return self.around(&sim, files);
             }
         };
-        if self.read(&log, file, false) {
+        if self.read(&log, files, false) {
             return Outcome::Corrupt;
         }
         let kept = log.barrier();
         let kept = now(kept).ok().flatten().map_or(0, |head| head.get() as usize + 1);
         if kept == self.contents.slots.len() {
-            return self.checked(before, file);
+            return self.checked(before, files);
         }
         assert!(
             kept >= self.vouched,
@@ -140,38 +163,41 @@ impl Original {
             self.vouched
         );
         let recovery = log.recovery();
-        let told = recovery.is_some_and(|recovery| recovery.dropped_bytes > 0 && recovery.file == file);
+        let told = recovery.is_some_and(|recovery| recovery.dropped_bytes > 0 && is_among(&recovery.file, files));
         if told { Outcome::Prefix } else { Outcome::Silent }
     }
 
     /// What a check of a log says that reads as it was.
-    fn checked(&self, image: Image, file: &Path) -> Outcome {
+    fn checked(&self, image: Image, files: &[&Path]) -> Outcome {
         let sim = Sim::boot(image, 66);
         let report = match &self.settings.keys {
             Some(keys) => SegmentedLog::with_keys(keys).check(&sim.env, Path::new(DIR)),
             None => SegmentedLog::check(&sim.env, Path::new(DIR)),
         };
         let report = report.unwrap_or_else(|error| panic!("{error}"));
-        assert!(report.damage.iter().all(|damage| damage.file == file), "damage is said to be elsewhere: {report:?}");
+        assert!(
+            report.damage.iter().all(|damage| is_among(&damage.file, files)),
+            "damage is said to be elsewhere: {report:?}"
+        );
         if report.damage.is_empty() { Outcome::Exact } else { Outcome::Found }
     }
 
     /// Reads around the damage of a log that cannot be opened to write.
-    fn around(&self, sim: &Sim, file: &Path) -> Outcome {
+    fn around(&self, sim: &Sim, files: &[&Path]) -> Outcome {
         let log = match &self.settings.keys {
             Some(keys) => SegmentedLog::with_keys(keys).read_only(&sim.env, Path::new(DIR)),
             None => SegmentedLog::read_only(&sim.env, Path::new(DIR)),
         };
         match log {
-            Ok(log) => drop(self.read(&log, file, true)),
-            Err(error) => assert_place(&error, file),
+            Ok(log) => drop(self.read(&log, files, true)),
+            Err(error) => assert_place(&error, files),
         }
         Outcome::Corrupt
     }
 
     /// Reads all entries, by number and in a scan. Whether some cannot be read. Read `around` the damage, an entry may
     /// be there of which it is the deletion that is damaged.
-    fn read(&self, log: &SegmentedLog, file: &Path, around: bool) -> bool {
+    fn read(&self, log: &SegmentedLog, files: &[&Path], around: bool) -> bool {
         let mut damaged = false;
         let slots = &self.contents.slots;
         let head = now(log.barrier()).unwrap_or_else(|error| panic!("{error}"));
@@ -183,7 +209,7 @@ impl Original {
                 (SlotKind::Deleted, Err(error)) if error.kind() == ErrorKind::Deleted => {}
                 (SlotKind::Tombstone, Err(error)) if error.kind() == ErrorKind::NotFound => {}
                 (_, Err(error)) => {
-                    assert_place(&error, file);
+                    assert_place(&error, files);
                     damaged = true;
                 }
                 (SlotKind::Deleted, Ok(_)) if around => {}
@@ -209,7 +235,7 @@ impl Original {
                     assert_eq!(chunk.covered.to, from, "a scan passes over an entry without a word");
                 }
                 Err(error) => {
-                    assert_place(&error, file);
+                    assert_place(&error, files);
                     damaged = true;
                     from = error.seq().map_or(from, Seq::get) + 1;
                 }
@@ -219,8 +245,12 @@ impl Original {
     }
 }
 
-fn assert_place(error: &flumedb::Error, file: &Path) {
+fn assert_place(error: &flumedb::Error, files: &[&Path]) {
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     let damage = error.damage();
-    assert!(damage.is_some_and(|damage| damage.file == file), "the damage is said to be elsewhere: {error}");
+    assert!(damage.is_some_and(|damage| is_among(&damage.file, files)), "the damage is said to be elsewhere: {error}");
+}
+
+fn is_among(file: &Path, files: &[&Path]) -> bool {
+    files.contains(&file)
 }

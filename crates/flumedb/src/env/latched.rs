@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{File, Lock, OpenMode, PathKind, Storage, Watch};
+use super::{
+    File, Lock, OpenMode, PathKind, Storage, Watch,
+    planted::{Bug, planted},
+};
 
 /// Wraps a [`Storage`] so that after the first failed write or sync, every later write and sync fails too.
 ///
@@ -160,6 +163,8 @@ impl File for LatchedFile {
     fn sync(&self) -> io::Result<()> {
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         refuse(&self.failure)?;
-        latch(&self.failure, "sync", self.file.sync())
+        let synced = self.file.sync();
+        let synced = if planted(Bug::RetrySync) { synced.or_else(|_| self.file.sync()) } else { synced };
+        latch(&self.failure, "sync", synced)
     }
 }

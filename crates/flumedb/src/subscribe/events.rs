@@ -14,6 +14,7 @@ use super::From;
 use crate::{
     Error, Event, Result, Seq, Span,
     codec::{Codec, Raw},
+    env::planted::{Bug, planted},
     log::{BoxFuture, Note, ReadRequest, SlotKind},
     read::{Blocking, Cursor, Held, Source},
 };
@@ -95,6 +96,9 @@ impl<C: Codec> Events<C> {
 
     /// Waits until the log has grown since the last wait ended, or is closed.
     fn poll_grown(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if planted(Bug::LostWakeUp) && self.waiting.is_none() {
+            self.head.mark_unchanged();
+        }
         let (head, closed) = (&self.head, &self.closed);
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(grown_or_closed(head.clone(), closed.clone())));
         let grown = ready!(waiting.as_mut().poll(cx));

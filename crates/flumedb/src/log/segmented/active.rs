@@ -8,13 +8,20 @@ use super::{
         push_record, record_size,
     },
     group::pack_note,
+    note::Deletions,
     payload::Packing,
     segment::Segment,
     settings::LogSettings,
     shared::Shared,
     walk::Position,
 };
-use crate::{Error, ErrorKind, Result, env::OpenMode};
+use crate::{
+    Error, ErrorKind, Result,
+    env::{
+        OpenMode,
+        planted::{Bug, planted},
+    },
+};
 
 /// Space is claimed in steps of at least this many bytes, doubling up to [`MAX_GROWTH`]: a sync that need not record a
 /// new length is cheaper.
@@ -113,7 +120,7 @@ impl Active {
         let written = (|| {
             file.write_all(0, &bytes)?;
             file.sync()?;
-            storage.sync_dir(&shared.dir)
+            if planted(Bug::SkipDirSync) { Ok(()) } else { storage.sync_dir(&shared.dir) }
         })();
         written.map_err(|error| Error::io("write", &path, error))?;
         let segment = Segment::active(name, path, file, shared.id, at.offset).with_keys(shared.keys.clone());
@@ -157,7 +164,9 @@ impl Active {
     }
 
     pub(crate) fn sync(&mut self) -> Result<()> {
-        self.segment.file.sync().map_err(|error| fatal(Error::io("sync", &self.segment.path, error)))?;
+        if !planted(Bug::SkipSync) {
+            self.segment.file.sync().map_err(|error| fatal(Error::io("sync", &self.segment.path, error)))?;
+        }
         self.synced = self.at.offset;
         Ok(())
     }
@@ -179,7 +188,9 @@ impl Active {
         self.write(&[bytes])?;
         self.segment.file.set_len(end).map_err(|error| Error::io("cut", &self.segment.path, error))?;
         self.allocated = end;
-        self.sync()?;
+        if !planted(Bug::SealWithoutSync) {
+            self.sync()?;
+        }
         Ok(count)
     }
 
@@ -225,8 +236,10 @@ fn push_carry(out: &mut Vec<u8>, shared: &Shared, at: Position, epoch: u64, pack
         let form = plain.pack(kind::DICTIONARY, at.next, &packing.dictionary, &mut nonces, &mut stored);
         body.push((kind::DICTIONARY, form, stored));
     }
-    body.push((kind::CARRY, Form::default(), shared.deletions().encode()));
-    for note in notes.values() {
+    let deletions =
+        if planted(Bug::DeletionsNotCarried) { Deletions::default().encode() } else { shared.deletions().encode() };
+    body.push((kind::CARRY, Form::default(), deletions));
+    for note in notes.values().filter(|_| !planted(Bug::NotesNotCarried)) {
         let (form, stored) = pack_note(note, packing, at.next, &mut nonces);
         body.push((kind::NOTE, form, stored));
     }

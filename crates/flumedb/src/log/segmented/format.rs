@@ -4,6 +4,7 @@
 
 use crate::{
     Seq,
+    env::planted::{Bug, planted},
     keys::{Keys, missing, wrong},
 };
 
@@ -137,6 +138,9 @@ impl LogId {
     /// What a record's checksum is mixed with, so that a record that is whole but not in its place does not pass:
     /// depends on the log and on the seq. (The finalizer of SplitMix64, Steele et al. 2014, over both.)
     pub(crate) fn place(self, number: u64) -> u32 {
+        if planted(Bug::ChecksumWithoutPlace) {
+            return 0;
+        }
         let key = u64_at(&self.0, 0) ^ u64_at(&self.0, 8).rotate_left(32);
         let mut z = key.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -302,7 +306,7 @@ impl<'a> Record<'a> {
                 return Err(Fault::Bad("the checksum of a rewritten record does not agree"));
             }
             payload = kept;
-        } else if crc32c(covered) ^ place != crc {
+        } else if record_crc(bytes, len) ^ place != crc {
             return Err(Fault::Bad("the checksum does not agree"));
         }
         let form = Form::of(header);
@@ -334,6 +338,17 @@ pub(crate) const fn record_size(len: usize) -> usize {
     (RECORD_LEN + len).next_multiple_of(ALIGN)
 }
 
+/// The checksum of the record at the start of `bytes`, over all of it but the checksum itself, before it is mixed with its
+/// place.
+#[inline]
+fn record_crc(bytes: &[u8], len: usize) -> u32 {
+    if planted(Bug::ChecksumWithoutLength) {
+        let padded = bytes.get(12..record_size(len).min(bytes.len()));
+        return crc32c(&[bytes.get(4..8).unwrap_or_default(), padded.unwrap_or_default()].concat());
+    }
+    crc32c(bytes.get(4..RECORD_LEN + len).unwrap_or_default())
+}
+
 /// Writes the header of a record whose payload of `len` bytes lies behind it in `bytes`; returns its checksum, the new
 /// value of the chain.
 pub(crate) fn frame(bytes: &mut [u8], kind: u8, form: Form, len: usize, chain: u32, place: u32) -> u32 {
@@ -343,7 +358,7 @@ pub(crate) fn frame(bytes: &mut [u8], kind: u8, form: Form, len: usize, chain: u
     (header[12], header[13]) = (kind, form.flags);
     put(&mut header, 14, &form.key.to_le_bytes());
     put(bytes, 0, &header);
-    let crc = crc32c(bytes.get(4..RECORD_LEN + len).unwrap_or_default()) ^ place;
+    let crc = record_crc(bytes, len) ^ place;
     put(bytes, 0, &crc.to_le_bytes());
     crc
 }

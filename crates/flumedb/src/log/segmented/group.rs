@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Env, Error, Result, Seq,
+    env::planted::{Bug, planted},
     log::{Batch, Note, chunk::encode_targets},
 };
 
@@ -112,6 +113,14 @@ impl Group {
             self.parts.push(Part::Tombstone(targets.to_vec()));
         }
         self.deletes = true;
+    }
+
+    /// Tells all whose requests these are that nothing came of them.
+    pub(crate) fn fail(mut self, error: &Error) {
+        if planted(Bug::LostWaiter) {
+            std::mem::forget(self.requests.pop());
+        }
+        self.requests.into_iter().for_each(|request| request.fail(error));
     }
 
     /// Puts payloads into the form in which the segment stores them; the first entry has the seq `first`.

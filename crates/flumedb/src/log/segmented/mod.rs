@@ -58,7 +58,10 @@ use super::{
 use crate::{
     Env, Error, ErrorKind, Keys, Result, Seq,
     check::{Repair, Report},
-    env::{Latched, Lock, OpenMode, Signal, Storage, Worker},
+    env::{
+        Latched, Lock, OpenMode, Signal, Storage, Worker,
+        planted::{Bug, planted},
+    },
     telemetry::{self, events},
 };
 
@@ -336,6 +339,9 @@ impl SegmentedLog {
                 // Nothing may be written once the lock is free.
                 compactor.compactions.stop();
                 take(worker);
+                if planted(Bug::LockNotReleased) {
+                    std::mem::forget(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+                }
                 take(lock);
             }
             Access::Read { stop, worker, .. } => {

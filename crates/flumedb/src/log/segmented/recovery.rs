@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
-    env::{File, OpenMode, Storage},
+    env::{
+        File, OpenMode, Storage,
+        planted::{Bug, planted},
+    },
     keys::{Keys, missing},
     log::Recovery,
 };
@@ -206,7 +209,7 @@ impl Witnesses {
             // What a payload holds of an older part of this very log is no witness.
             commit.synced > at && commit.first >= replay.position.next
         });
-        if head <= at && later.is_none() && !self.sealed_before {
+        if head <= at && later.is_none() && !self.sealed_before || planted(Bug::TailRuleInTheMiddle) {
             return match replay.stop {
                 // Whole, and in its place, but nothing that this version can read: that is no torn tail.
                 Stop::Bad { offset, fault: fault @ super::format::Fault::Newer(..) } => {
@@ -262,7 +265,10 @@ impl Last<'_> {
         let bytes = read_exactly(&*self.file, &path, 0, len as usize)?;
         let mut replay = Replay::new(Position::start(&self.header)).with_keys(self.settings.keys.clone());
         replay.run(&bytes, id, u64::MAX);
-        let at = replay.position;
+        let mut at = replay.position;
+        if planted(Bug::SeqTwice) {
+            at.next = self.page.map_or(at.next, |page| page.watermark.min(at.next));
+        }
         if let Some(key) = replay.lacks {
             // What cannot be read could not be carried on.
             return Err(missing(key).context(format_args!("a note in {}", path.display())));
@@ -332,9 +338,8 @@ impl Last<'_> {
 
     /// The last segment must begin where the one before it ends.
     fn check_link(&self) -> Result<()> {
-        let Some(before) = self.names.len().checked_sub(2).and_then(|index| self.names.get(index)) else {
-            return Ok(());
-        };
+        let before = self.names.len().checked_sub(2).and_then(|index| self.names.get(index));
+        let Some(before) = before.filter(|_| !planted(Bug::LinkNotChecked)) else { return Ok(()) };
         let path = self.dir.join(before.file_name());
         let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
         let trailer = read_trailer(&*file, &path)?;
@@ -361,13 +366,18 @@ impl Last<'_> {
         } else {
             None
         };
-        self.file.set_len(at.offset).map_err(|error| Error::io("cut", path, error))?;
+        if !planted(Bug::TailNotCut) {
+            self.file.set_len(at.offset).map_err(|error| Error::io("cut", path, error))?;
+        }
         Ok(recovery)
     }
 
     /// Writes anew what nobody vouches for: after an unclean stop, that bytes can be read is no proof that they are on
     /// the disk. The end of a sealed segment is vouched for by the next one only, and this is the last.
     fn write_again(&self, replay: &Replay, bytes: bytes::Bytes, path: &Path) -> Result<()> {
+        if planted(Bug::NotWrittenAgain) {
+            return Ok(());
+        }
         let vouched = self.page.filter(|page| page.ordinal == self.name.ordinal).map_or(0, |page| page.synced);
         let from = vouched.max(replay.synced).min(bytes.len() as u64);
         // A copy, as the bytes may be the file itself.

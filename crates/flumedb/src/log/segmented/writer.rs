@@ -26,7 +26,10 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Seq, Span,
-    env::{Step, Task},
+    env::{
+        Step, Task,
+        planted::{Bug, planted},
+    },
     log::{
         Batch, Condition, ReadRequest, SlotKind,
         memory::{check_head, conflicting, not_found, past_limit},
@@ -192,6 +195,9 @@ impl Writer {
     }
 
     fn test(&self, condition: &Condition, next: u64) -> Result<()> {
+        if planted(Bug::ConditionNotTested) {
+            return Ok(());
+        }
         let (after, matches, limit) = match condition {
             Condition::Head(expected) => return check_head(*expected, super::format::head_of(next)),
             Condition::NoneAfter { after, matches, limit } => (after, matches, *limit),
@@ -241,8 +247,7 @@ impl Writer {
 
     fn commit(&mut self, mut group: Group) {
         if let Some(error) = self.shared.failure().cloned() {
-            group.requests.into_iter().for_each(|request| request.fail(&error));
-            return;
+            return group.fail(&error);
         }
         let _span = events::committing(&self.shared.label).entered();
         let wrote = group.has_records();
@@ -264,12 +269,9 @@ impl Writer {
                     Ok(()) => error,
                     Err(worse) => self.shared.poison(&worse),
                 };
-                group.requests.into_iter().for_each(|request| request.fail(&error));
+                group.fail(&error);
             }
-            Err(error) => {
-                let error = self.shared.poison(&error);
-                group.requests.into_iter().for_each(|request| request.fail(&error));
-            }
+            Err(error) => group.fail(&self.shared.poison(&error)),
         }
     }
 
@@ -289,7 +291,11 @@ impl Writer {
             self.vouched = self.vouched.max(self.active.synced);
             let now = self.now();
             self.unsynced_since.get_or_insert(now);
-            if group.durable || self.is_sync_due() {
+            if planted(Bug::VisibleBeforeDurable) {
+                self.shared.publish(encoded.after.next, Vec::new(), Vec::new());
+            }
+            let durable = group.durable && !planted(Bug::AcknowledgeBeforeSync);
+            if durable || self.is_sync_due() {
                 let took = self.sync()?;
                 self.last_sync = (group.requests.len(), took);
             } else if self.active.at.offset - self.active.synced >= FLUSH_BYTES {
@@ -324,7 +330,7 @@ impl Writer {
     fn stamp(&self) -> Commit {
         Commit {
             watermark: self.shared.durable(),
-            synced: self.active.synced,
+            synced: if planted(Bug::WatermarkEarly) { self.active.at.offset } else { self.active.synced },
             time_us: self.shared.env.clock.unix_us(),
             epoch: self.epoch,
             ..Commit::default()
@@ -449,7 +455,7 @@ impl Writer {
             visible: self.active.at.next,
             watermark: self.shared.durable(),
             ordinal: self.active.segment.name.ordinal,
-            synced: self.active.synced,
+            synced: if planted(Bug::HeadEarly) { self.active.at.offset } else { self.active.synced },
             end: self.active.at.offset,
             clean,
         })?;

@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::{Actor, Turn};
 use crate::{
     ErrorKind, Result, Seq,
+    env::planted::{Bug, planted},
     telemetry::events,
     view::{Checkpoint, StoredState, View, after},
 };
@@ -17,7 +18,7 @@ impl<V: View> Actor<V> {
         const PAUSE: u32 = 4;
         self.core.scan.busy(self.id);
         let at = loop {
-            if self.stored {
+            if self.stored && !planted(Bug::CheckpointBeforeData) {
                 // Deletions too that have kept entries from it, wherever they are recorded.
                 self.make_durable(after(self.cursor.since).max(self.cursor.horizons.reach())).await?;
             }

@@ -4,6 +4,8 @@
 //! A kind of view takes part as a [`Subject`]; [`check`] lives through many histories of it, each from a seed: appends,
 //! deletions, entries that read otherwise later, rebuilds, closings, kills and power cuts, other versions.
 
+mod power;
+
 use std::{
     fmt::Debug,
     future::{Future, IntoFuture},
@@ -20,6 +22,8 @@ use flumedb::{
     view::{Live, View},
 };
 use serde::{Serialize, de::DeserializeOwned};
+
+pub use power::power;
 
 use crate::{Choices, Sim, soak_or_count};
 
