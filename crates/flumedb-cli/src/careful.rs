@@ -12,7 +12,7 @@ use std::{
 
 use flumedb::{
     Env,
-    env::{File, Lock, OpenMode, PathKind, Storage, Watch},
+    env::{File, Lock, OpenMode, PathKind, Room, Storage, Watch},
 };
 
 /// The machine's storage, but the log in one directory cannot be cut.
@@ -91,5 +91,9 @@ impl Storage for Careful {
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         self.storage.local_path(path)
+    }
+
+    fn room(&self, dir: &Path) -> io::Result<Option<Room>> {
+        self.storage.room(dir)
     }
 }

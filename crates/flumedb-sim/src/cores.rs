@@ -70,7 +70,7 @@ pub fn soak_or_count(quick: usize, case: impl Fn(usize) + Sync) -> usize {
 }
 
 /// `FLUME_SOAK`, the minutes that a test may take.
-fn soak_minutes() -> Option<u64> {
+pub fn soak_minutes() -> Option<u64> {
     let minutes = std::env::var_os("FLUME_SOAK")?;
     Some(minutes.to_str().and_then(|minutes| minutes.parse().ok()).unwrap_or(10))
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use flumedb::env::{File, Lock, OpenMode, PathKind, Storage, Watch};
+use flumedb::env::{File, Lock, OpenMode, PathKind, Room, Storage, Watch};
 
 use crate::{
     Call, Choices, Fault, FaultKind, Image, SimClock,
@@ -240,5 +240,12 @@ impl Storage for SimDisk {
     fn watch(&self, _path: &Path) -> io::Result<Box<dyn Watch>> {
         let (state, _) = self.enter(Call::Watch)?;
         Ok(Box::new(SimWatch { disk: self.clone(), seen: state.changes }))
+    }
+
+    /// Nothing on the disk changes or can fail: it is no call that counts.
+    fn room(&self, _dir: &Path) -> io::Result<Option<Room>> {
+        let state = self.state();
+        let free = |total: u64| total.saturating_sub(state.image.used_bytes());
+        Ok(state.capacity.map(|total| Room { free: free(total), total }))
     }
 }

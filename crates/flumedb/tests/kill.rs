@@ -1,134 +1,145 @@
-//! Guards against a process that dies and takes acknowledged entries with it, leaves half a batch, or leaves a lock that
-//! nobody frees.
+//! Guards against a process that dies and takes acknowledged entries with it, leaves half a batch, lets what was deleted
+//! come back, leaves a view that shows something else than the log or has to be built anew, or a lock that nobody frees.
 //!
-//! A child process appends to a log on the real disk and prints each acknowledgement; it is killed (SIGKILL on Unix)
-//! after 0 to 60 ms. 500 times on the same log, 5,000 with `FLUME_SOAK` set. This is the death of a process, not a
-//! power cut: those are simulated, in `crash_exhaustive.rs`.
+//! A child process works on a database on the real disk with several writers, deletions, readers and views at once, and
+//! says what was acknowledged; another process follows it. It is killed (SIGKILL on Unix) after 0 to 60 ms: 300 times,
+//! 20,000 with `FLUME_SOAK` set. This is the death of a process, not a power cut: see `power_cut.rs`.
 
 #![allow(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test that cannot go on ends"
+    reason = "a test that cannot go on ends; threads are its own"
 )]
 
+mod process_support;
+
 use std::{
-    env,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
-use flumedb::{
-    Env, Seq, Span,
-    log::{Batch, Log, LogSettings, ReadRequest, SegmentedLog},
-};
-use flumedb_sim::{now, soak_or};
+use flumedb::{ErrorKind, Flume, From, codec::JsonDocs};
+use flumedb_sim::{Choices, soak_or};
+use process_support::{Child, Item, Load, Model, Views, job, open, work};
 
-/// Where the child works; that it is set makes this process the child.
-const DIR: &str = "FLUME_KILL_DIR";
-const TEST: &str = "no_acknowledged_entry_is_lost_when_the_process_is_killed";
-const ACK: &str = "acknowledged to ";
+const TEST: &str = "nothing_is_lost_when_the_process_is_killed";
 
-/// The entry `seq` of a batch of `count` that begins at `first`: it says so itself, and its length and bytes follow.
-fn payload(seq: u64, first: u64, count: u64) -> Vec<u8> {
-    let mut bytes = [seq, first, count].map(u64::to_le_bytes).concat();
-    let noise = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    bytes.extend((0..noise % 1500).map(|at| (noise >> (at % 8)) as u8));
-    bytes
+/// So many databases are worked on at a time; what takes time is mostly the disk.
+const LANES: u64 = 4;
+
+/// So often is one database killed before the next.
+const LIVES: u64 = 40;
+
+#[derive(Default)]
+struct Totals {
+    acknowledged: AtomicU64,
+    deleted: AtomicU64,
+    followed: AtomicU64,
+    torn: AtomicU64,
 }
 
-fn field(bytes: &[u8], number: usize) -> u64 {
-    u64::from_le_bytes(bytes[number * 8..][..8].try_into().unwrap())
+/// A reader in this process of what another writes, until that is over.
+struct Follower {
+    reader: Flume<JsonDocs>,
+    thread: JoinHandle<Vec<(u64, Item)>>,
 }
 
-fn settings() -> LogSettings {
-    LogSettings { segment_bytes: 1 << 18, ..LogSettings::default() }
-}
+impl Follower {
+    fn start(dir: &Path) -> Option<Self> {
+        let reader = match Flume::read_only(dir, JsonDocs).blocking() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            reader => reader.unwrap(),
+        };
+        let feed = reader.subscribe(From::Start).blocking();
+        let thread = thread::spawn(move || {
+            let mut seen = Vec::new();
+            for entry in feed {
+                match entry {
+                    Ok(entry) => seen.push((entry.seq.get(), Item::of(&entry.value))),
+                    Err(error) if error.kind() == ErrorKind::Closed => break,
+                    // It was deleted while it was read.
+                    Err(error) if error.kind() == ErrorKind::Deleted => {}
+                    Err(error) => panic!("a follower fails: {error}"),
+                }
+            }
+            seen
+        });
+        Some(Self { reader, thread })
+    }
 
-fn next(log: &SegmentedLog) -> u64 {
-    now(log.barrier()).unwrap().map_or(0, |head| head.get() + 1)
-}
-
-/// Appends for ever, and prints what was acknowledged.
-async fn append_for_ever(dir: &Path) {
-    let log = SegmentedLog::open(&Env::os(), dir, settings()).unwrap();
-    let mut first = next(&log);
-    loop {
-        let count = 1 + first % 4;
-        let mut batch = Batch::new();
-        (first..first + count).for_each(|seq| batch.push(&payload(seq, first, count)));
-        // Some do not wait for the disk: the system has them, and the death of a process takes nothing from it.
-        batch.buffered = first.is_multiple_of(3);
-        let seqs = log.append(batch).await.unwrap();
-        println!("{ACK}{}", seqs.last().unwrap());
-        first += count;
+    fn end(self) -> Vec<(u64, Item)> {
+        self.reader.close().blocking().unwrap();
+        self.thread.join().unwrap()
     }
 }
 
-/// What one child acknowledged last, having been killed after `patience`.
-fn run_child(dir: &Path, patience: Duration) -> Option<Seq> {
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", TEST, "--nocapture"])
-        .env(DIR, dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let output = child.stdout.take().unwrap();
-    let reader = thread::spawn(move || {
-        let lines = BufReader::new(output).lines().map_while(Result::ok);
-        // The test's own first line may stand before the first of them.
-        let acks = lines.filter_map(|line| line.split(ACK).nth(1)?.parse::<Seq>().ok());
-        acks.last()
-    });
+/// One child's life, and a look at what it left.
+fn live(dir: &Path, model: &mut Model, life: u64, chance: &mut Choices, closed_at: &mut u64, totals: &Totals) {
+    let child = Child::start(TEST, &[dir.to_str().unwrap(), &life.to_string()]);
+    let follower = match chance.pick(4) {
+        // Killed while it opens, too.
+        0 => None,
+        _ => child.hear("open").and_then(|_| Follower::start(dir)),
+    };
     // Not a wait for anything: how long it lives is what is varied.
-    thread::sleep(patience);
-    child.kill().unwrap();
-    assert!(!child.wait().unwrap().success(), "the child ended by itself");
-    reader.join().unwrap()
-}
-
-/// Reads everything from `from` on; the number behind the last entry.
-fn check(dir: &Path, from: u64) -> u64 {
-    let log = SegmentedLog::open(&Env::os(), dir, settings()).unwrap();
-    let end = next(&log);
-    let mut span = Span { from, to: end };
-    while !span.is_empty() {
-        let chunk = now(log.read(ReadRequest::forwards(span))).unwrap();
-        for (seq, bytes) in chunk.entries() {
-            let (first, count) = (field(bytes, 1), field(bytes, 2));
-            assert_eq!(bytes, payload(seq.get(), first, count), "entry {seq} has other bytes");
-            assert!(first + count <= end, "half a batch");
-        }
-        span.from = chunk.covered.to;
+    thread::sleep(Duration::from_micros(chance.pick(60_000)));
+    model.hear(&child.kill());
+    for (seq, item) in follower.map(Follower::end).unwrap_or_default() {
+        model.see(seq, item);
+        totals.followed.fetch_add(1, Ordering::Relaxed);
     }
-    end
+
+    // At once, and without being told to repair anything.
+    let db = open(dir).unwrap();
+    let views = Views::add(&db).unwrap();
+    let deleted = model.deletions();
+    let live = model.check(&db);
+    views.check(&live);
+    totals.torn.fetch_add(u64::from(db.recovery().is_some()), Ordering::Relaxed);
+    // A view that was on the disk when the database was closed takes in no more than what came since, and takes back no
+    // more than what was deleted since.
+    let end = db.head().map_or(0, |head| head.get() + 1);
+    let (shown, most) = (views.shown(), end - *closed_at + deleted);
+    assert!(shown <= most, "the index was shown {shown} entries where {most} are new: it was built anew");
+    if chance.pick(2) == 0 {
+        db.close().blocking().unwrap();
+        *closed_at = end;
+        model.forget_deletions();
+    }
 }
 
 #[test]
-fn no_acknowledged_entry_is_lost_when_the_process_is_killed() {
-    if let Some(dir) = env::var_os(DIR) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        return runtime.block_on(append_for_ever(&PathBuf::from(dir)));
+fn nothing_is_lost_when_the_process_is_killed() {
+    if let Some(job) = job() {
+        work(Path::new(&job[0]), Load { life: job[1].parse().unwrap(), buffered: true });
     }
-    let scratch = tempfile::tempdir().unwrap();
-    let dir = scratch.path().join("log");
-    let (mut end, mut with_acks) = (0, 0);
-    let cycles = soak_or(5_000, 500);
-    for cycle in 0..cycles {
-        let acknowledged = run_child(&dir, Duration::from_micros(cycle * 7919 % 60_000));
-        let kept = check(&dir, end);
-        if let Some(seq) = acknowledged {
-            with_acks += 1;
-            assert!(kept > seq.get(), "cycle {cycle}: {seq} was acknowledged, and only {kept} entries are there");
+    let lives = soak_or(20_000, 300) / LANES;
+    let totals = Totals::default();
+    thread::scope(|scope| {
+        for lane in 0..LANES {
+            let totals = &totals;
+            scope.spawn(move || {
+                let mut chance = Choices::seeded(lane);
+                for begin in (0..lives).step_by(LIVES as usize) {
+                    let scratch = tempfile::tempdir().unwrap();
+                    let (dir, mut model, mut closed_at) = (scratch.path().join("db"), Model::default(), 0);
+                    for life in begin..lives.min(begin + LIVES) {
+                        live(&dir, &mut model, life, &mut chance, &mut closed_at, totals);
+                    }
+                    totals.acknowledged.fetch_add(model.acknowledged, Ordering::Relaxed);
+                    totals.deleted.fetch_add(model.deleted, Ordering::Relaxed);
+                }
+            });
         }
-        assert!(kept >= end, "cycle {cycle}: entries of an earlier cycle are gone");
-        end = kept;
-    }
-    assert_eq!(check(&dir, 0), end);
-    println!("{cycles} cycles, {with_acks} with acknowledgements, {end} entries");
-    assert!(with_acks > cycles / 4, "the children were killed before they did anything");
+    });
+    let Totals { acknowledged, deleted, followed, torn } = totals;
+    let (acknowledged, deleted) = (acknowledged.into_inner(), deleted.into_inner());
+    let (followed, torn) = (followed.into_inner(), torn.into_inner());
+    println!(
+        "{} kills: {acknowledged} entries acknowledged, {deleted} deleted, {followed} followed; {torn} torn tails",
+        lives * LANES
+    );
+    assert!(acknowledged > lives * LANES && deleted > 0 && followed > 0, "the children were killed before they worked");
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    File, Lock, OpenMode, PathKind, Storage, Watch,
+    File, Lock, OpenMode, PathKind, Room, Storage, Watch,
     planted::{Bug, planted},
 };
 
@@ -125,6 +125,10 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         self.storage.local_path(path)
+    }
+
+    fn room(&self, dir: &Path) -> io::Result<Option<Room>> {
+        self.storage.room(dir)
     }
 }
 

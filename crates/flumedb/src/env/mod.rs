@@ -119,6 +119,20 @@ pub trait Storage: Send + Sync + 'static {
         let _ = path;
         None
     }
+    /// How much room there is where `dir` is; `None` if nobody knows.
+    fn room(&self, dir: &Path) -> io::Result<Option<Room>> {
+        let _ = dir;
+        Ok(None)
+    }
+}
+
+/// How much room there is on a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What can still be written by this process.
+    pub free: u64,
+    /// All there is, used or free.
+    pub total: u64,
 }
 
 /// Makes `bytes` the content of the file at `path`, on the disk: afterwards, and after a crash at any time, it has the old

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Clock, File, Lock, OpenMode, PathKind, Random, Signal, Step, Storage, Task, Threads, Watch, Worker, watch,
+    Clock, File, Lock, OpenMode, PathKind, Random, Room, Signal, Step, Storage, Task, Threads, Watch, Worker, watch,
 };
 
 /// Files of the operating system. Files are created for their owner only (0600, directories 0700).
@@ -131,6 +131,13 @@ impl Storage for OsStorage {
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         Some(path.to_owned())
+    }
+
+    #[cfg(unix)]
+    fn room(&self, dir: &Path) -> io::Result<Option<Room>> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Some(Room { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) }))
     }
 }
 

@@ -42,6 +42,9 @@ pub struct HostSettings {
     pub views: usize,
     /// So many reads may wait for one view to catch up; one more fails.
     pub waiting_reads: usize,
+    /// Stores grow no more once less than this many bytes are free where they are, so that the log has them: it can be
+    /// appended to, and deleted from, where views cannot go on. At most a sixteenth of the file system.
+    pub reserve_bytes: u64,
 }
 
 impl Default for HostSettings {
@@ -56,6 +59,7 @@ impl Default for HostSettings {
             sync_every: Duration::from_secs(1),
             views: 1000,
             waiting_reads: 100_000,
+            reserve_bytes: 64 << 20,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Actor, Turn};
 use crate::{
-    ErrorKind, Result, Seq,
+    Error, ErrorKind, Result, Seq,
     env::planted::{Bug, planted},
     telemetry::events,
     view::{Checkpoint, StoredState, View, after},
@@ -19,6 +19,7 @@ impl<V: View> Actor<V> {
         self.core.scan.busy(self.id);
         let at = loop {
             if self.stored && !planted(Bug::CheckpointBeforeData) {
+                self.leave_room().await?;
                 // Deletions too that have kept entries from it, wherever they are recorded.
                 self.make_durable(after(self.cursor.since).max(self.cursor.horizons.reach())).await?;
             }
@@ -50,6 +51,34 @@ impl<V: View> Actor<V> {
         self.shared.publish(position, self.cursor.since, reader);
         self.core.scan.arrive(self.id, position);
         Ok(())
+    }
+
+    /// A store must not take the last room from the log: views can be built again, entries cannot.
+    async fn leave_room(&mut self) -> Result<(), Turn> {
+        while let Some(error) = self.short_of_room() {
+            if self.closing {
+                return Err(Turn::Retry(error));
+            }
+            self.pause(error).await?;
+        }
+        Ok(())
+    }
+
+    fn short_of_room(&self) -> Option<Error> {
+        /// Of a small file system it is this part.
+        const PART: u64 = 16;
+        let dir = self.dir.as_ref()?;
+        // Who cannot tell will say so when it is full.
+        let room = self.core.env.storage.room(dir).ok().flatten()?;
+        let reserve = self.core.settings.reserve_bytes.min(room.total / PART);
+        let message = || {
+            format!(
+                "view \"{}\" waits: {} bytes are free where its store is, and views leave {reserve} to the log; free \
+                 some space, and it goes on",
+                self.name, room.free
+            )
+        };
+        (room.free < reserve).then(|| Error::new(ErrorKind::StorageFull, message()))
     }
 
     /// A store on the disk must not know of anything that the log may still lose.
