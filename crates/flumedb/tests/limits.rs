@@ -66,13 +66,13 @@ fn an_entry() {
 fn a_batch_in_bytes_and_in_entries() {
     // Each takes 16 bytes of room and 8 of payload.
     on_both(&LogSettings { batch_bytes: 72, ..LogSettings::default() }, |log| {
-        append(log, batch(&[&[1; 8]; 3])).unwrap();
-        is_refused(&append(log, batch(&[&[1; 8]; 4])).unwrap_err(), "batch_bytes", ["96", "72"]);
+        append(log, batch(&[&[1; 8][..]; 3])).unwrap();
+        is_refused(&append(log, batch(&[&[1; 8][..]; 4])).unwrap_err(), "batch_bytes", ["96", "72"]);
         assert_eq!(pollster(log.barrier()).unwrap(), Some(Seq::new(2)));
     });
     on_both(&LogSettings { batch_entries: 3, ..LogSettings::default() }, |log| {
-        append(log, batch(&[b""; 3])).unwrap();
-        is_refused(&append(log, batch(&[b""; 4])).unwrap_err(), "batch_entries", ["4", "3"]);
+        append(log, batch(&[&b""[..]; 3])).unwrap();
+        is_refused(&append(log, batch(&[&b""[..]; 4])).unwrap_err(), "batch_entries", ["4", "3"]);
         append(log, batch(&[b"d"])).unwrap();
         let seqs: Vec<Seq> = (0..4).map(Seq::new).collect();
         is_refused(&pollster(log.delete(&seqs)).unwrap_err(), "batch_entries", ["4", "3"]);
