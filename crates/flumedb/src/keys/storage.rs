@@ -1,11 +1,7 @@
 //! [`SealedStorage`], through which views of an encrypted database keep their stores, and [`claim`], which sees to it that
 //! none lies in the clear beside them.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use super::{Keys, files::SealedFile};
 use crate::{
