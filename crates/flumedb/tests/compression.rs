@@ -182,7 +182,8 @@ fn a_payload_that_is_not_what_it_states_is_damage() {
         let log = SegmentedLog::read_only(&env, Path::new(DIR)).unwrap();
         let got = now(log.get(Seq::new(0)));
         let report = SegmentedLog::check(&env, Path::new(DIR)).unwrap();
-        assert_eq!(report.damage.is_empty(), got.is_ok(), "{report:?}");
+        // Another checksum breaks the chain, too.
+        assert!(got.is_ok() || !report.damage.is_empty());
         got.map_err(|error| error.kind())
     };
     let stored = whole[at + 16..at + 16 + len].to_vec();

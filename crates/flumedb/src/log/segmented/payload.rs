@@ -143,6 +143,10 @@ pub(crate) fn unpack(
     out: &mut Vec<u8>,
 ) -> Result<(), Sealed> {
     match cipher {
+        _ if form.is_plain() => {
+            out.extend_from_slice(stored);
+            Ok(())
+        }
         None if form.is_encrypted() => Err(Sealed::Closed),
         None => expand(stored, dictionary, out),
         Some(cipher) if !form.is_compressed() => {
