@@ -15,6 +15,7 @@ mod queue;
 mod recovery;
 mod repair;
 mod replay;
+mod retention;
 mod segment;
 mod settings;
 mod shared;
@@ -45,7 +46,7 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Passed, Proof, ReadRequest, Recovery, unsupported,
+    Batch, Before, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Passed, Proof, ReadRequest, Recovery, unsupported,
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
@@ -324,6 +325,10 @@ impl Log for SegmentedLog {
             // begin with all the deletions that have just been carried out.
             if self.ask(|reply| Request::Roll { reply }).await? { Ok(done.and(once().await?)) } else { Ok(done) }
         })
+    }
+
+    fn drop_before(&self, before: Before) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(self.drop_segments(before))
     }
 
     fn followed_by(&self, passed: Weak<Passed>) {
