@@ -172,7 +172,7 @@ impl<'a, S: Subject> History<'a, S> {
     }
 
     fn step(&mut self, open: &mut Open<S>) {
-        match self.chance.pick(16) {
+        match self.chance.pick(17) {
             0..=5 => self.append(open),
             6..=7 => self.delete(open),
             8..=10 => self.compare_and_hold(open),
@@ -186,6 +186,10 @@ impl<'a, S: Subject> History<'a, S> {
                 open.held = None;
                 self.keys.fetch_or(1 << key, Ordering::SeqCst);
                 self.reprocess(open, key);
+            }
+            15 => {
+                // Whatever a reader shows, it goes on showing.
+                self.sim.block_on(open.db.compact().into_future()).unwrap_or_else(|error| panic!("{self}: {error}"));
             }
             _ => {
                 // Something is going on when the next thing happens.

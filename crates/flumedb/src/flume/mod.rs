@@ -15,7 +15,7 @@ pub use view::AddView;
 use crate::{
     Call, Damage, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
-    log::{BackedUp, Batch, Compacted, Log, LogStat, Note, Recovery, Scrub, Sharing},
+    log::{BackedUp, Batch, Before, Compacted, Log, LogStat, Note, Recovery, Scrub, Sharing},
     read::{Open, Source},
     view::{Entries, Host, Live, LiveSet, Progress, View},
 };
@@ -436,6 +436,33 @@ impl<C: Codec> Flume<C> {
     /// Dropping the future does not call it off once it was polled.
     pub fn compact(&self) -> Call<'_, Result<Compacted>> {
         Call::new(self.0.source.log.compact())
+    }
+
+    /// Retention: drops what is before an entry, or older than an age, as far as it fills whole segments of the log; the
+    /// [segment's length](crate::log::LogSettings::segment_bytes) is the grain. What is dropped is deleted like anything
+    /// else, so that views take it back and say what they would say if they were built anew from what is left; then it is
+    /// [erased](Flume::compact), and the log [begins](Flume::first) behind it. A view that cannot take entries back is built
+    /// anew each time: keep segments large, and call this seldom, where there are such views.
+    ///
+    /// ```
+    /// # use flumedb::{Env, Flume, Seq, codec::Utf8, log::Before};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).set(|settings| settings.log.segment_bytes = 4096).open("db").blocking()?;
+    /// for number in 0..100 {
+    ///     db.append(&format!("{number} {}", "x".repeat(1000))).blocking()?;
+    /// }
+    /// db.drop_before(Before::Seq(Seq::new(50))).blocking()?;
+    /// let first = db.first().unwrap().get();
+    /// assert!(first > 40 && first <= 50);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`delete`](Flume::delete) and [`compact`](Flume::compact).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it half done: the oldest entries are deleted, others not yet.
+    pub fn drop_before(&self, before: Before) -> Call<'_, Result<Compacted>> {
+        Call::new(self.0.source.log.drop_before(before))
     }
 
     /// The oldest number that the log still holds; what was before has been deleted and is gone.

@@ -7,7 +7,7 @@ mod memory;
 mod scrub;
 mod segmented;
 
-use std::{future::Future, path::Path, pin::Pin, sync::Weak};
+use std::{future::Future, path::Path, pin::Pin, sync::Weak, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,15 @@ pub struct LogIdentity(pub Vec<u8>);
 /// Evidence that a log still holds a certain entry, and everything before it, as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof(pub Vec<u8>);
+
+/// Up to where the beginning of a log is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// What was appended before this entry.
+    Seq(Seq),
+    /// What is older than this.
+    Age(Duration),
+}
 
 /// Says below which number deletions have been taken note of, for good, by whoever takes back what is deleted.
 pub type Passed = dyn Fn() -> u64 + Send + Sync;
@@ -185,6 +194,18 @@ pub trait Log: Send + Sync + 'static {
     /// Dropping the future does not call it off once it was polled.
     fn compact(&self) -> BoxFuture<'_, Result<Compacted>> {
         Box::pin(std::future::ready(Err(unsupported("compaction while it is open"))))
+    }
+
+    /// Deletes whole stretches of the log at its beginning, and erases them: see [`Flume::drop_before`](crate::Flume::drop_before).
+    ///
+    /// # Errors
+    /// As [`delete`](Log::delete) and [`compact`](Log::compact).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it half done: the oldest entries are deleted, others not yet.
+    fn drop_before(&self, before: Before) -> BoxFuture<'_, Result<Compacted>> {
+        let _ = before;
+        Box::pin(std::future::ready(Err(unsupported("dropping its beginning"))))
     }
 
     /// Somebody takes back what is deleted: payloads that it has not taken back yet are kept for a while, and it is told of

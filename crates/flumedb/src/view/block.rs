@@ -85,7 +85,8 @@ impl<T> Block<T> {
             cost: cost.max(LEAST_COST),
             run: Run::new(run).with_memory(cost),
             marks,
-            first: entries.log().first().map_or(0, Seq::get),
+            // One that has nothing at all began where it ends.
+            first: entries.log().first().map_or(chunk.covered.to, Seq::get),
             forgotten: chunk.forgotten.clone(),
         }
     }

@@ -18,6 +18,7 @@ mod queue;
 mod recovery;
 mod repair;
 mod replay;
+mod retention;
 mod scrub;
 mod segment;
 mod settings;
@@ -52,8 +53,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, OnDamage, Passed, Proof, ReadRequest, Recovery, Scrub,
-    unsupported,
+    Batch, Before, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, OnDamage, Passed, Proof, ReadRequest, Recovery,
+    Scrub, unsupported,
 };
 use crate::{
     Env, Error, ErrorKind, Keys, Result, Seq,
@@ -488,6 +489,10 @@ impl Log for SegmentedLog {
             // begin with all the deletions that have just been carried out.
             if self.ask(|reply| Request::Roll { reply }).await? { Ok(done.and(once().await?)) } else { Ok(done) }
         })
+    }
+
+    fn drop_before(&self, before: Before) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(self.drop_segments(before))
     }
 
     fn followed_by(&self, passed: Weak<Passed>) {
