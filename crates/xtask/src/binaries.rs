@@ -101,6 +101,12 @@ impl Run {
         passed.filter(|_| self.code == Some(0))
     }
 
+    /// The end of what it printed.
+    pub(crate) fn end(&self) -> String {
+        let lines: Vec<String> = self.output.lines().map(short).collect();
+        lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
+    }
+
     /// The figures that its tests told, with their names.
     pub(crate) fn figures(&self) -> Vec<(&str, u64)> {
         // What another test printed may stand before it in its line.
@@ -110,6 +116,15 @@ impl Run {
             Some((name, cases.split(' ').next()?.parse().ok()?))
         })
         .collect()
+    }
+}
+
+/// A line, or the beginning of a long one.
+pub(crate) fn short(line: &str) -> String {
+    const WIDTH: usize = 160;
+    match line.char_indices().nth(WIDTH).and_then(|(at, _)| line.get(..at)) {
+        Some(beginning) => format!("{beginning}…"),
+        None => line.to_owned(),
     }
 }
 

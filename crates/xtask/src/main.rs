@@ -22,7 +22,7 @@ const HELP: &str = "\
 cargo xtask TASK
 
   demo                         take in the sample log, build its views, ask three questions
-  ci                           all of lint, test and examples: what every change must pass
+  ci                           all of lint, test, planted and examples: what every change must pass
   test                         unit, integration and documentation tests
   lint                         formatting, clippy, documentation and documents; a warning is an error
   examples                     run every example
@@ -65,6 +65,7 @@ fn main() -> ExitCode {
 fn ci() -> Outcome {
     lint::run()?;
     test::run()?;
+    planted::run(&[])?;
     examples::run()?;
     println!("\nall is well");
     Ok(())

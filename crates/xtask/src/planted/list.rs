@@ -13,7 +13,11 @@ pub(super) const BUGS: &[Planted] = &[
     bug("skip-sync", STORM.0, STORM.1),
     bug("skip-dir-sync", STORM.0, STORM.1),
     bug("seal-without-sync", STORM.0, STORM.1),
-    bug("visible-before-durable", "flumedb/io_faults", "a_failed_sync_frees_every_waiter"),
+    bug(
+        "visible-before-durable",
+        "flumedb/visible_when_durable",
+        "nothing_is_seen_before_the_sync_that_its_append_waits_for",
+    ),
     bug("lost-waiter", "flumedb/io_faults", "a_failed_sync_frees_every_waiter"),
     bug("retry-sync", "flumedb/env_latched", "after_a_failed_sync_nothing_is_written_and_reads_work"),
     bug("short-write", "flumedb/io_faults", "every_write_is_short"),

@@ -16,7 +16,7 @@ use std::{
 
 use self::list::BUGS;
 use crate::{
-    binaries::{Binaries, Run, TestFile},
+    binaries::{Binaries, Run, TestFile, short},
     run::{Outcome, root},
 };
 
@@ -105,13 +105,13 @@ impl Job<'_> {
         match self {
             Self::Sound(_) if run.passed() == Some(1) => Ok(run.took),
             Self::Sound(_) if run.passed() == Some(0) => Err(format!("there is no test {of}")),
-            Self::Sound(_) => Err(format!("{of} fails although no bug was chosen:\n{}", tail(&run))),
+            Self::Sound(_) => Err(format!("{of} fails although no bug was chosen:\n{}", run.end())),
             Self::Planted(_) if run.code.is_none() => Err(format!("{bug}: {of} was not done after {seconds:.0} s")),
             Self::Planted(_) if run.passed().is_some() => {
                 Err(format!("{bug}: {of} does not find it ({seconds:.1} s): a test is missing"))
             }
             Self::Planted(_) if !failed_by_assertion(&run, test) => {
-                Err(format!("{bug}: {of} ends, but not by an assertion:\n{}", tail(&run)))
+                Err(format!("{bug}: {of} ends, but not by an assertion:\n{}", run.end()))
             }
             Self::Planted(_) => {
                 println!("{bug}: found in {seconds:.1} s: {}", reason(&run));
@@ -129,15 +129,10 @@ fn failed_by_assertion(run: &Run, test: &str) -> bool {
 }
 
 /// The line that says what was wrong first.
-fn reason(run: &Run) -> &str {
+fn reason(run: &Run) -> String {
     let mut lines = run.output.lines().skip_while(|line| !line.contains("panicked at"));
     lines.next();
-    lines.find(|line| !line.trim().is_empty()).unwrap_or_default()
-}
-
-fn tail(run: &Run) -> String {
-    let lines: Vec<&str> = run.output.lines().collect();
-    lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
+    lines.find(|line| !line.trim().is_empty()).map(short).unwrap_or_default()
 }
 
 /// Does `work` for each, two at a time; what came of them, in order.

@@ -86,8 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 /// What the tests of a file have done.
 fn figure(run: &Run, commit: &str) -> Result<Figure, String> {
     let Some(tests) = run.passed() else {
-        let lines: Vec<&str> = run.output.lines().collect();
-        return Err(format!("fails:\n{}", lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")));
+        return Err(format!("fails:\n{}", run.end()));
     };
     let cases: u64 = run.figures().iter().map(|(_, cases)| cases).sum();
     Ok(Figure { tests, cases, seconds: run.took.as_secs_f64(), commit: commit.to_owned() })
