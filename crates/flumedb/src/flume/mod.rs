@@ -15,7 +15,7 @@ pub use view::AddView;
 use crate::{
     Call, Damage, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
-    log::{BackedUp, Batch, Log, LogStat, Note, Recovery, Scrub, Sharing},
+    log::{BackedUp, Batch, Compacted, Log, LogStat, Note, Recovery, Scrub, Sharing},
     read::Source,
     view::{Entries, Host, Live, LiveSet, Progress, View},
 };
@@ -403,6 +403,40 @@ impl<C: Codec> Flume<C> {
     pub fn delete(&self, seqs: impl IntoIterator<Item = Seq>) -> Call<'_, Result<()>> {
         let seqs: Vec<Seq> = seqs.into_iter().collect();
         Call::new(async move { self.0.source.log.delete(&seqs).await })
+    }
+
+    /// Erases what was deleted: its bytes leave the disk, the names of all entries stay, and so do views. What was deleted
+    /// before this call is in no file of the log when it returns, apart from what a repair or a recovery has kept
+    /// ([`Compacted::bytes_aside`]) and from backups. It happens [in the background](crate::log::Compaction) too, once there
+    /// is enough.
+    ///
+    /// Waits for views to come past the deletions first, up to a [time](crate::log::Compaction::patience): a view that has
+    /// not taken back an entry whose bytes are gone may have to be built anew.
+    ///
+    /// ```
+    /// # use flumedb::{Env, Flume, codec::Utf8};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).set(|settings| settings.log.segment_bytes = 4096).open("db").blocking()?;
+    /// let seq = db.append(&"a secret".repeat(500)).blocking()?;
+    /// db.append("the next segment begins").blocking()?;
+    /// db.append(&"more".repeat(500)).blocking()?;
+    /// db.delete([seq]).blocking()?;
+    /// let done = db.compact().blocking()?;
+    /// assert_eq!((done.erased, done.dropped), (1, 1));
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Log::compact`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off once it was polled.
+    pub fn compact(&self) -> Call<'_, Result<Compacted>> {
+        Call::new(self.0.source.log.compact())
+    }
+
+    /// The oldest number that the log still holds; what was before has been deleted and is gone.
+    pub fn first(&self) -> Option<Seq> {
+        self.0.source.log.first()
     }
 
     /// The newest entry (or tombstone) that can be read; `None` in an empty log.

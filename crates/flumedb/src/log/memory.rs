@@ -157,7 +157,7 @@ impl MemoryLog {
             // What is past the end is not accounted for: it may come.
             covered.to = covered.to.min(end.max(covered.from));
         }
-        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end })
+        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end, forgotten: Vec::new() })
     }
 }
 

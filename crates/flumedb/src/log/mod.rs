@@ -6,19 +6,21 @@ mod memory;
 mod scrub;
 mod segmented;
 
-use std::{future::Future, path::Path, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin, sync::Weak};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use batch::{Batch, Condition, Note};
-pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
+pub use chunk::{Chunk, Forgotten, ReadRequest, Slot, SlotKind};
 pub(crate) use chunk::{decode_targets, encode_targets};
 pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
 pub use scrub::{OnDamage, Scrub};
-pub use segmented::{BackedUp, Durability, LogSettings, Restored, SegmentedLog, Sharing, Verified};
+pub use segmented::{
+    BackedUp, Compacted, Compaction, Durability, LogSettings, Restored, SegmentedLog, Sharing, Verified,
+};
 
 use crate::{Error, ErrorKind, Result, Seq, env::block_on};
 
@@ -33,6 +35,9 @@ pub struct LogIdentity(pub Vec<u8>);
 /// Evidence that a log still holds a certain entry, and everything before it, as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof(pub Vec<u8>);
+
+/// Says below which number deletions have been taken note of, for good, by whoever takes back what is deleted.
+pub type Passed = dyn Fn() -> u64 + Send + Sync;
 
 /// What an open after an unclean stop dropped: bytes above everything that was ever vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,10 +145,32 @@ pub trait Log: Send + Sync + 'static {
     /// As [`append`](Log::append), and `NotFound` if a number is no entry's; then nothing is deleted.
     fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>>;
 
+    /// Erases what was deleted: its bytes leave the disk, the names of all entries stay. Waits for those who
+    /// [follow](Log::followed_by), but not for long.
+    ///
+    /// # Errors
+    /// `Unsupported` where the log does not do that while it is open, or is read-only; `Corrupt` if a segment is damaged (it
+    /// is left as it is, the others are not), `StorageFull`, `Io`: nothing is lost, and what was done stays done.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off once it was polled.
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(std::future::ready(Err(unsupported("compaction while it is open"))))
+    }
+
+    /// Somebody takes back what is deleted: payloads that it has not taken back yet are kept for a while, and it is told of
+    /// each deletion. Ends with the last strong reference.
+    fn followed_by(&self, passed: Weak<Passed>) {
+        let _ = passed;
+    }
+
     /// Waits until everything up to `to` (the head, for `None`) is on the disk.
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>>;
 
     /// Evidence for the entry `seq`; `None` where the log cannot give any (then no view of it is stored).
+    ///
+    /// # Errors
+    /// `Deleted` if the entry was erased, and the evidence with it; `Corrupt`, `Io`.
     fn proof(&self, seq: Seq) -> Result<Option<Proof>>;
 
     /// The note that was appended last under `name`.

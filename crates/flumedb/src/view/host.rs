@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     env::{Lock, PathKind},
-    log::BoxFuture,
+    log::{BoxFuture, Passed},
 };
 
 /// How views are run.
@@ -79,7 +79,9 @@ impl<T: Send + Sync + 'static> Core<T> {
 /// The views of one database.
 pub struct Host<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// By which the log learns how far the views have got.
+    _passed: Arc<Passed>,
 }
 
 struct State {
@@ -106,6 +108,7 @@ struct Added {
 trait Handle: Any + Send + Sync {
     fn progress(&self) -> Progress;
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>>;
+    fn passed(&self) -> u64;
     fn set_ready(&self, ready: bool);
     fn reprocess(&self, seqs: Vec<Seq>) -> Result<oneshot::Receiver<Result<()>>>;
     fn close(&self);
@@ -126,6 +129,10 @@ impl<V: View> Handle for Live<V> {
 
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.read_below(target).await.map(drop) })
+    }
+
+    fn passed(&self) -> u64 {
+        self.shared.passed()
     }
 
     fn set_ready(&self, ready: bool) {
@@ -163,7 +170,11 @@ impl<T: Send + Sync + 'static> Host<T> {
         let (durable, holding) = (AtomicU64::new(0), Mutex::new(()));
         let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding });
         let state = State { views: Vec::new(), added: 0, ready: true, closed: false, lock: None };
-        Self { core, state: Mutex::new(state) }
+        let state = Arc::new(Mutex::new(state));
+        let weak = Arc::downgrade(&state);
+        let passed: Arc<Passed> = Arc::new(move || weak.upgrade().map_or(u64::MAX, |state| passed(&state)));
+        core.entries.log().followed_by(Arc::downgrade(&passed));
+        Self { core, state, _passed: passed }
     }
 
     /// Adds a view, which begins to follow the log at once. With `strict` it stops at an entry that does not decode;
@@ -410,6 +421,13 @@ impl<T: Send + Sync + 'static> Host<T> {
     fn handles(&self) -> Vec<Arc<dyn Handle>> {
         self.state().views.iter().filter(|added| !added.removed).map(|added| added.handle.clone()).collect()
     }
+}
+
+/// Below which number deletions need not be told to any of the views.
+fn passed(state: &Mutex<State>) -> u64 {
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let views = state.views.iter().filter(|added| !added.removed);
+    views.map(|added| added.handle.passed()).min().unwrap_or(u64::MAX)
 }
 
 /// Stops the threads; unlike [`close`](Host::close), without publishing what views have taken in.

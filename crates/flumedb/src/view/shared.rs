@@ -32,6 +32,8 @@ struct State<R> {
     claimed: u64,
     since: Option<Seq>,
     skipped: u64,
+    /// What is below this it has for good: deletions that it came past need not be told again.
+    kept: u64,
     meter: Meter,
     stage: Stage,
     /// Whether reads are answered.
@@ -87,6 +89,7 @@ impl<R: Clone> Shared<R> {
             claimed: 0,
             since: None,
             skipped: 0,
+            kept: 0,
             meter: Meter::default(),
             stage: Stage::Opening,
             ready,
@@ -214,6 +217,12 @@ impl<R: Clone> Shared<R> {
 
     // For the host.
 
+    /// Below which number it need not be told of deletions any more; one that has stopped is not waited for.
+    pub(super) fn passed(&self) -> u64 {
+        let state = self.state();
+        if matches!(state.stage, Stage::Faulted(_)) { u64::MAX } else { state.kept }
+    }
+
     pub(super) fn set_ready(&self, ready: bool) {
         let mut state = self.state();
         state.ready = ready;
@@ -289,6 +298,11 @@ impl<R: Clone> Shared<R> {
         state.meter.at(now, position);
     }
 
+    /// What is below `position` it has for good.
+    pub(super) fn keeps(&self, position: u64) {
+        self.state().kept = position;
+    }
+
     pub(super) fn stage(&self, stage: Stage) {
         let mut state = self.state();
         if !state.closing {
@@ -314,6 +328,7 @@ impl<R: Clone> Shared<R> {
         }
         state.refused = state.closing.then(Error::closed);
         state.lost = false;
+        state.kept = 0;
         state.meter = Meter::default();
         if !state.closing {
             state.stage = Stage::Opening;

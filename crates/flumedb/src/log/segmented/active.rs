@@ -42,6 +42,11 @@ impl Active {
         self.at.offset - self.begun
     }
 
+    /// Bytes of what it carries from earlier segments.
+    pub(crate) fn carried(&self) -> u64 {
+        self.begun.saturating_sub(HEADER_LEN as u64)
+    }
+
     /// Makes a new segment, on the disk when this returns, beginning with what earlier ones said that still counts.
     pub(crate) fn create(shared: &Shared, ordinal: u64, first: u64, chain: u32, epoch: u64) -> Result<Self> {
         let name = SegmentName { ordinal, first, generation: 0 };
@@ -54,7 +59,8 @@ impl Active {
         let mut salt = [0; 16];
         shared.env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", &path, error))?;
         let created_us = shared.env.clock.unix_us();
-        let header = SegmentHeader { id: shared.id, ordinal, first, generation: 0, chain, created_us, salt };
+        let header =
+            SegmentHeader { id: shared.id, ordinal, first, generation: 0, chain, created_us, salt, features: 0 };
         let mut bytes = header.encode().to_vec();
         let at = push_carry(&mut bytes, shared, Position::start(&header), epoch);
 
@@ -114,7 +120,14 @@ impl Active {
     pub(crate) fn seal(&mut self) -> Result<u64> {
         let count = self.segment.count();
         let mut bytes = Vec::new();
-        push_seal(&mut bytes, &self.segment.encode_index(), self.at, self.segment.name.first, self.segment.id());
+        push_seal(
+            &mut bytes,
+            &self.segment.encode_index(),
+            self.at,
+            (self.segment.name.first, count),
+            0,
+            self.segment.id(),
+        );
         let end = self.at.offset + bytes.len() as u64;
         self.write(&[bytes])?;
         self.segment.file.set_len(end).map_err(|error| Error::io("cut", &self.segment.path, error))?;
@@ -138,11 +151,19 @@ pub(crate) fn fatal(error: Error) -> Error {
     }
 }
 
-/// What ends a sealed segment whose commits end at `at`: the index record and the trailer.
-pub(crate) fn push_seal(out: &mut Vec<u8>, index: &[u8], at: Position, first: u64, id: LogId) {
+/// What ends a sealed segment of so many seqs whose commits end at `at`: the index record and the trailer. `tombstones`: so
+/// many were taken out.
+pub(crate) fn push_seal(
+    out: &mut Vec<u8>,
+    index: &[u8],
+    at: Position,
+    (first, count): (u64, u64),
+    tombstones: u64,
+    id: LogId,
+) {
     push_record(out, kind::INDEX, index, at.chain, id.place(at.next));
-    let count = index.len() as u64 / 4;
-    out.extend_from_slice(&Trailer { first, count, index_offset: at.offset, chain: at.chain }.encode());
+    let trailer = Trailer { first, count, index_offset: at.offset, chain: at.chain, tombstones };
+    out.extend_from_slice(&trailer.encode());
 }
 
 /// The first commit of a segment: deletions that are not carried out yet, and the newest note of each name.

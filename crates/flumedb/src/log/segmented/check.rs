@@ -11,6 +11,7 @@ use super::{
     directory::{self, HeadFile},
     format::{Fault, HEADER_LEN, HeadPage, LogId, Record, SegmentName, TRAILER_LEN, Trailer, head_of, record_size},
     note::Deletions,
+    places::Places,
     recovery,
     replay::{Hole, Replay},
     segment::{check_header, fault_error},
@@ -32,12 +33,16 @@ pub(crate) struct Examined {
     pub(crate) replay: Replay,
     /// Something is wrong with it that a rewrite mends.
     pub(crate) damaged: bool,
+    /// It was compacted.
+    pub(crate) compacted: bool,
 }
 
 /// What a check knows of a whole log.
 pub(crate) struct Examination {
     pub(crate) id: Option<LogId>,
     pub(crate) segments: Vec<Examined>,
+    /// The page that says where the log begins cannot be trusted.
+    pub(crate) first_is_lost: bool,
     pub(crate) report: Report,
 }
 
@@ -65,8 +70,36 @@ fn try_examine(env: &Env, dir: &Path, busy: bool) -> Result<Examination> {
     while let Some(examined) = examiner.next(sounds.next().flatten())? {
         segments.push(examined);
     }
+    let first_is_lost = examiner.first_is_lost;
     let (id, report) = examiner.finish();
-    Ok(Examination { id, segments, report })
+    Ok(Examination { id, segments, first_is_lost, report })
+}
+
+/// Counts what the segments of a log hold, one after the other.
+#[derive(Default)]
+pub(crate) struct Tally {
+    entries: u64,
+    /// Of each segment the seqs that it has, and which of them are gone.
+    gaps: Vec<(u64, u64, Places)>,
+    tombstones_gone: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, (from, to): (u64, u64), entries: u64, places: &Places, tombstones_gone: u64) {
+        self.entries += entries;
+        self.gaps.push((from, to, places.gaps()));
+        self.tombstones_gone += tombstones_gone;
+    }
+
+    /// How many entries can be read, and how many were deleted, if these are those that are not carried out yet.
+    pub(crate) fn total(&self, deletions: &Deletions) -> (u64, u64) {
+        let (mut pending, mut gone) = (0, 0);
+        for (from, to, gaps) in &self.gaps {
+            pending += deletions.within(*from, *to).filter(|target| gaps.gap(target - from).is_none()).count() as u64;
+            gone += gaps.gone();
+        }
+        (self.entries.saturating_sub(pending), pending + gone.saturating_sub(self.tombstones_gone))
+    }
 }
 
 /// Takes in one segment after the other.
@@ -79,10 +112,17 @@ pub(crate) struct Examiner {
     id: Option<LogId>,
     names: Vec<SegmentName>,
     half_made: Option<SegmentName>,
+    /// The first segment that there should be.
+    begins: u64,
+    /// The page that says so cannot be trusted.
+    first_is_lost: bool,
     /// How many of the names have been taken in.
     taken: usize,
     /// Where the last of them ended, and whether it was sealed there.
     before: Option<(Position, bool)>,
+    /// Whether that one was compacted.
+    compacted: bool,
+    tally: Tally,
     /// What that one says is deleted.
     deletions: Deletions,
     pub(crate) report: Report,
@@ -98,15 +138,48 @@ impl Examiner {
             page,
             busy,
             id: page.map(|page| page.id),
-            names: directory::found_segments(storage, dir)?,
+            names: Vec::new(),
             half_made: None,
+            begins: 0,
+            first_is_lost: false,
             taken: 0,
             before: None,
+            compacted: false,
+            tally: Tally::default(),
             deletions: Deletions::default(),
             report: Report { format: Some("flume".to_owned()), ..Report::default() },
         };
+        examiner.list()?;
         examiner.half_made = examiner.half_made()?;
         Ok(examiner)
+    }
+
+    /// Lists the segments, and finds where they should begin.
+    fn list(&mut self) -> Result<()> {
+        let storage = self.env.storage.clone();
+        // The page first: segments are removed behind it.
+        let first = directory::read_first(&*storage, &self.dir);
+        self.names = directory::found_segments(&*storage, &self.dir)?;
+        self.first_is_lost = false;
+        match first {
+            Ok(Some(page)) => {
+                self.names.retain(|name| name.ordinal >= page.ordinal);
+                self.begins = page.ordinal;
+                if self.id.is_some_and(|id| id != page.id) {
+                    let path = directory::first_path(&self.dir);
+                    self.damage(&path, 16, 16, "it belongs to another log");
+                    self.first_is_lost = true;
+                }
+            }
+            Ok(None) => self.begins = 0,
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.report.damage.extend(error.damage().cloned());
+                self.begins = self.names.first().map_or(0, |name| name.ordinal);
+                self.first_is_lost = true;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// The segments before the last: each is sealed, or should be.
@@ -124,7 +197,7 @@ impl Examiner {
         let reached = self.names.get(self.taken).map_or(0, |name| name.ordinal);
         let storage = &*self.env.storage;
         self.page = HeadFile::read(storage, &self.dir)?;
-        self.names = directory::found_segments(storage, &self.dir)?;
+        self.list()?;
         self.taken = self.names.partition_point(|name| name.ordinal < reached);
         Ok(())
     }
@@ -132,8 +205,8 @@ impl Examiner {
     /// Takes in the next segment, if there is one; `sound` is what is known of it, if it has been read and is sound.
     pub(crate) fn next(&mut self, sound: Option<Sound>) -> Result<Option<Examined>> {
         let Some(&name) = self.names.get(self.taken) else { return Ok(None) };
-        let expected =
-            self.taken.checked_sub(1).and_then(|last| self.names.get(last)).map_or(0, |last| last.ordinal + 1);
+        let last = self.taken.checked_sub(1).and_then(|last| self.names.get(last));
+        let expected = last.map_or(self.begins, |last| last.ordinal + 1);
         let missing = name.ordinal != expected;
         let next = self.names.get(self.taken + 1).or(self.half_made.as_ref()).map(|next| next.first);
         let before = self.before.filter(|(_, sealed)| *sealed && !missing).map(|(position, _)| position);
@@ -153,32 +226,42 @@ impl Examiner {
         };
         let sealed = matches!(examined.replay.stop, Stop::Index { .. });
         self.before = Some((examined.replay.position, sealed));
-        self.report.entries += examined.replay.entries;
+        let Replay { position, entries, places, tombstones_gone, .. } = &examined.replay;
+        self.tally.add((name.first, position.next), *entries, places, *tombstones_gone);
         self.deletions = std::mem::take(&mut examined.replay.deletions);
+        self.compacted = examined.compacted;
         self.taken += 1;
         Ok(Some(examined))
     }
 
     fn take(&mut self, name: SegmentName, sound: Sound) -> Examined {
-        let Sound { header, end, entries, bytes } = sound;
+        let Sound { header, end, entries, tombstones_gone, places, bytes } = sound;
         self.id = Some(header.id);
         self.report.bytes += bytes.len() as u64;
         let mut replay = Replay::new(end);
         replay.stop = Stop::Index { end: end.offset };
         replay.entries = entries;
-        Examined { name, bytes, chain: Some(header.chain), replay, damaged: false }
+        (replay.places, replay.tombstones_gone) = (places, tombstones_gone);
+        let compacted = header.is_compacted();
+        Examined { name, bytes, chain: Some(header.chain), replay, damaged: false, compacted }
     }
 
     /// What was found, once all segments have been taken in, and which log it is.
     pub(crate) fn finish(mut self) -> (Option<LogId>, Report) {
         let last = self.names.last();
-        if let Some(page) = self.page.filter(|page| last.is_none_or(|last| last.ordinal < page.ordinal)) {
-            let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
-            self.report.damage.push(Damage::new(&self.dir, 0, 0, reason));
+        match (self.page, last) {
+            (_, Some(last)) if self.compacted => {
+                let reason = format!("segment {} is missing: the one before it was compacted", last.ordinal + 1);
+                self.report.damage.push(Damage::new(&self.dir, 0, 0, reason));
+            }
+            (Some(page), last) if last.is_none_or(|last| last.ordinal < page.ordinal) => {
+                let reason =
+                    format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
+                self.report.damage.push(Damage::new(&self.dir, 0, 0, reason));
+            }
+            _ => {}
         }
-        let deleted = self.deletions.len();
-        self.report.entries = self.report.entries.saturating_sub(deleted);
-        self.report.deleted = deleted;
+        (self.report.entries, self.report.deleted) = self.tally.total(&self.deletions);
         self.report.head = self.before.and_then(|(position, _)| head_of(position.next));
         (self.id, self.report)
     }
@@ -216,11 +299,11 @@ impl Examiner {
             bytes.truncate(page.end as usize);
         }
         let found = self.report.damage.len();
-        let mut chain = None;
+        let (mut chain, mut compacted) = (None, false);
         match check_header(&*file, &path, name, self.id) {
             Ok(header) => {
                 self.id = Some(header.id);
-                chain = Some(header.chain);
+                (chain, compacted) = (Some(header.chain), header.is_compacted());
                 if before.is_some_and(|before| before.chain != header.chain || before.next != name.first) {
                     self.damage(&path, 0, HEADER_LEN as u64, "it does not follow the segment before it");
                 }
@@ -234,7 +317,7 @@ impl Examiner {
         let start = chain.or(before.map(|before| before.chain)).unwrap_or(0);
         let mut replay = Replay::new(Position { offset: HEADER_LEN as u64, chain: start, next: name.first });
         let Some(id) = self.id else {
-            return Ok(Examined { name, bytes, chain, replay, damaged: true });
+            return Ok(Examined { name, bytes, chain, replay, damaged: true, compacted });
         };
         let page = self.page.filter(|page| page.ordinal == name.ordinal);
         let known = next.or(page.map(|page| page.watermark)).unwrap_or(0);
@@ -246,9 +329,9 @@ impl Examiner {
                 newer => return Err(fault_error(&path, *offset, *newer)),
             }
         }
-        self.end(&path, &bytes, &replay, id, next, page);
+        self.end(&path, &bytes, &replay, (id, compacted), next, page);
         let damaged = self.report.damage.len() > found;
-        Ok(Examined { name, bytes, chain, replay, damaged })
+        Ok(Examined { name, bytes, chain, replay, damaged, compacted })
     }
 
     /// Judges how the segment ends.
@@ -257,7 +340,7 @@ impl Examiner {
         path: &Path,
         bytes: &Bytes,
         replay: &Replay,
-        id: LogId,
+        (id, compacted): (LogId, bool),
         next: Option<u64>,
         page: Option<HeadPage>,
     ) {
@@ -269,11 +352,13 @@ impl Examiner {
         if let Some(end) = index {
             let rest = bytes.get(end as usize..).unwrap_or_default();
             let trailer = Trailer::decode(rest).ok().filter(|trailer| {
-                trailer.chain == at.chain && trailer.index_offset == at.offset && rest.len() == TRAILER_LEN
+                trailer.chain == at.chain
+                    && trailer.index_offset == at.offset
+                    && trailer.tombstones == replay.tombstones_gone
+                    && rest.len() == TRAILER_LEN
             });
-            let offsets = replay.offsets.iter().flat_map(|offset| ((offset / 8) as u32).to_le_bytes());
             let record = Record::parse(bytes.get(at.offset as usize..).unwrap_or_default(), id.place(at.next));
-            let agrees = record.is_ok_and(|record| record.payload.iter().copied().eq(offsets));
+            let agrees = record.is_ok_and(|record| record.payload == replay.places.encode(compacted));
             match trailer {
                 // Entries that are damaged are in the index where they were.
                 Some(_) if agrees || !replay.damage.is_empty() => return,

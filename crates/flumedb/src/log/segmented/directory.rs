@@ -9,18 +9,21 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    format::{Fault, HEAD_LEN, HeadPage, SegmentName},
+    format::{FIRST_LEN, Fault, FirstPage, HEAD_LEN, HeadPage, SegmentName},
     settings::LogSettings,
 };
 use crate::{
     Damage, Error, ErrorKind, Result,
-    env::{File, OpenMode, PathKind, Storage},
+    env::{self, File, OpenMode, PathKind, Storage},
 };
 
 pub(crate) const HEAD_FILE: &str = "head";
+pub(crate) const FIRST_FILE: &str = "first";
 pub(crate) const LOCK_FILE: &str = "lock";
 const TORN_DIR: &str = "torn";
 const DAMAGED_DIR: &str = "damaged";
+/// Behind the name of a segment that is being written anew.
+const FRESH: &str = ".new";
 
 /// Makes the directories above `dir` durable: they may be as new as `dir`. One that may not be read was not made for it.
 pub(crate) fn sync_above(storage: &dyn Storage, dir: &Path) -> Result<()> {
@@ -56,10 +59,16 @@ pub(crate) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn crate::e
     })
 }
 
-/// The segments in a directory, in order, checked to be complete.
-pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
-    let segments = found_segments(storage, dir)?;
+/// The segments in a directory, in order, checked to be complete, and where they begin.
+pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<(Vec<SegmentName>, Option<FirstPage>)> {
+    // The page first: segments are removed behind it.
+    let page = read_first(storage, dir)?;
+    let mut segments = found_segments(storage, dir)?;
     let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
+    if let Some(page) = page {
+        segments.retain(|name| name.ordinal >= page.ordinal);
+        (expected.ordinal, expected.first) = (page.ordinal, page.first);
+    }
     for segment in &segments {
         if segment.ordinal != expected.ordinal || segment.first < expected.first {
             let missing = format!("segment {} is missing: {} follows", expected.ordinal, segment.file_name());
@@ -67,21 +76,88 @@ pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<Seg
         }
         expected = SegmentName { ordinal: segment.ordinal + 1, first: segment.first, generation: 0 };
     }
-    Ok(segments)
+    Ok((segments, page))
+}
+
+/// Where the page is that says where the log begins.
+pub(crate) fn first_path(dir: &Path) -> PathBuf {
+    dir.join(FIRST_FILE)
+}
+
+/// Where the log begins, if that is not its very first segment any more.
+pub(crate) fn read_first(storage: &dyn Storage, dir: &Path) -> Result<Option<FirstPage>> {
+    let path = first_path(dir);
+    let bytes = match storage.open(&path, OpenMode::Read).and_then(|file| file.read(0, FIRST_LEN)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKindIo::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", &path, error)),
+    };
+    FirstPage::decode(&bytes).map(Some).map_err(|fault| super::segment::fault_error(&path, 0, fault))
+}
+
+/// Says where the log begins, on the disk when this returns.
+pub(crate) fn write_first(storage: &dyn Storage, dir: &Path, page: &FirstPage) -> Result<()> {
+    let path = first_path(dir);
+    env::replace(storage, &path, &page.encode()).map_err(|error| Error::io("write", &path, error))
+}
+
+/// Where a segment is while it is written anew.
+pub(crate) fn fresh_path(dir: &Path, name: SegmentName) -> PathBuf {
+    dir.join(format!("{}{FRESH}", name.file_name()))
+}
+
+/// Removes what a compaction that was stopped has left: segments that were being written, generations that have been
+/// superseded, segments before the first.
+pub(crate) fn clear_leftovers(storage: &dyn Storage, dir: &Path, kept: &[SegmentName]) -> Result<()> {
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    let mut removed = false;
+    for name in names {
+        let is_fresh = name.strip_suffix(FRESH).is_some_and(|name| SegmentName::parse(name).is_some());
+        let is_old = SegmentName::parse(&name).is_some_and(|name| {
+            kept.iter().any(|kept| kept.ordinal == name.ordinal && kept.generation > name.generation)
+                || kept.first().is_some_and(|first| name.ordinal < first.ordinal)
+        });
+        if is_fresh || is_old {
+            let path = dir.join(name);
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            removed = true;
+        }
+    }
+    if removed { storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error)) } else { Ok(()) }
 }
 
 /// The segments that there are, in order; of several generations of one the newest.
 pub(crate) fn found_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
-    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
-    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
-    segments.sort_unstable();
+    let mut segments = generations(storage, dir)?;
     segments.dedup_by(|later, earlier| {
-        let same = later.ordinal == earlier.ordinal && later.first == earlier.first;
+        let same = is_same(later, earlier);
         if same {
             *earlier = *later;
         }
         same
     });
+    Ok(segments)
+}
+
+/// The segments of which there are several generations: the newest with the one before it.
+pub(crate) fn superseded(storage: &dyn Storage, dir: &Path) -> Result<Vec<(SegmentName, SegmentName)>> {
+    let segments = generations(storage, dir)?;
+    let pairs = segments.windows(2).filter_map(|pair| match pair {
+        [older, newer] if is_same(older, newer) => Some((*newer, *older)),
+        _ => None,
+    });
+    Ok(pairs.collect())
+}
+
+fn is_same(one: &SegmentName, other: &SegmentName) -> bool {
+    one.ordinal == other.ordinal && one.first == other.first
+}
+
+/// All segments that there are, of all generations, in order.
+fn generations(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
+    segments.sort_unstable();
     Ok(segments)
 }
 
@@ -193,6 +269,20 @@ pub(crate) fn keep_torn(
     storage.sync_dir(&torn).map_err(io("sync", &torn))?;
     storage.sync_dir(dir).map_err(io("sync", dir))?;
     Ok(Some(path))
+}
+
+/// Bytes of the tails that were cut and the segments that were replaced, as far as they are kept.
+pub(crate) fn bytes_aside(storage: &dyn Storage, dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for dir in [TORN_DIR, DAMAGED_DIR].map(|name| dir.join(name)) {
+        let io = |error| Error::io("look at", &dir, error);
+        if storage.kind(&dir).map_err(io)? == Some(PathKind::Dir) {
+            for name in storage.list(&dir).map_err(io)? {
+                bytes += storage.open(&dir.join(name), OpenMode::Read).and_then(|file| file.len()).map_err(io)?;
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 /// Moves a segment that has been written anew out of the way. Nothing ever removes it.

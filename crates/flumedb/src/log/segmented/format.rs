@@ -10,17 +10,22 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"FLUMESEG";
 pub(crate) const TRAILER_MAGIC: [u8; 8] = *b"FLUMEEND";
 pub(crate) const HEAD_MAGIC: [u8; 8] = *b"FLUMEHED";
+pub(crate) const FIRST_MAGIC: [u8; 8] = *b"FLUMEFST";
 
 /// Length of a segment's header; the first record follows.
 pub(crate) const HEADER_LEN: usize = 128;
 /// Length of a record's header; the payload follows, padded with zeros to a multiple of [`ALIGN`].
 pub(crate) const RECORD_LEN: usize = 16;
+/// Where in a record's header its kind is.
+pub(crate) const KIND_AT: usize = 12;
 /// Length of the payload of a commit record.
 pub(crate) const COMMIT_LEN: usize = 48;
 /// Length of the trailer that ends a sealed segment.
 pub(crate) const TRAILER_LEN: usize = 48;
 /// Length of the head page.
 pub(crate) const HEAD_LEN: usize = 96;
+/// Length of the page that says where the log begins.
+pub(crate) const FIRST_LEN: usize = 80;
 /// Records start at multiples of this.
 pub(crate) const ALIGN: usize = 8;
 
@@ -41,7 +46,15 @@ pub(crate) mod kind {
     pub(crate) const INDEX: u8 = 5;
     /// What earlier segments said that still counts: deletions. At the start of a segment.
     pub(crate) const CARRY: u8 = 6;
+    /// Stands for records that were taken out.
+    pub(crate) const GAP: u8 = 7;
 }
+
+/// The segment was compacted: it has gaps, its index is by runs, and what it said that still counts is said by the
+/// segments behind it only, so that it is never the last.
+pub(crate) const FEATURE_COMPACTED: u64 = 1;
+/// Features of a segment that this version understands.
+const KNOWN_FEATURES: u64 = FEATURE_COMPACTED;
 
 /// The record was written anew, but keeps the checksum that it had, since the next record repeats it. Its payload ends
 /// with a checksum over the record as it is now.
@@ -114,9 +127,15 @@ pub(crate) struct SegmentHeader {
     pub(crate) created_us: i64,
     /// Random, for keys.
     pub(crate) salt: [u8; 16],
+    /// What must be understood to read it.
+    pub(crate) features: u64,
 }
 
 impl SegmentHeader {
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.features & FEATURE_COMPACTED != 0
+    }
+
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.extend_from_slice(&SEGMENT_MAGIC);
@@ -129,12 +148,15 @@ impl SegmentHeader {
         out.extend_from_slice(&self.chain.to_le_bytes());
         out.extend_from_slice(&self.created_us.to_le_bytes());
         out.extend_from_slice(&self.salt);
+        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&self.features.to_le_bytes());
         seal(out)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let bytes = unseal::<HEADER_LEN>(bytes, &SEGMENT_MAGIC, "not a segment's header")?;
-        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || u64_at(bytes, 88) != 0 {
+        let features = u64_at(bytes, 88);
+        if u32_at(bytes, 12) != HEADER_LEN as u32 || u64_at(bytes, 80) != 0 || features & !KNOWN_FEATURES != 0 {
             return Err(Fault::Newer("segment features", u64_at(bytes, 88)));
         }
         Ok(Self {
@@ -145,8 +167,18 @@ impl SegmentHeader {
             chain: u32_at(bytes, 52),
             created_us: u64_at(bytes, 56) as i64,
             salt: field(bytes, 64).unwrap_or_default(),
+            features,
         })
     }
+}
+
+/// The header of the next generation of a segment, compacted: all that `header` says besides is kept as it is.
+pub(crate) fn compacted_header(header: &[u8; HEADER_LEN], generation: u32) -> [u8; HEADER_LEN] {
+    let mut out = header.to_vec();
+    put(&mut out, 48, &generation.to_le_bytes());
+    put(&mut out, 88, &(u64_at(header, 88) | FEATURE_COMPACTED).to_le_bytes());
+    out.truncate(HEADER_LEN - 4);
+    seal(out)
 }
 
 /// Pads with zeros and ends with a checksum over what is before.
@@ -219,6 +251,12 @@ impl<'a> Record<'a> {
         matches!(self.kind, kind::ENTRY | kind::TOMBSTONE)
     }
 
+    /// How many seqs it stands for.
+    #[inline]
+    pub(crate) fn seqs(&self) -> u64 {
+        if self.kind == kind::GAP { Gap::decode(self.payload).count.into() } else { self.takes_seq().into() }
+    }
+
     /// Whether its payload is gone.
     pub(crate) fn is_erased(&self) -> bool {
         self.flags & FLAG_ERASED != 0
@@ -263,6 +301,44 @@ pub(crate) fn push_kept(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8], 
     let check = crc32c(out.get(start..).unwrap_or_default()) ^ place;
     out.extend_from_slice(&check.to_le_bytes());
     out.resize(start + record_size(payload.len() + 4), 0);
+}
+
+/// What a gap record stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// How many entries and tombstones.
+    pub(crate) count: u32,
+    /// So many of them were tombstones.
+    pub(crate) tombstones: u32,
+    /// The lowest seq that one of those deleted.
+    pub(crate) least: u64,
+}
+
+impl Gap {
+    /// The payload: one with tombstones says more.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = self.count.to_le_bytes().to_vec();
+        if self.tombstones > 0 {
+            out.extend_from_slice(&self.tombstones.to_le_bytes());
+            out.extend_from_slice(&self.least.to_le_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Self {
+        Self { count: u32_at(payload, 0), tombstones: u32_at(payload, 4), least: u64_at(payload, 8) }
+    }
+
+    /// Both in one.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.least = match (self.tombstones, other.tombstones) {
+            (_, 0) => self.least,
+            (0, _) => other.least,
+            _ => self.least.min(other.least),
+        };
+        self.count += other.count;
+        self.tombstones += other.tombstones;
+    }
 }
 
 pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
@@ -339,6 +415,8 @@ pub(crate) struct Trailer {
     pub(crate) index_offset: u64,
     /// Checksum of the last record in its commits: what the next segment's header repeats.
     pub(crate) chain: u32,
+    /// So many of its seqs were tombstones and are gone.
+    pub(crate) tombstones: u64,
 }
 
 impl Trailer {
@@ -349,6 +427,7 @@ impl Trailer {
         out.extend_from_slice(&self.count.to_le_bytes());
         out.extend_from_slice(&self.index_offset.to_le_bytes());
         out.extend_from_slice(&self.chain.to_le_bytes());
+        out.extend_from_slice(&self.tombstones.to_le_bytes());
         seal(out)
     }
 
@@ -359,6 +438,59 @@ impl Trailer {
             count: u64_at(bytes, 16),
             index_offset: u64_at(bytes, 24),
             chain: u32_at(bytes, 32),
+            tombstones: u64_at(bytes, 36),
+        })
+    }
+}
+
+/// What the `first` file says: where the log begins, if that is not its first segment any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirstPage {
+    pub(crate) id: LogId,
+    /// The first segment.
+    pub(crate) ordinal: u64,
+    /// Its first seq.
+    pub(crate) first: u64,
+    /// What the segments before it held: a gap like any other.
+    pub(crate) gone: Gone,
+}
+
+/// The tombstones in segments that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone {
+    /// How many there were.
+    pub(crate) tombstones: u64,
+    /// The lowest seq that one of them deleted; [`u64::MAX`] if there were none.
+    pub(crate) least: u64,
+}
+
+impl Default for Gone {
+    fn default() -> Self {
+        Self { tombstones: 0, least: u64::MAX }
+    }
+}
+
+impl FirstPage {
+    pub(crate) fn encode(&self) -> [u8; FIRST_LEN] {
+        let mut out = Vec::with_capacity(FIRST_LEN);
+        out.extend_from_slice(&FIRST_MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.id.0);
+        out.extend_from_slice(&self.ordinal.to_le_bytes());
+        out.extend_from_slice(&self.first.to_le_bytes());
+        out.extend_from_slice(&self.gone.tombstones.to_le_bytes());
+        out.extend_from_slice(&self.gone.least.to_le_bytes());
+        seal(out)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let bytes = unseal::<FIRST_LEN>(bytes, &FIRST_MAGIC, "not the page that says where the log begins")?;
+        Ok(Self {
+            id: LogId(field(bytes, 16).unwrap_or_default()),
+            ordinal: u64_at(bytes, 32),
+            first: u64_at(bytes, 40),
+            gone: Gone { tombstones: u64_at(bytes, 48), least: u64_at(bytes, 56) },
         })
     }
 }

@@ -5,11 +5,13 @@
 mod active;
 mod backup;
 mod check;
+mod compact;
 mod directory;
 mod flusher;
 mod format;
 mod group;
 mod note;
+mod places;
 mod queue;
 mod recovery;
 mod repair;
@@ -27,7 +29,7 @@ mod writer;
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -36,22 +38,24 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 pub use backup::{BackedUp, Restored, Sharing, Verified};
-pub use settings::{Durability, LogSettings};
+pub use compact::Compacted;
+pub use settings::{Compaction, Durability, LogSettings};
 
 use self::{
+    compact::Compactions,
     queue::{Queue, Request},
     shared::Shared,
     tail::{Follower, Tail},
     writer::Writer,
 };
 use super::{
-    Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, OnDamage, Proof, ReadRequest, Recovery, Scrub,
+    Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, OnDamage, Passed, Proof, ReadRequest, Recovery, Scrub,
     unsupported,
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report},
-    env::{Latched, Lock, Signal, Worker},
+    env::{Latched, Lock, Signal, Storage, Worker},
 };
 
 /// A log on disk.
@@ -84,6 +88,7 @@ pub struct SegmentedLog {
 enum Access {
     Write {
         queue: Arc<Queue>,
+        compactor: Compactor,
         /// Ends before the lock is freed.
         worker: Mutex<Option<Box<dyn Worker>>>,
         lock: Mutex<Option<Box<dyn Lock>>>,
@@ -93,6 +98,14 @@ enum Access {
         stop: Arc<AtomicBool>,
         worker: Mutex<Option<Box<dyn Worker>>>,
     },
+}
+
+/// What it takes to start compacting.
+struct Compactor {
+    compactions: Arc<Compactions>,
+    settings: Compaction,
+    /// That of the machine: a copy that cannot be written is no reason to write no more.
+    storage: Arc<dyn Storage>,
 }
 
 impl SegmentedLog {
@@ -109,6 +122,7 @@ impl SegmentedLog {
         let machine = env.clone();
         let mut env = env.clone();
         backup::refuse_to_write(&*env.storage, dir)?;
+        let storage = env.storage.clone();
         env.storage = Arc::new(Latched::new(env.storage));
         env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let lock = directory::lock(&*env.storage, dir)?;
@@ -116,12 +130,18 @@ impl SegmentedLog {
         let recovery = opened.recovery.clone();
         let queue = Arc::new(Queue::new(settings.pending_bytes));
         let signal = queue.signal.clone();
-        let (mut writer, shared) = Writer::new(opened, queue.clone(), settings)?;
+        let compactor = Compactor { compactions: Arc::default(), settings: settings.compaction, storage };
+        let (mut writer, shared) = Writer::new(opened, queue.clone(), compactor.compactions.clone(), settings)?;
         writer.begin()?;
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;
-        let access = Access::Write { queue, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
-        Ok(Self { env: machine, shared, access, recovery, closed: AtomicBool::new(false) })
+        let (worker, lock) = (Mutex::new(Some(worker)), Mutex::new(Some(lock)));
+        let access = Access::Write { queue, compactor, worker, lock };
+        let log = Self { env: machine, shared, access, recovery, closed: AtomicBool::new(false) };
+        if log.shared.deletions().len() > 0 {
+            log.compact_by_itself(0, true);
+        }
+        Ok(log)
     }
 
     /// Opens the log in the directory `dir` to read, beside a writer or without one, and follows what a writer in any
@@ -264,14 +284,30 @@ impl SegmentedLog {
         }
         self.closed.store(true, Ordering::Release);
         match &self.access {
-            Access::Write { worker, lock, .. } => {
-                // The writer first: nothing may be written once the lock is free.
+            Access::Write { compactor, worker, lock, .. } => {
+                // Nothing may be written once the lock is free.
+                compactor.compactions.stop();
                 take(worker);
                 take(lock);
             }
             Access::Read { stop, worker, .. } => {
                 stop.store(true, Ordering::Release);
                 take(worker);
+            }
+        }
+    }
+
+    /// Entries were deleted: sees that they are erased, if that is wanted.
+    fn compact_by_itself(&self, deleted: u64, look: bool) {
+        if let Access::Write { compactor, .. } = &self.access
+            && compactor.settings.automatic
+        {
+            // Without a thread for it, erasing can still be asked for.
+            drop(compactor.compactions.start(&self.shared, &compactor.storage, compactor.settings));
+            if look {
+                compactor.compactions.look();
+            } else {
+                compactor.compactions.deleted(deleted);
             }
         }
     }
@@ -321,7 +357,8 @@ impl Log for SegmentedLog {
     }
 
     fn first(&self) -> Option<Seq> {
-        (self.shared.visible() > 0).then_some(Seq::new(0))
+        let first = self.shared.table.first();
+        (self.shared.visible() > first).then_some(Seq::new(first))
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
@@ -351,7 +388,34 @@ impl Log for SegmentedLog {
 
     fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>> {
         let targets = seqs.to_vec();
-        Box::pin(self.ask(|reply| Request::Delete { targets, reply }))
+        Box::pin(async move {
+            let count = targets.len() as u64;
+            self.ask(|reply| Request::Delete { targets, reply }).await?;
+            self.compact_by_itself(count, false);
+            Ok(())
+        })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(async move {
+            let Access::Write { compactor, .. } = &self.access else {
+                return Err(unsupported("compaction: it is open read-only"));
+            };
+            self.open_shared()?;
+            let once = async || {
+                let (reply, answer) = oneshot::channel();
+                compactor.compactions.ask(&self.shared, &compactor.storage, compactor.settings, reply);
+                answer.await.unwrap_or_else(|_| Err(self.shared.failure().cloned().unwrap_or_else(Error::closed)))
+            };
+            let done = once().await?;
+            // What is appended to is not written anew, so if it should be it is ended: now, when the next segment need not
+            // begin with all the deletions that have just been carried out.
+            if self.ask(|reply| Request::Roll { reply }).await? { Ok(done.and(once().await?)) } else { Ok(done) }
+        })
+    }
+
+    fn followed_by(&self, passed: Weak<Passed>) {
+        self.shared.follow(passed);
     }
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {
@@ -378,17 +442,18 @@ impl Log for SegmentedLog {
     }
 
     fn stat(&self) -> Result<LogStat> {
-        let (deleted, tombstones) = {
-            let deletions = self.shared.deletions();
-            (deletions.len(), deletions.tombstones())
-        };
+        let (entries, deleted) = self.shared.count()?;
         let mut bytes = 0;
         for name in self.shared.table.names() {
             let path = self.shared.dir.join(name.file_name());
             let file = self.shared.env.storage.open(&path, crate::env::OpenMode::Read);
-            bytes += file.and_then(|file| file.len()).map_err(|error| Error::io("read", &path, error))?;
+            match file.and_then(|file| file.len()) {
+                Ok(len) => bytes += len,
+                // It has been written anew, or dropped, since.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("read", &path, error)),
+            }
         }
-        let entries = self.shared.visible().saturating_sub(deleted.saturating_add(tombstones));
         Ok(LogStat::new("flume", entries, deleted, bytes))
     }
 

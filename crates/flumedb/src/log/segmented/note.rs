@@ -53,9 +53,31 @@ impl Deletions {
         self.tombstones
     }
 
+    /// These are carried out.
+    pub(crate) fn forget(&mut self, targets: &[u64]) {
+        for target in targets {
+            self.by_target.remove(target);
+        }
+    }
+
+    /// Whether there is one whose tombstone is at this number or behind it.
+    pub(crate) fn any_from(&self, tombstone: u64) -> bool {
+        self.by_target.values().any(|&by| by >= tombstone)
+    }
+
+    /// Each target in `from..to` with its tombstone, ascending.
+    pub(crate) fn pairs(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
+        self.by_target.range(from..to.max(from)).map(|(&target, &tombstone)| (target, tombstone))
+    }
+
     /// Every target in `from..to`, ascending.
     pub(crate) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = u64> {
         self.by_target.range(from..to.max(from)).map(|(&target, _)| target)
+    }
+
+    /// How many bytes of payload they are in a carry record.
+    pub(crate) fn bytes(&self) -> u64 {
+        8 + self.len() * 16
     }
 
     /// The payload of a carry record: the number of tombstones, then pairs of target and tombstone.

@@ -11,10 +11,25 @@ use crate::{Error, Result, Seq, env::Signal, log::Batch};
 
 /// What somebody asks of the writer, and where the answer goes. Whoever no longer waits has dropped the other end.
 pub(crate) enum Request {
-    Append { batch: Batch, reply: oneshot::Sender<Result<Vec<Seq>>>, permit: OwnedSemaphorePermit },
-    Delete { targets: Vec<Seq>, reply: oneshot::Sender<Result<()>> },
-    Sync { reply: oneshot::Sender<Result<()>> },
-    Close { reply: oneshot::Sender<Result<()>> },
+    Append {
+        batch: Batch,
+        reply: oneshot::Sender<Result<Vec<Seq>>>,
+        permit: OwnedSemaphorePermit,
+    },
+    Delete {
+        targets: Vec<Seq>,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Sync {
+        reply: oneshot::Sender<Result<()>>,
+    },
+    /// Ends the segment that is appended to if it could be smaller, so that it can be compacted. Says whether it did.
+    Roll {
+        reply: oneshot::Sender<Result<bool>>,
+    },
+    Close {
+        reply: oneshot::Sender<Result<()>>,
+    },
 }
 
 impl Request {
@@ -22,6 +37,7 @@ impl Request {
     pub(crate) fn fail(self, error: &Error) {
         match self {
             Self::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::Roll { reply } => drop(reply.send(Err(error.clone()))),
             Self::Delete { reply, .. } | Self::Sync { reply } | Self::Close { reply } => {
                 drop(reply.send(Err(error.clone())));
             }

@@ -8,8 +8,8 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     active::Active,
-    directory::{self, HeadFile},
-    format::{HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
+    directory::{self, HeadFile, first_path},
+    format::{FirstPage, HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
     replay::Replay,
     segment::{Segment, check_header, fault_error, is_begun, read_exactly, read_trailer},
     settings::LogSettings,
@@ -17,7 +17,7 @@ use super::{
     walk::{Position, Stop, find_commit},
 };
 use crate::{
-    Damage, Env, Error, Result,
+    Damage, Env, Error, ErrorKind, Result,
     env::{File, OpenMode, Storage},
     log::Recovery,
 };
@@ -36,7 +36,8 @@ pub(crate) struct Opened {
 /// Opens the log in `dir`, or makes one. The directory's lock is held.
 pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
     let storage = &*env.storage;
-    let mut names = directory::list_segments(storage, dir)?;
+    settle_generations(storage, dir)?;
+    let (mut names, first) = directory::list_segments(storage, dir)?;
     let page = HeadFile::read(storage, dir)?;
     if let (Some(page), true) = (page, names.is_empty()) {
         let reason = format!("its segments are gone, of which {} entries were on the disk", page.watermark);
@@ -54,10 +55,49 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
             continue;
         }
         let header = check_header(&*file, &path, name, None)?;
-        let last = Last { env, dir, settings, name, file, header, names, page, sealed_before };
+        if header.is_compacted() {
+            // What still counts of what it said was said again behind it.
+            let missing = format!(
+                "segment {} is missing: {} was compacted, which the last never is",
+                name.ordinal + 1,
+                path.display()
+            );
+            return Err(Error::corrupt(Damage::new(dir, 0, 0, missing)));
+        }
+        let last = Last { env, dir, settings, name, file, header, names, first, page, sealed_before };
         return last.open();
     }
     create(env, dir)
+}
+
+/// Where a compaction was stopped between writing a segment anew and removing what it was: the new one counts if it is
+/// whole.
+fn settle_generations(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for (name, older) in directory::superseded(storage, dir)? {
+        let path = dir.join(name.file_name());
+        if !is_whole(storage, &path, name)? && is_whole(storage, &dir.join(older.file_name()), older)? {
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether every byte of a sealed segment is as it was written.
+fn is_whole(storage: &dyn Storage, path: &Path, name: SegmentName) -> Result<bool> {
+    let file = storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
+    let header = match check_header(&*file, path, name, None) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(false),
+        header => header?,
+    };
+    let len = file.len().map_err(|error| Error::io("read", path, error))?;
+    let bytes = read_exactly(&*file, path, 0, len as usize)?;
+    let mut replay = Replay::new(Position::start(&header));
+    replay.run(&bytes, header.id, u64::MAX);
+    let Stop::Index { end } = replay.stop else { return Ok(false) };
+    Ok(bytes
+        .get(end as usize..)
+        .is_some_and(|rest| Trailer::decode(rest).is_ok_and(|trailer| trailer.chain == replay.position.chain)))
 }
 
 /// Whether the last segment, whose file is given, was being made when the power went: nothing was ever in it, and nothing
@@ -181,6 +221,7 @@ struct Last<'a> {
     file: Arc<dyn File>,
     header: SegmentHeader,
     names: Vec<SegmentName>,
+    first: Option<FirstPage>,
     page: Option<HeadPage>,
     /// A segment was begun after it, so it had been sealed.
     sealed_before: bool,
@@ -190,9 +231,12 @@ impl Last<'_> {
     fn open(self) -> Result<Opened> {
         let path = self.dir.join(self.name.file_name());
         let id = self.header.id;
-        if self.page.is_some_and(|page| page.id != id) {
-            let damage = Damage::new(HeadFile::path(self.dir), 16, 16, "it belongs to another log");
-            return Err(Error::corrupt(damage));
+        let pages = [
+            (self.page.map(|page| page.id), HeadFile::path(self.dir)),
+            (self.first.map(|page| page.id), first_path(self.dir)),
+        ];
+        if let Some((_, path)) = pages.into_iter().find(|(of, _)| of.is_some_and(|of| of != id)) {
+            return Err(Error::corrupt(Damage::new(path, 16, 16, "it belongs to another log")));
         }
         self.check_link()?;
 
@@ -234,6 +278,10 @@ impl Last<'_> {
                 shared.table.push_sealed(*name, next.first - name.first);
             }
         }
+        if let Some(first) = &self.first {
+            shared.table.begin_at(first);
+        }
+        directory::clear_leftovers(&*self.env.storage, self.dir, &self.names)?;
         let next = at.next;
         shared.carry(replay.deletions);
         shared.set_durable(next);
@@ -245,12 +293,13 @@ impl Last<'_> {
             }
             _ => {
                 let segment = Segment::active(self.name, path, self.file, id, at.offset);
-                let begun = replay.offsets.first().copied().unwrap_or(at.offset);
-                segment.extend(replay.offsets, at.offset);
+                let begun = replay.places.first().unwrap_or(at.offset);
+                segment.change(at.offset, |places| *places = replay.places);
                 Active::found(Arc::new(segment), at, begun)
             }
         };
         shared.table.push_active(active.segment.clone());
+        shared.forget_erased()?;
         let head = HeadFile::create(&*self.env.storage, self.dir)?;
         directory::sync(&*self.env.storage, self.dir)?;
         Ok(Opened { shared, active, head, epoch, recovery, clean })

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    format::{Fault, LogId, TRAILER_LEN, Trailer, kind, record_size},
+    format::{Fault, Gap, LogId, TRAILER_LEN, Trailer, kind, record_size},
     note::{Deletions, decode_note},
+    places::Places,
     walk::{Item, Next, Position, Stop, find_commit, next_commit, walk},
 };
 use crate::log::{Note, chunk::decode_targets};
@@ -19,9 +20,11 @@ pub(crate) struct Replay {
     /// Why it ended there.
     pub(crate) stop: Stop,
     /// Where each entry begins.
-    pub(crate) offsets: Vec<u64>,
-    /// So many more are known to have been there, and the file ends before them.
-    pub(crate) lost: u64,
+    pub(crate) places: Places,
+    /// So many tombstones were there and are gone.
+    pub(crate) tombstones_gone: u64,
+    /// The lowest seq that one of those deleted; `u64::MAX` if there are none.
+    pub(crate) least_forgotten: u64,
     pub(crate) deletions: Deletions,
     pub(crate) notes: BTreeMap<String, Note>,
     /// Bytes below this are vouched for by a later commit.
@@ -53,8 +56,9 @@ impl Replay {
         Self {
             position,
             stop: Stop::End,
-            offsets: Vec::new(),
-            lost: 0,
+            places: Places::default(),
+            tombstones_gone: 0,
+            least_forgotten: u64::MAX,
             deletions: Deletions::default(),
             notes: BTreeMap::new(),
             synced: 0,
@@ -85,7 +89,7 @@ impl Replay {
             if let Ok(Next::Stop(_)) = next_commit(bytes, id, self.position, &mut items).map_err(|_| ()) {
                 return;
             }
-            let next = self.position.next + items.iter().filter(|item| item.record.takes_seq()).count() as u64;
+            let next = self.position.next + items.iter().map(|item| item.record.seqs()).sum::<u64>();
             // A power cut may have kept later commits and not this one. Only what somebody vouches for is damaged.
             let vouched = next < known || find_commit(bytes, id, offset + 1, |commit| commit.synced > offset).is_some();
             if !vouched {
@@ -110,11 +114,11 @@ impl Replay {
             self.damage.push(Hole { offset, end, fault, before, lost: (next, to), after: later });
             match later {
                 Some(position) => {
-                    self.offsets.extend((next..to).map(|_| offset));
+                    (next..to).for_each(|_| self.places.push(offset));
                     self.position = position;
                 }
                 None => {
-                    self.lost = to - next;
+                    (self.places.lost, self.places.lost_at) = (to - next, offset);
                     self.position.next = to;
                     return;
                 }
@@ -122,20 +126,28 @@ impl Replay {
         }
     }
 
-    /// Where the damage is by which entries at the end were lost.
-    pub(crate) fn lost_at(&self) -> u64 {
-        self.damage.last().map_or(0, |hole| hole.offset)
+    /// Where each entry begins, and where the damage is by which entries at the end were lost.
+    pub(crate) fn into_places(self) -> Places {
+        self.places
     }
 
     fn take(&mut self, items: &[Item<'_>]) {
         for Item { number, offset, record } in items {
             if record.takes_seq() {
-                self.offsets.push(*offset);
+                self.places.push(*offset);
             }
             self.entries += u64::from(record.kind == kind::ENTRY && !record.is_erased());
             match record.kind {
                 kind::TOMBSTONE if !record.is_erased() => {
                     self.deletions.insert(*number, decode_targets(record.payload));
+                }
+                kind::GAP => {
+                    let gap = Gap::decode(record.payload);
+                    self.places.push_gap(gap.count.into(), *offset);
+                    if gap.tombstones > 0 {
+                        self.tombstones_gone += u64::from(gap.tombstones);
+                        self.least_forgotten = self.least_forgotten.min(gap.least);
+                    }
                 }
                 kind::CARRY => self.deletions = Deletions::decode(record.payload),
                 kind::NOTE => {

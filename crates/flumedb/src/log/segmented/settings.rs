@@ -43,6 +43,45 @@ pub struct LogSettings {
     pub torn_bytes: u64,
     /// So many cut tails are kept, the newest.
     pub torn_files: usize,
+    /// When what was deleted leaves the disk.
+    pub compaction: Compaction,
+}
+
+/// When what was deleted leaves the disk. Until then it cannot be read any more, but its bytes are still in a file.
+///
+/// ```
+/// use flumedb::log::{Compaction, LogSettings};
+/// let mut settings = LogSettings::default();
+/// settings.compaction = Compaction { automatic: false, ..settings.compaction };
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Compaction {
+    /// It is done in the background while the log is open for writing. Without that it is done when asked for
+    /// ([`Flume::compact`](crate::Flume::compact)).
+    pub automatic: bool,
+    /// In the background a segment is written anew once so many percent of its bytes are deleted; when asked for, once
+    /// anything is.
+    pub least_percent: u8,
+    /// In the background so many bytes a second are written at most.
+    pub bytes_per_second: u64,
+    /// In the background nothing is done before a log has been open for so long: views that are about to be added are to
+    /// meet the deletions that they have not met yet while there is something to take back.
+    pub delay: Duration,
+    /// So long it waits, when asked for, for views that have not come past a deletion; in the background 60 times as long.
+    /// Past that a view that needs what was deleted in order to take it back is built anew.
+    pub patience: Duration,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self {
+            automatic: true,
+            least_percent: 50,
+            bytes_per_second: 64 << 20,
+            delay: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Default for LogSettings {
@@ -53,6 +92,7 @@ impl Default for LogSettings {
             pending_bytes: 16 << 20,
             torn_bytes: 16 << 20,
             torn_files: 8,
+            compaction: Compaction::default(),
         }
     }
 }

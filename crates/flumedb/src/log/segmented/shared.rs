@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq, Span,
-    log::{Chunk, Note, Proof, ReadRequest, SlotKind},
+    log::{Chunk, Forgotten, Note, Passed, Proof, ReadRequest, SlotKind},
 };
 
 /// What the writer and all readers of one log have in common.
@@ -39,6 +39,10 @@ pub(crate) struct Shared {
     /// Entries below this are on the disk.
     durable: AtomicU64,
     head: watch::Sender<Option<Seq>>,
+    /// The segment that the head page names: readers elsewhere look no further.
+    told: AtomicU64,
+    /// Those who take back what is deleted, and how far each has got.
+    followers: Mutex<Vec<Weak<Passed>>>,
     /// Why nothing can be written any more.
     failure: OnceLock<Error>,
 }
@@ -56,6 +60,8 @@ impl Shared {
             notes: RwLock::default(),
             durable: AtomicU64::new(0),
             head: watch::Sender::new(None),
+            told: AtomicU64::new(0),
+            followers: Mutex::default(),
             failure: OnceLock::new(),
         }
     }
@@ -77,6 +83,29 @@ impl Shared {
 
     pub(crate) fn head(&self) -> watch::Receiver<Option<Seq>> {
         self.head.subscribe()
+    }
+
+    /// The segment that the head page names.
+    pub(crate) fn told(&self) -> u64 {
+        self.told.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_told(&self, ordinal: u64) {
+        self.told.fetch_max(ordinal, Ordering::AcqRel);
+    }
+
+    pub(crate) fn follow(&self, passed: Weak<Passed>) {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push(passed);
+    }
+
+    /// Everybody who takes back what is deleted has come past deletions below this.
+    pub(crate) fn passed(&self) -> u64 {
+        let followers: Vec<Arc<Passed>> = {
+            let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+            followers.retain(|passed| passed.strong_count() > 0);
+            followers.iter().filter_map(Weak::upgrade).collect()
+        };
+        followers.iter().map(|passed| passed()).min().unwrap_or(u64::MAX)
     }
 
     pub(crate) fn set_durable(&self, next: u64) {
@@ -135,6 +164,40 @@ impl Shared {
         self.deletions.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether entries of the segment that is appended to are deleted.
+    pub(crate) fn is_deleted_in_last(&self) -> bool {
+        let first = self.table.names().last().map_or(0, |last| last.first);
+        self.deletions().within(first, u64::MAX).next().is_some()
+    }
+
+    /// Forgets the deletions that have been carried out since they were noted: what was written anew knows them itself.
+    pub(crate) fn forget_erased(&self) -> Result<()> {
+        let mut erased: Vec<u64> = self.deletions().within(0, self.table.first()).collect();
+        for (name, count) in self.table.settled().into_iter().filter(|(name, count)| name.generation > 0 && *count > 0)
+        {
+            let targets: Vec<u64> = self.deletions().within(name.first, name.first + count).collect();
+            if targets.is_empty() {
+                continue;
+            }
+            match self.table.find(name.first) {
+                Ok(Some(segment)) => erased.extend(targets.into_iter().filter(|&target| segment.is_gone(target))),
+                // Reading it will tell; to know of more deletions than need be does no harm.
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.erased(&erased);
+        Ok(())
+    }
+
+    /// The payloads of these entries are gone: that they are deleted, the log itself says now.
+    pub(crate) fn erased(&self, targets: &[u64]) {
+        let mut deletions = self.deletions.write().unwrap_or_else(PoisonError::into_inner);
+        deletions.forget(targets);
+        self.any_deleted.store(deletions.len(), Ordering::Release);
+    }
+
     pub(crate) fn notes(&self) -> RwLockReadGuard<'_, BTreeMap<String, Note>> {
         self.notes.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,6 +252,9 @@ impl Shared {
         if seq.get() >= self.visible() {
             return Ok(None);
         }
+        if seq.get() < self.table.first() {
+            return Err(deleted(seq));
+        }
         let read = |segment: &Segment| segment.record(seq.get(), |record| record.crc);
         let (crc, _) = self.table.with(seq.get(), read)?.ok_or_else(|| not_found(seq))??;
         Ok(Some(Proof(crc.to_le_bytes().to_vec())))
@@ -205,19 +271,31 @@ impl Shared {
         if !request.reverse {
             covered.to = covered.to.min(visible.max(covered.from));
         }
-        let span = Span { from: request.span.from, to: request.span.to.min(visible) };
-        if span.is_empty() {
-            return Ok(Chunk::nothing(covered, visible));
-        }
+        let (span, segment) = loop {
+            let first = self.table.first();
+            let span = Span { from: request.span.from.max(first), to: request.span.to.min(visible) };
+            if span.is_empty() {
+                let chunk = Chunk::nothing(covered, visible);
+                return Ok(Chunk { forgotten: self.forgotten_before(covered), ..chunk });
+            }
+            let nearest = if request.reverse { span.to - 1 } else { span.from };
+            match self.table.find(nearest)? {
+                Some(segment) => break (span, segment),
+                // It was dropped just now.
+                None if self.table.first() > first => {}
+                None => return Err(not_found(Seq::new(nearest))),
+            }
+        };
         let nearest = if request.reverse { span.to - 1 } else { span.from };
-        let segment = self.table.find(nearest)?.ok_or_else(|| not_found(Seq::new(nearest)))?;
         let from = span.from.max(segment.name.first);
         let to = span.to.min(segment.name.first + segment.count());
         if from >= to {
             return Err(Error::new(ErrorKind::Corrupt, format!("the segment of entry {nearest} ends before it")));
         }
         let part = segment.read(from, to, request.max_bytes, request.reverse)?;
-        let mut chunk = Chunk { bytes: part.bytes, slots: part.slots, covered, horizon: visible };
+        let mut forgotten = part.forgotten;
+        let mut chunk =
+            Chunk { bytes: part.bytes, slots: part.slots, covered, horizon: visible, forgotten: Vec::new() };
         let (first, last) = (chunk.slots.first(), chunk.slots.last());
         if let (Some(first), Some(last)) = (first, last) {
             let (first, last) = (first.seq.get(), last.seq.get());
@@ -237,7 +315,36 @@ impl Shared {
                 chunk.covered.to = if last + 1 == span.to { covered.to } else { last + 1 };
             }
         }
+        forgotten.extend(self.forgotten_before(chunk.covered));
+        chunk.forgotten = forgotten;
         Ok(chunk)
+    }
+
+    /// What is not told any more of deletions before the beginning of the log, if a read comes past that.
+    fn forgotten_before(&self, covered: Span) -> Vec<Forgotten> {
+        let (first, gone) = (self.table.first(), self.table.gone());
+        let past = gone.tombstones > 0 && covered.from < first && first <= covered.to;
+        let at = first.checked_sub(1).filter(|_| past).map(Seq::new);
+        at.map(|at| Forgotten { at, least: Seq::new(gone.least) }).into_iter().collect()
+    }
+
+    /// So many entries there are, and so many were deleted.
+    pub(crate) fn count(&self) -> Result<(u64, u64)> {
+        // Held, so that nothing is erased meanwhile and counted twice, or not at all.
+        let deletions = self.deletions();
+        let (first, visible) = (self.table.first(), self.visible());
+        let mut deleted = deletions.within(first, u64::MAX).count() as u64;
+        // Only what was written anew has numbers that are gone.
+        for (name, count) in self.table.settled().into_iter().filter(|(name, count)| name.generation > 0 && *count > 0)
+        {
+            let Some(segment) = self.table.find(name.first)? else { continue };
+            let told_twice = deletions.within(name.first, name.first + count).filter(|&target| segment.is_gone(target));
+            deleted -= told_twice.count() as u64;
+            deleted += segment.gone().saturating_sub(segment.tombstones_gone);
+        }
+        let tombstones = deletions.tombstones().saturating_sub(self.table.gone().tombstones);
+        let numbers = visible.saturating_sub(first);
+        Ok((numbers.saturating_sub(deleted.saturating_add(tombstones)), deleted))
     }
 }
 

@@ -7,7 +7,8 @@ use std::{ops::Range, path::Path};
 use bytes::Bytes;
 
 use super::{
-    format::{ALIGN, Fault, HEADER_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, u32_at},
+    format::{ALIGN, Fault, Gap, HEADER_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, u32_at},
+    places::Places,
     segment::{check_header, fault_error, read_trailer},
     walk::{Item, Next, Position, Stop, next_commit},
 };
@@ -26,6 +27,9 @@ pub(crate) struct Sounding {
     index: Range<usize>,
     at: Position,
     entries: u64,
+    tombstones_gone: u64,
+    /// Where entries are and where they were taken out, of a compacted one.
+    places: Places,
 }
 
 /// A sealed segment of which every byte is as it was written.
@@ -36,6 +40,10 @@ pub(crate) struct Sound {
     pub(crate) end: Position,
     /// Entries that it has, deleted ones among them.
     pub(crate) entries: u64,
+    /// So many of its tombstones are gone.
+    pub(crate) tombstones_gone: u64,
+    /// Where entries were taken out; nothing of one that was not compacted.
+    pub(crate) places: Places,
     pub(crate) bytes: Bytes,
 }
 
@@ -76,14 +84,15 @@ impl Sounding {
             && record.prev == trailer.chain
             && trailer.first == name.first
             && start + record.size == end
-            && record.payload.len() as u64 == trailer.count.saturating_mul(4);
+            && (header.is_compacted() || record.payload.len() as u64 == trailer.count.saturating_mul(4));
         if !fits {
             return Err(damaged(start, "its index belongs to another segment"));
         }
         let from = record.payload.as_ptr().addr() - bytes.as_ptr().addr();
         let index = from..from + record.payload.len();
         let at = Position::start(&header);
-        Ok(Self { name, header, trailer, bytes, index, at, entries: 0 })
+        let (entries, tombstones_gone, places) = (0, 0, Places::default());
+        Ok(Self { name, header, trailer, bytes, index, at, entries, tombstones_gone, places })
     }
 
     /// How many of them have been read.
@@ -113,28 +122,59 @@ impl Sounding {
         Ok(false)
     }
 
-    /// Holds the entries of a commit against the index.
+    /// Holds the entries of a commit against the index, or, if that is by runs, gathers what it should say.
     fn compare(&mut self, path: &Path, items: &[Item<'_>]) -> Result<()> {
+        let compacted = self.header.is_compacted();
         let index = self.bytes.get(self.index.clone()).unwrap_or_default();
-        for Item { number, offset, record } in items.iter().filter(|item| item.record.takes_seq()) {
-            let told = index.get((number - self.name.first) as usize * 4..).filter(|rest| rest.len() >= 4);
-            if told.map(|rest| u64::from(u32_at(rest, 0)) * ALIGN as u64) != Some(*offset) {
-                let (at, len) = (self.trailer.index_offset, self.index.len() as u64);
-                return Err(Error::corrupt(Damage::new(path, at, len, "its index does not agree with its entries")));
-            }
+        for Item { number, offset, record } in items {
             self.entries += u64::from(record.kind == kind::ENTRY && !record.is_erased());
+            let agrees = match record.kind {
+                kind::GAP => {
+                    let gap = Gap::decode(record.payload);
+                    self.places.push_gap(gap.count.into(), *offset);
+                    self.tombstones_gone += u64::from(gap.tombstones);
+                    compacted
+                }
+                _ if !record.takes_seq() => true,
+                _ if compacted => {
+                    self.places.push(*offset);
+                    true
+                }
+                _ => {
+                    let told = index.get((number - self.name.first) as usize * 4..).filter(|rest| rest.len() >= 4);
+                    told.map(|rest| u64::from(u32_at(rest, 0)) * ALIGN as u64) == Some(*offset)
+                }
+            };
+            if !agrees {
+                return Err(self.disagrees(path));
+            }
         }
         Ok(())
+    }
+
+    fn disagrees(&self, path: &Path) -> Error {
+        let (at, len) = (self.trailer.index_offset, self.index.len() as u64);
+        Error::corrupt(Damage::new(path, at, len, "its index does not agree with its entries"))
     }
 
     fn is_at_end(&self) -> bool {
         let behind = self.trailer.first.wrapping_add(self.trailer.count);
         self.at == Position { offset: self.trailer.index_offset, chain: self.trailer.chain, next: behind }
             && self.at.offset >= HEADER_LEN as u64
+            && self.tombstones_gone == self.trailer.tombstones
+            && (!self.header.is_compacted()
+                || self.bytes.get(self.index.clone()) == Some(self.places.encode(true).as_slice()))
     }
 
     /// What was found, once all has been read.
     pub(crate) fn end(self) -> Sound {
-        Sound { header: self.header, end: self.at, entries: self.entries, bytes: self.bytes }
+        Sound {
+            header: self.header,
+            end: self.at,
+            entries: self.entries,
+            tombstones_gone: self.tombstones_gone,
+            places: self.places,
+            bytes: self.bytes,
+        }
     }
 }

@@ -89,6 +89,14 @@ pub(crate) fn next_commit<'a>(
     if opening.kind == kind::INDEX {
         return Ok(Next::Stop(Stop::Index { end: at.offset + opening.size as u64 }));
     }
+    if opening.kind == kind::GAP {
+        // Whole commits that were taken out.
+        let count = opening.seqs();
+        let next = at.next.checked_add(count).ok_or(bad(Fault::Bad("more entries than there are numbers")))?;
+        items.push(Item { number: at.next, offset: at.offset, record: opening });
+        let after = Position { offset: at.offset + opening.size as u64, chain: opening.crc, next };
+        return Ok(Next::Commit(Commit { first: at.next, count: count as u32, ..Commit::default() }, after));
+    }
     let commit = Some(opening.payload)
         .filter(|_| opening.kind == kind::COMMIT)
         .and_then(Commit::decode)
@@ -105,12 +113,12 @@ pub(crate) fn next_commit<'a>(
         if record.prev != chain {
             return Err(bad(Fault::Bad("it does not follow the record before it")));
         }
-        if !matches!(record.kind, kind::ENTRY | kind::TOMBSTONE | kind::NOTE | kind::CARRY) {
+        if !matches!(record.kind, kind::ENTRY | kind::TOMBSTONE | kind::NOTE | kind::CARRY | kind::GAP) {
             return Err(bad(Fault::Newer("record kind", record.kind.into())));
         }
         items.push(Item { number, offset, record });
         chain = record.crc;
-        number += u64::from(record.takes_seq());
+        number = number.saturating_add(record.seqs());
         done += record.size;
     }
     if done != body.len() || number - at.next != u64::from(commit.count) {

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     active::Active,
+    compact::Compactions,
     directory::HeadFile,
     flusher::{FLUSH_BYTES, Flushing},
     format::{Commit, HeadPage, LogId},
@@ -44,6 +45,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     flushing: Flushing,
+    compactions: Arc<Compactions>,
     settings: LogSettings,
     head: HeadFile,
     active: Active,
@@ -62,13 +64,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(opened: Opened, queue: Arc<Queue>, settings: LogSettings) -> Result<(Self, Arc<Shared>)> {
+    pub(crate) fn new(
+        opened: Opened,
+        queue: Arc<Queue>,
+        compactions: Arc<Compactions>,
+        settings: LogSettings,
+    ) -> Result<(Self, Arc<Shared>)> {
         let Opened { shared, active, head, epoch, clean, .. } = opened;
         let vouched = if clean { active.synced } else { 0 };
         let writer = Self {
             shared: shared.clone(),
             queue,
             flushing: Flushing::start(&shared)?,
+            compactions,
             settings,
             head,
             active,
@@ -151,7 +159,11 @@ impl Writer {
                 group.requests.push(Request::Sync { reply });
                 None
             }
-            close @ Request::Close { .. } if !group.is_empty() => Some(close),
+            alone @ (Request::Close { .. } | Request::Roll { .. }) if !group.is_empty() => Some(alone),
+            Request::Roll { reply } => {
+                drop(reply.send(self.roll_on_request()));
+                None
+            }
             Request::Close { reply } => {
                 drop(reply.send(self.finish()));
                 self.queue.close(Error::closed());
@@ -197,6 +209,8 @@ impl Writer {
                 Err(error) if error.kind() == ErrorKind::Deleted => {}
                 // What is damaged may well be deleted.
                 Err(error) if error.kind() == ErrorKind::Corrupt => left.push(seq),
+                // The log begins behind it: it was deleted with all that was around it.
+                Err(_) if seq.get() < self.shared.table.first() => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(seq)),
                 Err(error) => return Err(error),
             }
@@ -267,6 +281,8 @@ impl Writer {
                     let (first, count) = names.next().unwrap_or_default();
                     drop(reply.send(Ok((first..first + count).map(Seq::new).collect())));
                 }
+                // It is answered when it is taken.
+                Request::Roll { .. } => {}
                 Request::Delete { reply, .. } | Request::Sync { reply } | Request::Close { reply } => {
                     drop(reply.send(Ok(())));
                 }
@@ -313,7 +329,30 @@ impl Writer {
         self.sealed = false;
         self.vouched = 0;
         self.shared.table.push_active(self.active.segment.clone());
+        self.compactions.look();
         Ok(())
+    }
+
+    /// Ends the active segment although it is not full, if some of it is deleted, or if it begins with deletions that have
+    /// been carried out.
+    fn roll_on_request(&mut self) -> Result<bool> {
+        const LEAST: u64 = 64 << 10;
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
+        let carried = self.active.carried() >= LEAST + 2 * self.shared.deletions().bytes();
+        let wanted = self.shared.is_deleted_in_last() || carried;
+        if self.sealed || self.active.segment.count() == 0 || !wanted {
+            return Ok(false);
+        }
+        match self.roll().and_then(|()| self.write_head(false)) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => match self.take_back() {
+                Ok(()) => Err(error),
+                Err(worse) => Err(self.shared.poison(&worse)),
+            },
+            Err(error) => Err(self.shared.poison(&error)),
+            Ok(()) => Ok(true),
+        }
     }
 
     /// Leaves nothing of a commit that failed. A segment that is sealed has none.
@@ -353,7 +392,9 @@ impl Writer {
             synced: self.active.synced,
             end: self.active.at.offset,
             clean,
-        })
+        })?;
+        self.shared.set_told(self.active.segment.name.ordinal);
+        Ok(())
     }
 
     /// However busy it is, and with whatever: what is due is synced before anything else.

@@ -46,6 +46,7 @@ impl<V: View> Actor<V> {
         };
         self.shared.stage(Stage::Building);
         self.report();
+        self.shared.keeps(self.cursor.position);
         self.open = true;
         self.publish().await
     }
@@ -63,6 +64,8 @@ impl<V: View> Actor<V> {
             let Some(head) = head else { return Ok(true) };
             match log.proof(head) {
                 Ok(proof) => return Ok(proof.is_some()),
+                // It gives evidence of what it has.
+                Err(error) if error.kind() == ErrorKind::Deleted => return Ok(true),
                 Err(error) => self.log_failed(error).await?,
             }
         }
@@ -117,12 +120,18 @@ impl<V: View> Actor<V> {
         loop {
             let core = self.core.clone();
             let head = self.unless_ordered(core.barrier()).await?;
-            let proof = head.and_then(|head| Ok((head, log.proof(since)?)));
+            let proof = head.and_then(|head| {
+                // Erased with what it was evidence of: that it is the same log, and long enough, must do.
+                let erased = |error: Error| {
+                    if error.kind() == ErrorKind::Deleted { Ok(checkpoint.proof.clone()) } else { Err(error) }
+                };
+                Ok((head, log.proof(since).or_else(erased)?))
+            });
             match proof {
                 Ok((head, _)) if after(Some(since)) > head => {
                     return Err(Turn::Park { error: self.lost(since, head), lost: true });
                 }
-                Ok((_, proof)) => return Ok(proof.is_some() && proof == checkpoint.proof),
+                Ok((_, proof)) => return Ok(proof == checkpoint.proof),
                 Err(error) => self.log_failed(error).await?,
             }
         }

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Actor, Turn};
 use crate::{
-    Result, Seq,
+    ErrorKind, Result, Seq,
     view::{Checkpoint, View, after},
 };
 
@@ -66,7 +66,10 @@ impl<V: View> Actor<V> {
         let log = self.core.entries.log();
         let since = self.cursor.since;
         let proof = match since {
-            Some(since) if self.stored => log.proof(since)?,
+            Some(since) if self.stored => match log.proof(since) {
+                Err(error) if error.kind() == ErrorKind::Deleted => None,
+                proof => proof?,
+            },
             _ => None,
         };
         Ok(Checkpoint {
@@ -93,6 +96,7 @@ impl<V: View> Actor<V> {
         }
         self.attempts = 0;
         self.unsynced = false;
+        self.shared.keeps(self.published);
         self.sync_at = end + Duration::saturating_mul(end.saturating_sub(start), SHARE);
         self.core.scan.arrive(self.id, position);
         Ok(())

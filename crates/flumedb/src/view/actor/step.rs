@@ -152,6 +152,13 @@ impl<V: View> Actor<V> {
             }
         }
         self.cursor.horizons.read(position, block.horizon, piece.has_deleted);
+        for gone in &piece.forgotten {
+            // It applied something that was deleted while it was away, and nobody can say what.
+            if self.cursor.horizons.applied_any(gone.least.get(), gone.at.get(), gone.at) {
+                self.least_horizon = gone.at.get().saturating_add(1);
+                return Err(Turn::Rebuild);
+            }
+        }
         if let Some((tombstone, targets)) = piece.tombstone {
             self.retract(tombstone, targets)?;
         }
@@ -197,6 +204,10 @@ impl<V: View> Actor<V> {
             self.suspect = None;
         }
         self.report();
+        if !self.stored {
+            // There is nothing that it could go back to.
+            self.shared.keeps(piece.to);
+        }
         self.core.scan.arrive(self.id, piece.to);
     }
 

@@ -13,7 +13,7 @@ use crate::{
     log::{
         Proof,
         segmented::{
-            format::{Fault, HeadPage, LogId, SegmentName, head_of},
+            format::{Fault, FirstPage, Gone, HeadPage, LogId, SegmentName, head_of},
             segment::fault_error,
         },
     },
@@ -33,6 +33,8 @@ pub(super) struct Manifest {
     pub(super) next: u64,
     /// The checksum of the newest of them.
     pub(super) proof: Option<u32>,
+    /// What the segments held that the log no longer has, if it does not begin with its very first any more.
+    pub(super) gone: Option<Gone>,
     /// Where the commits of the last segment end.
     pub(super) end: u64,
     /// Whether that one is sealed.
@@ -60,10 +62,18 @@ struct First {
     epoch: String,
     next: u64,
     proof: Option<String>,
+    begins: Option<Begins>,
     end: u64,
     sealed: bool,
     made_us: i64,
     files: u64,
+}
+
+/// As in the `first` page: what the segments held that come before the first.
+#[derive(Serialize, Deserialize)]
+struct Begins {
+    tombstones: u64,
+    least: u64,
 }
 
 /// One for each segment.
@@ -101,7 +111,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 impl Manifest {
     /// One of a log of which nothing has been copied.
     pub(super) fn empty(id: LogId) -> Self {
-        Self { id, epoch: 0, next: 0, proof: None, end: 0, sealed: false, made_us: 0, files: Vec::new() }
+        Self { id, epoch: 0, next: 0, proof: None, gone: None, end: 0, sealed: false, made_us: 0, files: Vec::new() }
     }
 
     /// What the manifest of a directory says; `None` if there is none.
@@ -138,6 +148,7 @@ impl Manifest {
             epoch: format!("{:016x}", self.epoch),
             next: self.next,
             proof: self.proof.map(|crc| format!("{crc:08x}")),
+            begins: self.gone.map(|Gone { tombstones, least }| Begins { tombstones, least }),
             end: self.end,
             sealed: self.sealed,
             made_us: self.made_us,
@@ -190,6 +201,7 @@ impl Manifest {
             epoch: hex(&first.epoch).ok_or(TORN)?,
             next: first.next,
             proof,
+            gone: first.begins.map(|Begins { tombstones, least }| Gone { tombstones, least }),
             end: first.end,
             sealed: first.sealed,
             made_us: first.made_us,
@@ -212,6 +224,12 @@ impl Manifest {
 
     pub(super) fn head(&self) -> Option<crate::Seq> {
         head_of(self.next)
+    }
+
+    /// The page that says where the log begins, if it needs one.
+    pub(super) fn first_page(&self) -> Option<FirstPage> {
+        let begin = self.files.first()?.name;
+        self.gone.map(|gone| FirstPage { id: self.id, ordinal: begin.ordinal, first: begin.first, gone })
     }
 
     /// The head page of a log that has what is in this backup, and was closed then.

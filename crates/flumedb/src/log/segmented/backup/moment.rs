@@ -9,7 +9,7 @@ use crate::{
     env::{OpenMode, Storage},
     log::segmented::{
         directory::{self, HeadFile},
-        format::{Fault, HeadPage, LogId, SegmentName, TRAILER_LEN, Trailer},
+        format::{Fault, FirstPage, HeadPage, LogId, SegmentName, TRAILER_LEN, Trailer},
         recovery::{Witnesses, is_half_made},
         replay::Replay,
         segment::{check_header, fault_error, read_exactly},
@@ -24,6 +24,8 @@ const TRIES: usize = 5;
 pub(super) struct Moment {
     pub(super) id: LogId,
     pub(super) epoch: u64,
+    /// Where the log begins, if that is not its very first segment any more.
+    pub(super) begins: Option<FirstPage>,
     /// Segments that do not change any more.
     pub(super) sealed: Vec<SegmentName>,
     pub(super) last: Last,
@@ -50,7 +52,7 @@ impl Moment {
         // The page before the names: what a segment says of earlier ones (which entries are deleted) may be left out of
         // later segments once those have been written anew without them.
         let page = read_page(storage, dir, busy)?;
-        let mut names = directory::list_segments(storage, dir)?;
+        let (mut names, begins) = directory::list_segments(storage, dir)?;
         if let Some(page) = page.filter(|_| busy) {
             // One that is just being begun.
             names.retain(|name| name.ordinal <= page.ordinal);
@@ -73,6 +75,11 @@ impl Moment {
                 let reason =
                     format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
                 return Err(Error::corrupt(Damage::new(dir, 0, 0, reason)));
+            }
+            if header.is_compacted() {
+                // What still counts of what it said was said again behind it.
+                let missing = format!("segment {} is missing: the one before it was compacted", name.ordinal + 1);
+                return Err(Error::corrupt(Damage::new(dir, 0, 0, missing)));
             }
             let len = file.len().map_err(|error| Error::io("read", &path, error))?;
             let wanted = page.filter(|_| busy).map_or(len, |page| page.synced);
@@ -101,7 +108,7 @@ impl Moment {
             names.pop();
             let last = Last { name, bytes, end: at.offset, next: at.next, sealed };
             let epoch = page.map_or(0, |page| page.epoch);
-            return Ok(Self { id: header.id, epoch, sealed: names, last });
+            return Ok(Self { id: header.id, epoch, begins, sealed: names, last });
         }
     }
 
@@ -112,8 +119,9 @@ impl Moment {
 
     /// Whether those are still the log's files, so that all of them were at one moment.
     pub(super) fn is_present(&self, storage: &dyn Storage, dir: &Path) -> Result<bool> {
-        let now = directory::list_segments(storage, dir)?;
-        Ok(self.names().eq(now.into_iter().take_while(|name| name.ordinal <= self.last.name.ordinal)))
+        let (now, begins) = directory::list_segments(storage, dir)?;
+        Ok(begins == self.begins
+            && self.names().eq(now.into_iter().take_while(|name| name.ordinal <= self.last.name.ordinal)))
     }
 }
 

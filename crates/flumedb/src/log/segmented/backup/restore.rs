@@ -40,6 +40,9 @@ pub(crate) fn restore(env: &Env, from: &Path, to: &Path, mut on_progress: OnProg
     let _lock = directory::lock(storage, to)?;
     env::replace(storage, &mark(to), &raw).map_err(|error| Error::io("write", &mark(to), error))?;
 
+    if let Some(page) = manifest.first_page() {
+        directory::write_first(storage, to, &page)?;
+    }
     let page = manifest.page().encode();
     let head = HeadFile::path(to);
     env::replace(storage, &head, &page).map_err(|error| Error::io("write", &head, error))?;

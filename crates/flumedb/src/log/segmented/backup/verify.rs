@@ -11,8 +11,11 @@ use crate::{
     check::Report,
     env::{File, OpenMode, Storage, each},
     log::segmented::{
+        check::Tally,
         directory::{self, HeadFile},
-        format::{Fault, HEAD_LEN, HeadPage},
+        format::{FIRST_LEN, Fault, HEAD_LEN, HeadPage},
+        note::Deletions,
+        places::Places,
         replay::Replay,
         segment::{check_header, fault_error},
         sound::Sounding,
@@ -29,7 +32,10 @@ struct Looked {
     /// What it ends with, and the seq that comes then.
     ends: Option<(u32, u64)>,
     entries: u64,
-    deleted: u64,
+    places: Places,
+    tombstones_gone: u64,
+    /// What the last one says is deleted.
+    deletions: Deletions,
 }
 
 /// Looks at every byte of the backup in `dir`.
@@ -64,25 +70,28 @@ pub(crate) fn verify(env: &Env, dir: &Path) -> Result<Verified> {
     let looked = each(env, numbered, move |(number, listed): &(usize, Listed)| {
         look(&*machine, &at, listed, (*number == last).then_some(&told))
     });
-    let mut before = None;
+    let (mut before, mut tally, mut deletions) = (None, Tally::default(), Deletions::default());
     for (listed, looked) in manifest.files.iter().zip(looked) {
         let path = dir.join(listed.name.file_name());
         let broke_off = || Error::new(ErrorKind::Io, format!("looking at {} broke off; try again", path.display()));
-        let Looked { damage, begins, ends, entries, deleted } = looked.ok_or_else(broke_off)??;
+        let looked = looked.ok_or_else(broke_off)??;
+        let (begins, ends) = (looked.begins, looked.ends);
         if let (Some(before), Some(begins)) = (before, begins)
             && before != begins
         {
             report.damage.push(Damage::new(&path, 0, listed.bytes, "it does not follow the segment before it"));
         }
         before = ends;
-        report.damage.extend(damage);
-        report.entries += entries;
-        report.deleted = deleted;
+        report.damage.extend(looked.damage);
+        let to = ends.map_or(manifest.next, |(_, next)| next);
+        tally.add((listed.name.first, to), looked.entries, &looked.places, looked.tombstones_gone);
+        deletions = looked.deletions;
         report.bytes += listed.bytes;
     }
-    report.entries = report.entries.saturating_sub(report.deleted);
+    (report.entries, report.deleted) = tally.total(&deletions);
     report.head = manifest.head();
     report.damage.extend(look_at_head(storage, dir, &manifest)?);
+    report.damage.extend(look_at_first(storage, dir, &manifest)?);
     let extra = extra(storage, dir, &manifest)?;
     let (files, made_us) = (manifest.files.len() as u64, manifest.made_us);
     Ok(Verified { report, files, made_us, proof: manifest.proof(), extra })
@@ -141,6 +150,7 @@ fn look_at_sealed(file: &dyn File, path: &Path, listed: &Listed, looked: &mut Lo
     looked.begins = Some((sound.header.chain, sound.header.first));
     looked.ends = Some((sound.end.chain, sound.end.next));
     looked.entries = sound.entries;
+    (looked.places, looked.tombstones_gone) = (sound.places, sound.tombstones_gone);
     Ok(())
 }
 
@@ -153,7 +163,7 @@ fn look_at_last(file: &dyn File, path: &Path, bytes: &[u8], manifest: &Manifest,
     let mut replay = Replay::new(Position::start(&header));
     replay.run(bytes, header.id, u64::MAX);
     looked.entries = replay.entries;
-    looked.deleted = replay.deletions.len();
+    looked.deletions = std::mem::take(&mut replay.deletions);
     match replay.stop {
         Stop::Bad { offset, fault } => Err(fault_error(path, offset, fault)),
         _ if (replay.position.offset, replay.position.next) != (manifest.end, manifest.next) => {
@@ -180,12 +190,27 @@ fn look_at_head(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Resul
     Ok((!fits).then(|| Damage::new(path, 0, HEAD_LEN as u64, "it is not what was written there")))
 }
 
+/// The page that says where the log begins may be of a later run, too.
+fn look_at_first(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Option<Damage>> {
+    let Some(page) = manifest.first_page() else { return Ok(None) };
+    let path = directory::first_path(dir);
+    let reason = match directory::read_first(storage, dir) {
+        Ok(Some(found)) if found.id == page.id && found.ordinal >= page.ordinal => return Ok(None),
+        Ok(None) => "it is missing",
+        Ok(Some(_)) => "it is not what was written there",
+        Err(error) if error.kind() == ErrorKind::Corrupt => "it is not what was written there",
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Damage::new(path, 0, FIRST_LEN as u64, reason)))
+}
+
 /// What is there and not of the backup.
 fn extra(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<String>> {
     let ours: BTreeSet<String> = manifest.files.iter().map(|file| file.name.file_name()).collect();
     let mut names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
     names.retain(|name| {
-        let known = [directory::HEAD_FILE, directory::LOCK_FILE].contains(&name.as_str()) || name == manifest::FILE;
+        let known = [directory::HEAD_FILE, directory::FIRST_FILE, directory::LOCK_FILE, manifest::FILE];
+        let known = known.contains(&name.as_str());
         !known && !ours.contains(name)
     });
     Ok(names)
