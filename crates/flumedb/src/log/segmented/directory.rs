@@ -63,9 +63,10 @@ pub(crate) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn crate::e
 
 /// The segments in a directory, in order, checked to be complete, and where they begin.
 pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<(Vec<SegmentName>, Option<FirstPage>)> {
-    // The page first: segments are removed behind it.
-    let page = read_first(storage, dir)?;
+    // The names first: segments are removed once the page says that they do not count, so that those which are listed and
+    // do not are left out by it.
     let mut segments = found_segments(storage, dir)?;
+    let page = read_first(storage, dir)?;
     let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
     if let Some(page) = page {
         segments.retain(|name| name.ordinal >= page.ordinal);

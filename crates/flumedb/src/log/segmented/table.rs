@@ -169,9 +169,9 @@ impl Table {
     /// The file is not there: whoever writes the log may have written the segment anew since, or dropped it.
     fn look_again(&self, listed: &Arc<Listed>) -> Result<Found> {
         let ordinal = listed.name.ordinal;
-        // Page and names in this order: see `list_segments`.
-        let page = directory::read_first(&*self.storage, &self.dir).ok().flatten();
+        // Names and page in this order: see `list_segments`.
         let names = directory::found_segments(&*self.storage, &self.dir)?;
+        let page = directory::read_first(&*self.storage, &self.dir).ok().flatten();
         if let Some(page) = page.filter(|page| page.ordinal > ordinal && page.id == self.id) {
             self.begin_at(&page);
             return Ok(Found::Gone);
