@@ -9,7 +9,6 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 pub use batch::{Batch, Condition, Note};
 pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
@@ -18,7 +17,10 @@ pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
 pub use segmented::{Durability, LogSettings, SegmentedLog};
 
-use crate::{Error, ErrorKind, Result, Seq, env::block_on};
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    env::{block_on, sync::watch},
+};
 
 /// A future in a box, so that [`Log`] can be a trait object. One is made per call, never per entry.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

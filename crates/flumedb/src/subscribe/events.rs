@@ -8,12 +8,12 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::future::{Either, select};
-use tokio::sync::watch;
 
 use super::From;
 use crate::{
     Error, Event, Result, Seq, Span,
     codec::{Codec, Raw},
+    env::sync::watch,
     log::{BoxFuture, Note, ReadRequest, SlotKind},
     read::{Blocking, Cursor, Source},
 };

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Damage, Error, ErrorKind, Result,
-    env::{File, OpenMode, PathKind, Storage},
+    env::{self, File, OpenMode, PathKind, Storage},
 };
 
 const HEAD_FILE: &str = "head";
@@ -83,6 +83,17 @@ pub(crate) fn found_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<Se
         same
     });
     Ok(segments)
+}
+
+/// Removes what a repair has left that was stopped while it wrote a segment anew: the segment itself is still there.
+pub(crate) fn tidy(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for name in storage.list(dir).map_err(|error| Error::io("list", dir, error))? {
+        if name.strip_suffix(".new").is_some_and(|segment| SegmentName::parse(segment).is_some()) {
+            let path = dir.join(&name);
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a directory holds a log.
@@ -177,7 +188,7 @@ pub(crate) fn keep_torn(
         let path = path.to_owned();
         move |error| Error::io(action, &path, error)
     };
-    storage.create_dir_all(&torn).map_err(io("create", &torn))?;
+    env::create_inner_dir(storage, &torn).map_err(io("create", &torn))?;
     let mut kept = storage.list(&torn).map_err(io("list", &torn))?;
     // Numbered, so that the oldest is told without a clock.
     let number = kept.last().and_then(|name| name.split('-').next()?.parse::<u64>().ok()).map_or(0, |last| last + 1);
@@ -201,7 +212,7 @@ pub(crate) fn set_aside(storage: &dyn Storage, dir: &Path, name: SegmentName) ->
     let damaged = dir.join(DAMAGED_DIR);
     let to = damaged.join(name.file_name());
     let moved = (|| {
-        storage.create_dir_all(&damaged)?;
+        env::create_inner_dir(storage, &damaged)?;
         storage.rename(&from, &to)?;
         storage.sync_dir(&damaged)?;
         storage.sync_dir(dir)

@@ -5,16 +5,19 @@
 
 use std::{
     ops::Deref,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use super::{segment::Segment, shared::Shared, walk::Position};
 use crate::{
     Error, Result,
-    env::{Signal, Step, Task, Worker},
+    env::{
+        Signal, Step, Task, Worker,
+        sync::{
+            Mutex, MutexGuard,
+            atomic::{AtomicBool, Ordering},
+        },
+    },
 };
 
 /// Begin once so many bytes are not on the disk.

@@ -23,14 +23,10 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
 
 pub use settings::{Durability, LogSettings};
 
@@ -44,7 +40,14 @@ use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, Rea
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     check::{Repair, Report},
-    env::{Latched, Lock, Signal, Worker},
+    env::{
+        Latched, Lock, Signal, Worker,
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+            oneshot, watch,
+        },
+    },
 };
 
 /// A log on disk.

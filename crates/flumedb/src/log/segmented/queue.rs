@@ -2,12 +2,17 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-
-use crate::{Error, Result, Seq, env::Signal, log::Batch};
+use crate::{
+    Error, Result, Seq,
+    env::{
+        Signal,
+        sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore, oneshot},
+    },
+    log::Batch,
+};
 
 /// What somebody asks of the writer, and where the answer goes. Whoever no longer waits has dropped the other end.
 pub(crate) enum Request {

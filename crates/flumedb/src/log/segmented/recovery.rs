@@ -36,6 +36,7 @@ pub(crate) struct Opened {
 /// Opens the log in `dir`, or makes one. The directory's lock is held.
 pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
     let storage = &*env.storage;
+    directory::tidy(storage, dir)?;
     let mut names = directory::list_segments(storage, dir)?;
     let page = HeadFile::read(storage, dir)?;
     if let (Some(page), true) = (page, names.is_empty()) {

@@ -1,16 +1,8 @@
 //! [`Shared`], what the writer and all readers of one log have in common.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        OnceLock, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::PoisonError};
 
 use bytes::{Buf, Bytes};
-use tokio::sync::watch;
 
 use super::{
     format::{LogId, RECORD_LEN, head_of, kind},
@@ -20,6 +12,11 @@ use super::{
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq, Span,
+    env::sync::{
+        OnceLock, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+        watch,
+    },
     log::{Chunk, Note, Proof, ReadRequest, SlotKind},
 };
 

@@ -3,7 +3,7 @@
 use super::{Actor, Cursor, Turn};
 use crate::{
     Error, ErrorKind, Result, Seq,
-    env::PathKind,
+    env::{self, PathKind},
     view::{Checkpoint, Place, View, ViewContext, after, horizons::Horizons, shared::Stage},
 };
 
@@ -84,6 +84,7 @@ impl<V: View> Actor<V> {
             self.call(|view| view.open(&nowhere))?;
         }
         let storage = &self.core.env.storage;
+        env::refuse_link(&**storage, &dir).map_err(|error| Error::io("use", &dir, error))?;
         let kind = storage.kind(&dir).map_err(|error| Error::io("look at", &dir, error))?;
         if wipe && kind.is_some() {
             storage.remove_dir_all(&dir).map_err(|error| Error::io("remove", &dir, error))?;
