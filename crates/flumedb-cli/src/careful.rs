@@ -89,6 +89,10 @@ impl Storage for Careful {
         self.storage.watch(path)
     }
 
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.link(path)
+    }
+
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         self.storage.local_path(path)
     }

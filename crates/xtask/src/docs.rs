@@ -21,7 +21,7 @@ pub(crate) fn run() -> Outcome {
         if page.ends_with("durability.md") {
             wrong.extend(promises::promises(&text).err());
         }
-        if page.ends_with("durability.md") || page.ends_with("README.md") {
+        if ["durability.md", "README.md", "SECURITY.md"].iter().any(|name| page.ends_with(name)) {
             let missing = tests(&text).filter(|test| !is_test(test));
             wrong.extend(missing.map(|test| format!("{} names the test {test}, which is not there", page.display())));
         }

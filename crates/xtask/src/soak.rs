@@ -2,7 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::run::{self, Outcome, cargo};
+use crate::{
+    loom,
+    run::{self, Outcome, cargo},
+    tsan,
+};
 
 const MINUTES: &str = "10";
 
@@ -17,5 +21,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let what = format!("long tests, with PROPTEST_RNG_SEED={seed}");
     // Optimised, but with the checks of a debug build: see the profile in the workspace's Cargo.toml.
     let mut tests = cargo(&["test", "--profile", "soak"]);
-    run::run(&what, tests.env("FLUME_SOAK", minutes).env("PROPTEST_RNG_SEED", &seed))
+    run::run(&what, tests.env("FLUME_SOAK", minutes).env("PROPTEST_RNG_SEED", &seed))?;
+    loom::run()?;
+    tsan::run()
 }

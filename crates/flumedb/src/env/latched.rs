@@ -123,6 +123,10 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
         self.storage.watch(path)
     }
 
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.link(path)
+    }
+
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         self.storage.local_path(path)
     }

@@ -7,8 +7,9 @@ use std::{
 
 use super::Flume;
 use crate::{
-    Call, Env, Keys, Result,
+    Call, Env, Error, Keys, Result,
     codec::Codec,
+    env,
     keys::{SealedStorage, claim},
     log::{Compression, Log, LogSettings, MemoryLog, SegmentedLog},
     view::HostSettings,
@@ -148,8 +149,13 @@ impl<C: Codec> Builder<C> {
     pub fn open(mut self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
         let path = path.as_ref().to_owned();
         Call::new(async move {
+            if self.settings.views.dir.is_none() && !self.views_in_memory {
+                let views = path.join("views");
+                // Whoever wants them elsewhere says so with `views_in`.
+                env::refuse_link(&*self.env.storage, &views).map_err(|error| Error::io("use", &views, error))?;
+                self.settings.views.dir = Some(views);
+            }
             let log = SegmentedLog::open(&self.env, &path, self.settings.log.clone())?;
-            self.settings.views.dir.get_or_insert_with(|| path.join("views"));
             self.start(Arc::new(log))
         })
     }

@@ -6,8 +6,6 @@ mod view;
 
 use std::{borrow::Borrow, fmt, ops::RangeBounds, path::Path, sync::Arc};
 
-use tokio::sync::watch;
-
 pub use append::{Answer, Append};
 pub use builder::{Builder, Settings};
 pub use view::AddView;
@@ -15,6 +13,7 @@ pub use view::AddView;
 use crate::{
     Call, Damage, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
+    env::sync::watch,
     log::{BackedUp, Batch, Before, Compacted, Log, LogStat, Note, Recovery, Scrub, Sharing},
     read::{Open, Source},
     view::{Entries, Host, Live, LiveSet, Progress, View},

@@ -1,18 +1,17 @@
 //! [`MemoryLog`], a log that is only in memory.
 
-use std::{
-    collections::HashMap,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::{collections::HashMap, sync::PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::{
     Batch, BoxFuture, Chunk, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest, Slot,
     SlotKind, chunk::encode_targets,
 };
-use crate::{Env, Error, ErrorKind, Result, Seq, Span};
+use crate::{
+    Env, Error, ErrorKind, Result, Seq, Span,
+    env::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch},
+};
 
 /// A log in memory: the same promises as the one on disk, except that it is gone with its last handle. "Durable" means
 /// appended.

@@ -11,7 +11,6 @@ use std::{future::Future, path::Path, pin::Pin, sync::Weak, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 pub use batch::{Batch, Condition, Note};
 pub use chunk::{Chunk, Forgotten, ReadRequest, Slot, SlotKind};
@@ -25,7 +24,10 @@ pub use segmented::{
     Verified,
 };
 
-use crate::{Error, ErrorKind, Result, Seq, env::block_on};
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    env::{block_on, sync::watch},
+};
 
 /// A future in a box, so that [`Log`] can be a trait object. One is made per call, never per entry.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -8,13 +8,15 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::future::{Either, select};
-use tokio::sync::watch;
 
 use super::From;
 use crate::{
     Error, Event, Result, Seq, Span,
     codec::{Codec, Raw},
-    env::planted::{Bug, planted},
+    env::{
+        planted::{Bug, planted},
+        sync::watch,
+    },
     log::{BoxFuture, Note, ReadRequest, SlotKind},
     read::{Blocking, Cursor, Held, Source},
 };

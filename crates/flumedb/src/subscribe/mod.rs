@@ -12,13 +12,13 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::sync::watch;
 
 pub use events::Events;
 
 use crate::{
     Entry, Event, Result, Seq,
     codec::{Codec, Raw},
+    env::sync::watch,
     read::{Blocking, Source},
 };
 

@@ -256,7 +256,7 @@ pub(crate) fn keep_torn(
         let path = path.to_owned();
         move |error| Error::io(action, &path, error)
     };
-    storage.create_dir_all(&torn).map_err(io("create", &torn))?;
+    env::create_inner_dir(storage, &torn).map_err(io("create", &torn))?;
     let mut kept = storage.list(&torn).map_err(io("list", &torn))?;
     // Numbered, so that the oldest is told without a clock.
     let number = kept.last().and_then(|name| name.split('-').next()?.parse::<u64>().ok()).map_or(0, |last| last + 1);
@@ -324,7 +324,7 @@ pub(crate) fn set_aside(storage: &dyn Storage, dir: &Path, name: SegmentName) ->
     let damaged = dir.join(DAMAGED_DIR);
     let to = damaged.join(name.file_name());
     let moved = (|| {
-        storage.create_dir_all(&damaged)?;
+        env::create_inner_dir(storage, &damaged)?;
         storage.rename(&from, &to)?;
         storage.sync_dir(&damaged)?;
         storage.sync_dir(dir)

@@ -5,10 +5,7 @@
 
 use std::{
     ops::Deref,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use super::{segment::Segment, shared::Shared, walk::Position};
@@ -17,6 +14,10 @@ use crate::{
     env::{
         Signal, Step, Task, Worker,
         planted::{Bug, planted},
+        sync::{
+            Mutex, MutexGuard,
+            atomic::{AtomicBool, Ordering},
+        },
     },
     telemetry::events,
 };

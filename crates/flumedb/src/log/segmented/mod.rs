@@ -32,14 +32,10 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
 };
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
 
 pub use backup::{BackedUp, Restored, Sharing, Verified};
 pub use compact::Compacted;
@@ -62,6 +58,11 @@ use crate::{
     env::{
         Latched, Lock, OpenMode, Signal, Storage, Worker,
         planted::{Bug, planted},
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+            oneshot, watch,
+        },
     },
     telemetry::{self, events},
 };

@@ -2,19 +2,21 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::Duration,
 };
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::settings::LogSettings;
 use crate::{
     Error, Result, Seq,
-    env::{Clock, Signal},
+    env::{
+        Clock, Signal,
+        sync::{
+            Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore,
+            atomic::{AtomicUsize, Ordering},
+            oneshot,
+        },
+    },
     log::Batch,
 };
 

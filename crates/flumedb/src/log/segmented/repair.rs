@@ -17,7 +17,7 @@ use super::{
     settings::LogSettings,
     walk::{Item, Position, next_commit},
 };
-use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env::OpenMode};
+use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env};
 
 /// Repairs the log in `dir`, whose lock is held.
 pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
@@ -311,19 +311,8 @@ impl Rewrite {
     fn finish(mut self, env: &Env, dir: &Path, name: SegmentName) -> Result<Position> {
         let index = self.places.encode(self.features & FEATURE_COMPACTED != 0);
         push_seal(&mut self.bytes, &index, self.at, (name.first, self.places.count()), self.tombstones, self.id);
-        let storage = &*env.storage;
-        let (path, temporary) = (dir.join(name.file_name()), directory::fresh_path(dir, name));
-        if storage.kind(&temporary).map_err(|error| Error::io("look at", &temporary, error))?.is_some() {
-            storage.remove(&temporary).map_err(|error| Error::io("remove", &temporary, error))?;
-        }
-        let written = (|| {
-            let file = storage.open(&temporary, OpenMode::CreateNew)?;
-            file.write_all(0, &self.bytes)?;
-            file.sync()?;
-            storage.rename(&temporary, &path)?;
-            storage.sync_dir(dir)
-        })();
-        written.map_err(|error| Error::io("write", &path, error))?;
+        let path = dir.join(name.file_name());
+        env::replace(&*env.storage, &path, &self.bytes).map_err(|error| Error::io("write", &path, error))?;
         Ok(self.at)
     }
 }

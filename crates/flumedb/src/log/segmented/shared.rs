@@ -3,15 +3,11 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak,
-        atomic::{AtomicU16, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
 use bytes::{Buf, Bytes};
-use tokio::sync::watch;
 
 use super::{
     format::{LogId, RECORD_LEN, Record, head_of, kind},
@@ -21,6 +17,11 @@ use super::{
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq, Span,
+    env::sync::{
+        Mutex, OnceLock, RwLock, RwLockReadGuard,
+        atomic::{AtomicU16, AtomicU64, Ordering},
+        watch,
+    },
     keys::{Keys, missing},
     log::{Chunk, Forgotten, Note, Passed, Proof, ReadRequest, SlotKind},
     telemetry::{LogMeters, events},

@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,13 @@ use super::{
 };
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
-    env::{OpenMode, Step, Storage, Task, Watch},
+    env::{
+        OpenMode, Step, Storage, Task, Watch,
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
+    },
     keys::Keys,
     telemetry::events,
 };

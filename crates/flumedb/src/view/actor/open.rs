@@ -4,7 +4,7 @@ use super::{Actor, Cursor, Turn};
 use crate::{
     Error, ErrorKind, Result, Seq,
     env::{
-        PathKind,
+        self, PathKind,
         planted::{Bug, planted},
     },
     telemetry::events,
@@ -97,6 +97,7 @@ impl<V: View> Actor<V> {
             self.call(|view| view.open(&nowhere))?;
         }
         let storage = &self.core.env.storage;
+        env::refuse_link(&**storage, &dir).map_err(|error| Error::io("use", &dir, error))?;
         let kind = storage.kind(&dir).map_err(|error| Error::io("look at", &dir, error))?;
         if wipe && kind.is_some() {
             storage.remove_dir_all(&dir).map_err(|error| Error::io("remove", &dir, error))?;

@@ -15,7 +15,7 @@ use futures_util::{
 };
 use roaring::RoaringBitmap;
 use siphasher::sip128::{Hasher128, SipHasher13};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::{
     Op, Plan,
@@ -29,6 +29,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Seq, Span,
     codec::Document,
+    env::sync::watch,
     log::{
         Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Proof, ReadRequest, Slot, SlotKind, decode_targets,
         encode_targets, not_found, unsupported,
@@ -178,7 +179,7 @@ impl<T: Document + Send + Sync + 'static> SubLog<T> {
 /// Shows what the views have taken in, until the log is dropped or the database closed.
 async fn follow<T: Document + Send + Sync + 'static>(
     log: Weak<SubLog<T>>,
-    mut since: watch::Receiver<Option<Seq>>,
+    mut since: tokio::sync::watch::Receiver<Option<Seq>>,
     mut ended: oneshot::Receiver<()>,
 ) {
     loop {
