@@ -95,12 +95,15 @@ fn a_close_ends_whoever_waits() {
 /// Every handle is gone and the subscription is left: it is told that nothing comes any more.
 #[test]
 fn the_last_handle_ends_whoever_waits() {
-    each(2, |db| {
-        let storage = Arc::downgrade(&db.env().storage);
-        let feed = db.subscribe(From::Start).blocking();
-        let reader = thread::spawn(move || feed.last().unwrap().map_err(|error| error.kind()));
-        drop(db);
-        assert_eq!(reader.join().unwrap().map(|entry| entry.value), Err(ErrorKind::Closed));
-        assert_eq!(storage.strong_count(), 0);
-    });
+    for stored in [false, true] {
+        model(2, move || {
+            let env = env(Disk::new());
+            let db = open(&env, stored);
+            let feed = db.subscribe(From::Start).blocking();
+            let reader = thread::spawn(move || feed.last().unwrap().map_err(|error| error.kind()));
+            drop(db);
+            assert_eq!(reader.join().unwrap().map(|entry| entry.value), Err(ErrorKind::Closed));
+            assert_eq!(Arc::strong_count(&env.storage), 1, "somebody keeps the machine");
+        });
+    }
 }

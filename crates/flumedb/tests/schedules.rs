@@ -1,7 +1,7 @@
 //! Guards against a read that misses what was there when it was asked, and against anybody who waits for ever, in an order
 //! of threads that no machine happens to run: writers, readers, a follower, rebuilds and a close go on beside each other,
 //! and which of them or of the database's own tasks is next follows from a seed. With `FLUME_SOAK` set, 100,000 seeds.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use std::{
     cell::{Cell, RefCell},
@@ -153,13 +153,7 @@ fn schedule(seed: u64) {
     let builder = if on_disk { builder } else { builder.views_in_memory() };
     let db = sim.block_on(builder.open("/db").into_future()).unwrap();
     let view = sim.block_on(db.view("numbers", numbers()).into_future()).unwrap();
-    let run = Rc::new(Run {
-        db,
-        view,
-        next: Cell::new(0),
-        acked: RefCell::default(),
-        closing: Cell::new(false),
-    });
+    let run = Rc::new(Run { db, view, next: Cell::new(0), acked: RefCell::default(), closing: Cell::new(false) });
     let mut together = Together { chance: Choices::seeded(seed.wrapping_mul(31)), clients: Vec::new() };
     for _ in 0..1 + chance.pick(3) {
         let count = 1 + chance.pick(4);

@@ -1,7 +1,13 @@
 //! Guards against a database directory that makes its owner write, read or remove files elsewhere: by a symbolic link in the
 //! place of a file or directory, by a name with `..` in it, or by a pipe that makes an opening wait for ever.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, which looks at the real disk")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test, which looks at the real disk"
+)]
 
 use std::{fs, io::Write, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -70,7 +76,7 @@ impl Rig {
     }
 }
 
-fn sum() -> Reduce<u64, u64> {
+fn sum() -> Reduce<u64, u64, fn(&mut u64, &u64)> {
     Reduce::new(1, 0, |sum, n: &u64| *sum += n)
 }
 
@@ -163,7 +169,8 @@ fn a_directory_that_leads_elsewhere_is_refused() {
     db.close().blocking().unwrap();
     symlink(rig.path("outside"), rig.path("elsewhere")).unwrap();
     assert_eq!(content(&rig.path("outside")), before);
-    let db = Flume::builder(Json::<u64>::new()).views_in(rig.path("elsewhere")).open(rig.path("db")).blocking().unwrap();
+    let db =
+        Flume::builder(Json::<u64>::new()).views_in(rig.path("elsewhere")).open(rig.path("db")).blocking().unwrap();
     assert_eq!(*db.view("sum", sum()).blocking().unwrap().read().blocking().unwrap(), 3 * 49_995_000);
     db.close().blocking().unwrap();
 }
