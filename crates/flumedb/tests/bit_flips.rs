@@ -79,8 +79,8 @@ fn of_a_log_that_is_compressed_and_encrypted() {
         keys: Some(Keys::new(1, [7; 32]).unwrap()),
         ..LogSettings::default()
     };
-    let outcomes = flip_all(&Original::with(settings, 0, true), soak_or(1, 37));
-    assert!(count(&outcomes, Outcome::Corrupt) > 5_000);
+    let outcomes = flip_all(&Original::with(settings, 0, true), soak_or(1, 149));
+    assert!(count(&outcomes, Outcome::Corrupt) > 1_000);
 }
 
 #[test]

@@ -123,9 +123,6 @@ impl Segment {
         for index in 0..count {
             let index = if reverse { count - 1 - index } else { index };
             let Some(slot) = part.slots.get(index) else { break };
-            if out.len() > max_bytes && !slots.is_empty() {
-                break;
-            }
             let start = out.len();
             // Nor must a deleted one be in the way that cannot be read.
             let unpacked = match is_deleted(slot.seq.get()) {
@@ -133,6 +130,11 @@ impl Segment {
                 false => self.unpack_slot(&part.bytes, slot, &mut out),
             };
             match unpacked {
+                // How long it is shows only now.
+                Ok(()) if out.len() > max_bytes && !slots.is_empty() => {
+                    out.truncate(start);
+                    break;
+                }
                 Ok(()) => slots.push(Slot { start: start as u32, len: (out.len() - start) as u32, ..*slot }),
                 Err(error) => {
                     let number = slot.seq.get();
