@@ -99,7 +99,9 @@ fn notes() {
     on_both(&LogSettings { notes: 2, ..LogSettings::default() }, |log| {
         let noted = |name: &str, proof: usize| {
             let note = Note { name: name.to_owned(), position: 1, proof: vec![0; proof] };
-            append(log, Batch { note: Some(note), ..batch(&[b"x"]) })
+            let mut batch = batch(&[b"x"]);
+            batch.note = Some(note);
+            append(log, batch)
         };
         noted("a", 64 << 10).unwrap();
         noted("b", 0).unwrap();

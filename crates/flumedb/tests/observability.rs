@@ -153,10 +153,9 @@ fn a_bad_day(sim: Sim) {
         scan.next().await.unwrap().unwrap();
         scan
     });
-    sim.disk.set_capacity(Some(sim.disk.image().used_bytes()));
-    let full = (0..50).find_map(|_| sim.block_on(db.append(&entry(1500)).into_future()).err());
-    assert_eq!(full.unwrap().kind(), ErrorKind::StorageFull);
-    sim.disk.set_capacity(None);
+    sim.disk.set_fault(Fault { kind: FaultKind::Full, nth: 0, lasting: true });
+    assert_eq!(sim.block_on(db.append(&entry(1500)).into_future()).unwrap_err().kind(), ErrorKind::StorageFull);
+    sim.disk.clear_faults();
     sim.block_on(db.append(&entry(500)).into_future()).unwrap();
     sim.disk.set_fault(Fault { kind: FaultKind::Sync, nth: 0, lasting: false });
     assert_eq!(sim.block_on(db.append(&entry(500)).into_future()).unwrap_err().kind(), ErrorKind::Poisoned);
