@@ -78,10 +78,14 @@ impl Follower {
 /// One child's life, and a look at what it left.
 fn live(dir: &Path, model: &mut Model, life: u64, chance: &mut Choices, closed_at: &mut u64, totals: &Totals) {
     let child = Child::start(TEST, &[dir.to_str().unwrap(), &life.to_string()]);
+    // Killed while it opens, or when it has done this much, however slow the machine is.
     let follower = match chance.pick(4) {
-        // Killed while it opens, too.
         0 => None,
-        _ => child.hear("open").and_then(|_| Follower::start(dir)),
+        way => {
+            let follower = child.hear("open").and_then(|_| Follower::start(dir));
+            child.wait_until_said(if way == 1 { 0 } else { chance.pick(40) as usize }, Duration::from_secs(2));
+            follower
+        }
     };
     // Not a wait for anything: how long it lives is what is varied.
     thread::sleep(Duration::from_micros(chance.pick(60_000)));

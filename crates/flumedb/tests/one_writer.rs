@@ -91,3 +91,44 @@ fn a_fork_does_not_share_the_lock() {
     drop(db);
     open(&dir).unwrap();
 }
+
+/// Where one thread starts a program while another closes a log and opens it again, the fork has the lock's descriptor for
+/// a moment. That must not keep the log locked.
+#[test]
+fn a_fork_under_way_does_not_keep_the_lock_of_a_log_that_was_closed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("db");
+    let (forked, go_on) = (scratch.path().join("forked"), scratch.path().join("go-on"));
+    let db = open(&dir).unwrap();
+    let forks = {
+        let (forked, go_on) = (forked.clone(), go_on.clone());
+        std::thread::spawn(move || {
+            let mut program = Command::new("true");
+            let wait = move || {
+                std::fs::write(&forked, "")?;
+                wait_for(&go_on);
+                Ok(())
+            };
+            // SAFETY: this runs in the fork before it becomes another program. It looks at files, sleeps and allocates, which
+            // the system's allocator allows in a fork.
+            #[allow(unsafe_code, reason = "there is no other way to run something in a fork")]
+            unsafe { program.pre_exec(wait) }.status()
+        })
+    };
+    wait_for(&forked);
+    drop(db);
+    let opened = open(&dir);
+    std::fs::write(go_on, "").unwrap();
+    assert!(forks.join().unwrap().unwrap().success());
+    opened.expect("nobody has it open");
+}
+
+fn wait_for(path: &Path) {
+    for _ in 0..6_000 {
+        if path.exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{} does not come", path.display());
+}

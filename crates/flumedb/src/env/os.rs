@@ -166,7 +166,7 @@ impl Storage for OsStorage {
         options.read(true).write(true).create(true).truncate(false);
         let file = self.open_itself(path, &mut options)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(OsLock { _file: file }))),
+            Ok(()) => Ok(Some(Box::new(OsLock { file }))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -198,10 +198,18 @@ impl Storage for OsStorage {
 }
 
 struct OsLock {
-    _file: fs::File,
+    file: fs::File,
 }
 
 impl Lock for OsLock {}
+
+impl Drop for OsLock {
+    /// To close the file is not enough: a process that another thread is forking has it open, too, until it has become
+    /// another program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
 
 struct OsFile {
     file: fs::File,

@@ -90,15 +90,22 @@ impl Child {
 
     /// Waits until it has said a line that begins like this, or has ended, or for a minute.
     pub fn hear(&self, beginning: &str) -> Option<String> {
-        let end = Instant::now() + Duration::from_secs(60);
+        self.wait(Duration::from_secs(60), |said| said.iter().find(|line| line.starts_with(beginning)).cloned())
+    }
+
+    /// Waits until it has said so many lines, or has ended, but no longer than so long.
+    pub fn wait_until_said(&self, lines: usize, patience: Duration) {
+        self.wait(patience, |said| (said.len() >= lines).then_some(()));
+    }
+
+    fn wait<T>(&self, patience: Duration, look: impl Fn(&[String]) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + patience;
         let mut said = self.said.0.lock().unwrap();
         loop {
-            if let Some(line) = said.0.iter().find(|line| line.starts_with(beginning)) {
-                return Some(line.clone());
-            }
+            let found = look(&said.0);
             let left = end.saturating_duration_since(Instant::now());
-            if said.1 || left.is_zero() {
-                return None;
+            if found.is_some() || said.1 || left.is_zero() {
+                return found;
             }
             said = self.said.1.wait_timeout(said, left).unwrap().0;
         }
