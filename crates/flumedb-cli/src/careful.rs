@@ -89,8 +89,8 @@ impl Storage for Careful {
         self.storage.watch(path)
     }
 
-    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        self.storage.link(path)
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.points_to(path)
     }
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {

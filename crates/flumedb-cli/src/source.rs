@@ -69,7 +69,7 @@ impl Source {
         }
         if are_lines(&args.place) {
             let storage = Env::os().storage;
-            let link = storage.link(path).map_err(|error| Error::io("follow the link", path, error))?;
+            let link = storage.points_to(path).map_err(|error| Error::io("follow the link", path, error))?;
             let path = link.as_ref().unwrap_or(path);
             let file = storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
             let total = file.len().ok();

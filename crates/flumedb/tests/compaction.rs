@@ -314,6 +314,45 @@ fn the_power_may_go_at_every_call() {
     println!("figure: compaction_power_cuts cases={}", calls as usize * each);
 }
 
+/// Guards against a generation that is trusted because it is newer: it counts only if it is whole.
+#[test]
+fn of_two_generations_the_newer_counts_if_it_is_whole() {
+    let sim = Sim::new(4);
+    let (log, model) = prepared(&sim);
+    let before = sim.disk.image();
+    sim.block_on(log.compact()).unwrap();
+    sim.block_on(log.close()).unwrap();
+    drop(log);
+    let after = sim.disk.image();
+    let segments = |image: &Image| {
+        image.files().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg")).collect::<Vec<_>>()
+    };
+    let (old, new) = (segments(&before), segments(&after));
+    for newer in new.iter().filter(|path| path.to_string_lossy().ends_with("-0001.seg")) {
+        let older = Path::new(&newer.to_string_lossy().replace("-0001.seg", "-0000.seg")).to_owned();
+        assert!(old.contains(&older));
+        for damaged in [false, true] {
+            let mut image = after.clone();
+            image.write(&older, &before.read(&older).unwrap()).unwrap();
+            if damaged {
+                let mut bytes = after.read(newer).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                image.write(newer, &bytes).unwrap();
+            }
+            let sim = Sim::boot(image, 5);
+            let log = open(&sim);
+            let kept = if damaged { &older } else { newer };
+            let gone = if damaged { newer } else { &older };
+            let now_there = segments(&sim.disk.image());
+            assert!(now_there.contains(kept) && !now_there.contains(gone), "damaged: {damaged}, {}", newer.display());
+            if !damaged {
+                model.verify(&log);
+            }
+        }
+    }
+}
+
 /// Guards against a compaction that cannot write its copy and takes the log down with it.
 #[test]
 fn a_disk_that_fails_costs_the_compaction_and_no_more() {

@@ -33,7 +33,7 @@ async fn a_twentieth_is_erased() -> Result<()> {
         noise ^= noise << 13;
         noise ^= noise >> 7;
         noise ^= noise << 17;
-        noise % 20 == 0
+        noise.is_multiple_of(20)
     };
     let targets: Vec<Seq> = (0..count).filter(|_| is_one_in_twenty()).map(Seq::new).collect();
     let start = Instant::now();

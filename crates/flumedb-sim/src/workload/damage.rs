@@ -106,12 +106,44 @@ impl Original {
         Self { image: sim.kill().disk.image(), contents, vouched, settings }
     }
 
+    /// A log of several segments that was compacted: with gaps in commits and between them, without its first segments.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn compacted() -> Self {
+        let Self { image, .. } = Self::new(16 << 10, 0, true);
+        let sim = Sim::boot(image, 67);
+        let log = SegmentedLog::open(&sim.env, Path::new(DIR), LogSettings::default());
+        let log = log.unwrap_or_else(|error| panic!("{error}"));
+        let before = Contents::of(&log).unwrap_or_else(|error| panic!("{error}"));
+        let entries = before.slots.iter().enumerate().filter(|(_, (kind, _))| *kind == SlotKind::Entry);
+        let targets = entries.map(|(number, _)| Seq::new(number as u64));
+        let targets: Vec<Seq> =
+            targets.filter(|seq| seq.get() < 24 || seq.get() % 3 == 0 || seq.get() % 11 < 2).collect();
+        let done = sim.block_on(async {
+            log.delete(&targets).await?;
+            log.compact().await
+        });
+        let done = done.unwrap_or_else(|error| panic!("{error}"));
+        assert!(done.dropped > 0 && done.segments > done.dropped + 1, "{done:?}");
+        let first = log.first().map_or(0, Seq::get);
+        // Numbers that are not there any more are left out, and those that are begin at the first.
+        let kept = Contents::of_rest(&log).unwrap_or_else(|error| panic!("{error}"));
+        let mut slots = before.slots.get(..first as usize).unwrap_or_default().to_vec();
+        slots.iter_mut().for_each(|slot| *slot = (SlotKind::Deleted, Bytes::new()));
+        slots.extend(kept.slots);
+        sim.block_on(log.close()).unwrap_or_else(|error| panic!("{error}"));
+        let vouched = slots.len();
+        let contents = Contents { slots, note: kept.note };
+        Self { image: sim.kill().disk.image(), contents, vouched }
+    }
+
     /// The files with entries in them, with their bytes up to the last that is not zero.
     ///
     /// # Panics
     /// If there are none.
     pub fn segments(&self) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-        let files = self.image.files().into_iter().filter(|path| path.extension().is_some());
+        let files = self.image.files().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg"));
         let segments = files.filter_map(|path| {
             let mut bytes = self.image.read(&path)?;
             bytes.truncate(bytes.iter().rposition(|byte| *byte != 0)? + 1);
@@ -207,6 +239,8 @@ impl Original {
             match (kind, now(log.get(Seq::new(number as u64)))) {
                 (SlotKind::Entry, Ok(got)) => assert!(got == payload, "entry {number} has other bytes"),
                 (SlotKind::Deleted, Err(error)) if error.kind() == ErrorKind::Deleted => {}
+                // Before its beginning.
+                (SlotKind::Deleted, Err(error)) if error.kind() == ErrorKind::NotFound => {}
                 (SlotKind::Tombstone, Err(error)) if error.kind() == ErrorKind::NotFound => {}
                 (_, Err(error)) => {
                     assert_place(&error, files);
@@ -216,7 +250,7 @@ impl Original {
                 (kind, Ok(_)) => panic!("a {kind:?} can be read"),
             }
         }
-        let mut from = 0;
+        let mut from = log.first().map_or(0, Seq::get);
         while from < end {
             match now(log.read(ReadRequest::forwards(Span { from, to: end }))) {
                 Ok(chunk) => {

@@ -50,7 +50,7 @@ impl Source {
 
 /// Where a path leads that somebody gave: to what a link there stands for.
 pub(super) fn follow(env: &Env, path: PathBuf) -> Result<PathBuf> {
-    let found = env.storage.link(&path).map_err(|error| Error::io("follow the link", &path, error))?;
+    let found = env.storage.points_to(&path).map_err(|error| Error::io("follow the link", &path, error))?;
     Ok(found.unwrap_or(path))
 }
 

@@ -123,8 +123,8 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
         self.storage.watch(path)
     }
 
-    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        self.storage.link(path)
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.points_to(path)
     }
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {

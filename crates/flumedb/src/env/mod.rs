@@ -117,7 +117,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Something that waits until a file may have changed (for readers in another process than the writer).
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>>;
     /// Where the symbolic link at `path` leads in the end; `None` if there is no link at `path`.
-    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let _ = path;
         Ok(None)
     }
@@ -150,7 +150,7 @@ pub(crate) fn create_inner_dir(storage: &dyn Storage, dir: &Path) -> io::Result<
 
 /// Fails if there is a link at `path`.
 pub(crate) fn refuse_link(storage: &dyn Storage, path: &Path) -> io::Result<()> {
-    if storage.link(path)?.is_some() { Err(linked()) } else { Ok(()) }
+    if storage.points_to(path)?.is_some() { Err(linked()) } else { Ok(()) }
 }
 
 fn linked() -> io::Error {

@@ -176,7 +176,7 @@ impl Storage for OsStorage {
         watch::watch(path)
     }
 
-    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         match fs::symlink_metadata(path) {
             Ok(found) if found.is_symlink() => fs::canonicalize(path).map(Some),
             Ok(_) => Ok(None),

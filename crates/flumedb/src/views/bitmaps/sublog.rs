@@ -31,7 +31,7 @@ use crate::{
     codec::Document,
     env::sync::watch,
     log::{
-        Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Proof, ReadRequest, Slot, SlotKind, decode_targets,
+        Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Passed, Proof, ReadRequest, Slot, SlotKind, decode_targets,
         encode_targets, not_found, unsupported,
     },
     view::{Live, LiveSet},
@@ -270,6 +270,10 @@ impl<T: Document + Send + Sync + 'static> Log for SubLog<T> {
 
     fn delete(&self, _: &[Seq]) -> BoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(Err(unsupported("deleting: it is a part of another log"))))
+    }
+
+    fn followed_by(&self, passed: Weak<Passed>) {
+        self.parent.followed_by(passed);
     }
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {

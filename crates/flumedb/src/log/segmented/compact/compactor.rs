@@ -280,7 +280,10 @@ impl Compactor {
                     Ok(true) => *slot = Some(rewrite),
                     Ok(false) => match rewrite.install(&self.shared) {
                         Ok(()) => pass.installed(&rewrite),
-                        Err(error) => pass.fail(error),
+                        Err(error) => {
+                            rewrite.abandon(&*self.storage);
+                            pass.fail(error);
+                        }
                     },
                     Err(error) => {
                         rewrite.abandon(&*self.storage);

@@ -274,11 +274,14 @@ impl Rewrite {
             .rename(&self.fresh, &path)
             .and_then(|()| storage.sync_dir(&shared.dir))
             .map_err(|error| Error::io("rename", &path, error))?;
-        // In this order: whoever does not find the deletion any more finds the segment that knows of it.
         shared.table.supersede(self.name);
+        storage
+            .remove(&self.path)
+            .and_then(|()| storage.sync_dir(&shared.dir))
+            .map_err(|error| Error::io("remove", &self.path, error))?;
+        // The last: that an entry is deleted must be said until nothing that has it can come back, and by whoever does not
+        // say it any more the segment is found that knows of it.
         shared.erased(&self.erase.targets);
-        // If it cannot be removed now, the next opening does it.
-        drop(storage.remove(&self.path));
         Ok(())
     }
 
