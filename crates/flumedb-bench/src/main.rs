@@ -8,8 +8,10 @@ mod messages;
 mod others;
 mod ours;
 mod report;
+mod sealed;
 mod seek;
 mod stores;
+mod upkeep;
 mod views;
 mod workloads;
 
@@ -166,7 +168,7 @@ fn rounds(workload: &'static Workload, settings: &Settings, cx: &Context) -> Res
     for round in 1..=settings.rounds {
         for row in &mut rows {
             eprintln!("{} {round}/{}: {}", workload.name, settings.rounds, row.subject);
-            let reads = matches!(workload.name, "scan" | "get" | "get-hot" | "index" | "open")
+            let reads = matches!(workload.name, "scan" | "get" | "get-hot" | "index" | "open" | "check" | "backup")
                 || workload.name.starts_with("views-") && views::reads_log(row.subject);
             let store = if row.subject.starts_with("flumedb") { "flumedb" } else { row.subject };
             if reads && !workload.limits.contains(&row.subject) && !cx.kept(store).exists() {

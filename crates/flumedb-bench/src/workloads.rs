@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, seek, stores};
+use crate::{Result, limits, measure::Sample, messages::Messages, others, ours, sealed, seek, stores, upkeep};
 
 /// Concurrent writers of `durable-64`.
 pub(crate) const WRITERS: usize = 64;
@@ -77,6 +77,14 @@ pub(crate) const ALL: &[Workload] = &[
         extra: &[("ns", "ns per get")],
     },
     Workload {
+        name: "sealed",
+        what: "our log compressed and encrypted: append in batches of 1,000 left to the system (entries/s), size on the disk, \
+               scan and random get of the second pass; `-noise` are 700 random bytes each",
+        limits: &[],
+        subjects: sealed::SUBJECTS,
+        extra: &[("ratio", "bytes on disk / bytes"), ("scan_mb", "scan MB/s"), ("get_ns", "ns per get")],
+    },
+    Workload {
         name: "index",
         what: "build an index from author to messages from scratch, parsing each message, to the disk; `flumedb-reduce` is a sum instead",
         limits: &["index-memory"],
@@ -97,6 +105,22 @@ pub(crate) const ALL: &[Workload] = &[
         limits: &[],
         subjects: &["flumedb-catch-up"],
         extra: &[("anon_mb", "RssAnon MB")],
+    },
+    Workload {
+        name: "check",
+        what: "read every byte of a log and find that it is as it was written, second pass; `-1` by one thread (a scrub that may go as \
+               fast as it can)",
+        limits: &["map-crc"],
+        subjects: upkeep::CHECKED,
+        extra: &[("first_s", "s of the first pass")],
+    },
+    Workload {
+        name: "backup",
+        what: "back up a log to a directory on the same file system, reading all that is new: sharing files, the same again when \
+               nothing is new, copying, and the look at every byte and the restore of such a copy",
+        limits: &[],
+        subjects: upkeep::BACKED_UP,
+        extra: &[],
     },
     Workload {
         name: "others-scan",
@@ -169,6 +193,7 @@ pub(crate) fn fill(store: &str, cx: &Context) -> Result {
 pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sample> {
     match subject {
         _ if workload.starts_with("views-") => crate::views::measure(workload, subject, cx),
+        _ if workload == "sealed" => sealed::measure(subject, cx),
         _ if workload == "seek" => seek::measure(subject, cx),
         format if workload == "others-scan" => others::scan(format, cx),
         "write-sync-1g" => others::write_sync(cx),
@@ -183,6 +208,8 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "flumedb-1g" | KILLED => ours::open_log(cx),
         "flumedb-1g-views" => ours::open_views(cx),
         "flumedb-catch-up" => ours::catch_up(cx),
+        "flumedb-check" | "flumedb-check-1" => upkeep::check(subject, cx),
+        way if workload == "backup" => upkeep::backup(way, cx),
         format if workload == "others-import" => others::import(format.trim_start_matches("import-"), cx),
         store => match workload {
             "append-batch" => append_batch(store, cx),

@@ -1,6 +1,6 @@
 //! What the program is called with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use flumedb_ssb::{Format, convert};
@@ -15,8 +15,15 @@ use crate::time::Time;
 #[derive(Debug, Parser)]
 #[command(name = "flume", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
+    /// Tell on standard error what goes on: once openings, closings and faults, twice syncs and segments, three times every
+    /// commit; or as the variable FLUME_LOG says: flumedb::view=trace,flumedb::log=info
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The keys of databases that are encrypted: a number and 64 hexadecimal digits a line [default: those in FLUME_KEY]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,12 +54,20 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Take the deleted entries out of an aaol log, in place; the others get new numbers.
     Compact(Place),
+    /// Copy a database to another directory while it is written to; the next time only what is new.
+    Backup(Backup),
+    /// Make a database of a backup, in a new directory.
+    Restore(Restore),
+    /// Say whether a backup is as it was made. Changes nothing.
+    Verify(Verify),
     /// Say how large a log is and what it holds.
     Stat(Stat),
     /// Say which views a database has and how far each is.
     Views(Views),
     /// Build views of a database anew.
     Rebuild(Rebuild),
+    /// Make a key to encrypt databases with: print it, or add it to a file.
+    Keygen(Keygen),
     /// Turn JSON lines into BIPF and back.
     Bipf {
         #[command(subcommand)]
@@ -81,6 +96,9 @@ pub(crate) struct Import {
     /// What the source is called in the database, for going on later [default: its path]
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// Compress the entries
+    #[arg(long)]
+    pub(crate) compress: bool,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +115,12 @@ pub(crate) struct Convert {
     /// Turn entries into this: json, bipf [default: their bytes stay as they are, but JSON lines are JSON]
     #[arg(long, value_name = "CODEC")]
     pub(crate) codec: Option<convert::Codec>,
+    /// Compress the entries, in a database
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Write a database that is not encrypted, though keys are given
+    #[arg(long)]
+    pub(crate) in_the_clear: bool,
 }
 
 /// How entries are printed.
@@ -167,6 +191,9 @@ pub(crate) struct Append {
     /// What the lines become [default: what the log's entries are; in an empty log json, but bipf in an aaol log]
     #[arg(long, value_name = "CODEC")]
     pub(crate) codec: Option<Codec>,
+    /// Compress the entries, in a database
+    #[arg(long)]
+    pub(crate) compress: bool,
 }
 
 /// What values are stored as.
@@ -211,9 +238,13 @@ pub(crate) struct Check {
     /// What it is, where its bytes do not tell
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Hold the indexes that the originals left in DIR against the log, too
-    #[arg(long, value_name = "DIR")]
-    pub(crate) views: Option<PathBuf>,
+    /// Hold views against the log, too: without DIR those that a database of flume's own keeps (a program that writes to it
+    /// must have ended), with DIR the indexes that the originals left there
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub(crate) views: Option<Option<PathBuf>>,
+    /// Read at most so many MB a second, so that others are not held up
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    pub(crate) rate: Option<u64>,
     /// Look at the key and the signature of every Scuttlebutt message, too
     #[arg(long)]
     pub(crate) signatures: bool,
@@ -240,12 +271,57 @@ pub(crate) struct Repair {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// A database directory; reading it is enough
+    #[arg(value_name = "DB")]
+    pub(crate) db: PathBuf,
+    /// A new directory, or one with an earlier backup of the same database
+    #[arg(value_name = "DEST")]
+    pub(crate) to: PathBuf,
+    /// Copy every byte, instead of sharing files with the database where the file system can
+    #[arg(long)]
+    pub(crate) copy: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// A backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// The new database; there must be nothing yet, or what the same command left when it was interrupted
+    #[arg(value_name = "DB")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) path: PathBuf,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Stat {
     #[command(flatten)]
     pub(crate) place: Place,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Look again and again, after so many seconds each, until Ctrl-C; changes nothing, beside whoever writes
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
+    pub(crate) watch: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let told = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let wait = told.filter(|wait| *wait >= Duration::from_millis(10));
+    wait.ok_or_else(|| "a number of seconds is wanted, at least 0.01; PATH goes before --watch".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -337,6 +413,9 @@ pub(crate) struct Sql {
     /// Keep the view in this directory, where the database's own is not to be had
     #[arg(long, value_name = "DIR")]
     pub(crate) views: Option<PathBuf>,
+    /// Let SQLite keep rows of an encrypted database in the clear, in a temporary directory, until the answer is there
+    #[arg(long)]
+    pub(crate) in_the_clear: bool,
 }
 
 #[derive(Debug, Args)]
@@ -349,6 +428,12 @@ pub(crate) struct Views {
     /// Print one JSON object a view
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// A file for --key-file, made if there is none; keys that are in it stay, for what was written with them
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

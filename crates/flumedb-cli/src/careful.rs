@@ -55,6 +55,14 @@ impl Storage for Careful {
         self.storage.kind(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.storage.link(from, to)
+    }
+
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.storage.reflink(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.storage.rename(from, to)
     }
@@ -79,6 +87,10 @@ impl Storage for Careful {
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
+    }
+
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.points_to(path)
     }
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {

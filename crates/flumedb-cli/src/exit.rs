@@ -83,7 +83,7 @@ impl From<Error> for Failure {
             | ErrorKind::Conflict
             | ErrorKind::Faulted
             | ErrorKind::Unsupported => 1,
-            ErrorKind::Invalid => 2,
+            ErrorKind::Invalid | ErrorKind::LimitExceeded | ErrorKind::Key => 2,
             _ => 3,
         };
         let mut message = error.to_string();

@@ -6,6 +6,7 @@ mod cmd;
 mod exit;
 mod indexes;
 mod json;
+mod keys;
 mod lines;
 mod open;
 mod output;
@@ -13,7 +14,9 @@ mod progress;
 mod rows;
 mod signatures;
 mod source;
+mod stored;
 mod time;
+mod verbose;
 mod views;
 
 use std::process::ExitCode;
@@ -21,9 +24,26 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use exit::Outcome;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let Cli { verbose, key_file, command } = Cli::parse();
+    let told = verbose::tell(verbose).and_then(|()| keys::read(key_file.as_ref()));
+    let outcome = told.and_then(|()| run(command));
+    match outcome {
+        Ok(verdict) => verdict.code(),
+        Err(failure) => {
+            let message = failure.to_string();
+            if !message.is_empty() {
+                output::say(message);
+            }
+            failure.code()
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
         Command::Import(args) => cmd::import(&args),
         Command::Convert(args) => cmd::convert(&args),
         Command::Cat(args) => cmd::cat(&args),
@@ -35,21 +55,15 @@ fn main() -> ExitCode {
         Command::Check(args) => cmd::check(&args),
         Command::Repair(args) => cmd::repair(&args),
         Command::Compact(place) => cmd::compact(&place),
+        Command::Backup(args) => cmd::backup(&args),
+        Command::Restore(args) => cmd::restore(&args),
+        Command::Verify(args) => cmd::verify(&args),
         Command::Query(args) => cmd::query(&args),
         Command::Sql(args) => cmd::sql(&args),
         Command::Views(args) => cmd::views(&args),
         Command::Rebuild(args) => cmd::rebuild(&args),
         Command::Stat(args) => cmd::stat(&args),
+        Command::Keygen(args) => cmd::keygen(&args),
         Command::Bipf { direction } => cmd::bipf(&direction),
-    };
-    match outcome {
-        Ok(verdict) => verdict.code(),
-        Err(failure) => {
-            let message = failure.to_string();
-            if !message.is_empty() {
-                output::say(message);
-            }
-            failure.code()
-        }
     }
 }

@@ -17,6 +17,7 @@ use flumedb_ssb::{
 use crate::{
     args::Place,
     exit::{Failure, Verdict},
+    keys,
     output::say,
 };
 
@@ -35,7 +36,7 @@ pub(crate) struct Opened<C: Codec = Raw> {
 impl<C: Codec> Opened<C> {
     /// Opens the log at `place` for reading. Changes nothing.
     pub(crate) fn read_with(place: &Place, builder: Builder<C>) -> Result<Self, Failure> {
-        let opened = at(place).open(&place.path)?;
+        let opened = at(place, false).open(&place.path)?;
         let glance = (opened.format == Format::Flume).then(|| place.path.clone());
         let report = if glance.is_some() { None } else { Some(opened.report()?) };
         Self::over(opened, builder, report, glance)
@@ -48,7 +49,7 @@ impl<C: Codec> Opened<C> {
         glance: Option<PathBuf>,
     ) -> Result<Self, Failure> {
         let any::Opened { log, format, payloads, evidence, .. } = opened;
-        Ok(Self { db: builder.with_log(log).blocking()?, format, payloads, evidence, report, glance })
+        Ok(Self { db: keys::on(builder).with_log(log).blocking()?, format, payloads, evidence, report, glance })
     }
 
     /// Says what is wrong with the log: of a file all of it, of a database that is small enough for a glance too. What is
@@ -57,7 +58,7 @@ impl<C: Codec> Opened<C> {
         const GLANCE_BYTES: u64 = 64 << 20;
         if let Some(path) = self.glance.as_ref().filter(|_| self.db.stat().is_ok_and(|stat| stat.bytes <= GLANCE_BYTES))
         {
-            return Ok(warn(&SegmentedLog::check(&Env::os(), path)?));
+            return Ok(warn(&builder(false).format(Format::Flume).check(path)?));
         }
         Ok(self.report.as_ref().map_or(Verdict::Fine, warn))
     }
@@ -75,16 +76,16 @@ impl Opened {
     }
 
     /// Opens the log at `place` for appending.
-    pub(crate) fn write(place: &Place) -> Result<Self, Failure> {
-        Self::written(at(place).append().open(&place.path)?)
+    pub(crate) fn write(place: &Place, compress: bool) -> Result<Self, Failure> {
+        Self::written(at(place, compress).append().open(&place.path)?)
     }
 
     /// The same; where nothing is yet, a log is made: a database, if no format is named.
-    pub(crate) fn write_or_create(place: &Place) -> Result<Self, Failure> {
+    pub(crate) fn write_or_create(place: &Place, compress: bool) -> Result<Self, Failure> {
         match Self::is_new(place)? {
-            true if place.format.is_none_or(|format| format == Format::Flume) => Self::create(&place.path),
-            true => Self::written(at(place).create().open(&place.path)?),
-            false => Self::write(place),
+            true if place.format.is_none_or(|format| format == Format::Flume) => Self::create(&place.path, compress),
+            true => Self::written(at(place, compress).create().open(&place.path)?),
+            false => Self::write(place, compress),
         }
     }
 
@@ -99,7 +100,7 @@ impl Opened {
     }
 
     /// Opens the database at `path` for appending, or makes one.
-    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn create(path: &Path, compress: bool) -> Result<Self, Failure> {
         if kind(path)? == Some(PathKind::File) {
             let path = path.display();
             return Err(Failure::usage(format!("{path} is a file; give the directory of a database of flume's own")));
@@ -114,7 +115,7 @@ impl Opened {
             let path = path.display();
             return Err(Failure::lacking(format!("{path} is a directory with other things in it; give a new one")));
         }
-        Self::written(any::builder().format(Format::Flume).create().open(path)?)
+        Self::written(builder(compress).format(Format::Flume).create().open(path)?)
     }
 
     fn written(opened: any::Opened) -> Result<Self, Failure> {
@@ -123,10 +124,15 @@ impl Opened {
     }
 }
 
-fn at(place: &Place) -> AnyBuilder {
+/// With the keys that were given, in case it is an encrypted database.
+fn builder(compress: bool) -> AnyBuilder {
+    any::builder().settings(keys::settings(compress))
+}
+
+pub(crate) fn at(place: &Place, compress: bool) -> AnyBuilder {
     match place.format {
-        Some(format) => any::builder().format(format),
-        None => any::builder(),
+        Some(format) => builder(compress).format(format),
+        None => builder(compress),
     }
 }
 

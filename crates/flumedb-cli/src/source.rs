@@ -68,7 +68,10 @@ impl Source {
             };
         }
         if are_lines(&args.place) {
-            let file = Env::os().storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
+            let storage = Env::os().storage;
+            let link = storage.points_to(path).map_err(|error| Error::io("follow the link", path, error))?;
+            let path = link.as_ref().unwrap_or(path);
+            let file = storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
             let total = file.len().ok();
             return Self::lines(Box::new(FromStart { file, position: 0 }), total, note);
         }

@@ -26,6 +26,17 @@ impl FromStr for Time {
     }
 }
 
+/// How long ago a moment is, in seconds since 1970, at another in microseconds.
+pub(crate) fn ago(then: i64, now_us: i64) -> String {
+    let seconds = (now_us / 1_000_000).saturating_sub(then).max(0);
+    match seconds {
+        0..120 => format!("{seconds} seconds old"),
+        120..7200 => format!("{} minutes old", seconds / 60),
+        7200..172_800 => format!("{} hours old", seconds / 3600),
+        _ => format!("{} days old", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,10 @@
 //! The default views of a database: their names, how they are opened, and waiting for them while a bar shows how far they
 //! are.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use flumedb::{
     Env, Error, ErrorKind, Flume, Seq,
@@ -14,6 +17,7 @@ use flumedb_ssb::{Doc, Docs, views};
 use crate::{
     careful::Careful,
     exit::Failure,
+    keys,
     open::{Opened, told},
     progress::Progress,
 };
@@ -121,6 +125,45 @@ pub(crate) fn open(db: &Flume<Docs>, name: &str, accept_loss: bool) -> Result<Bo
     })
 }
 
+/// What came of holding a view against one that is built anew.
+pub(crate) struct Held {
+    /// The newest entry that it had taken in when it was opened.
+    pub(crate) since: Option<Seq>,
+    /// The first difference.
+    pub(crate) difference: Option<String>,
+}
+
+/// Builds the default view of this name anew beside the one that the database keeps, and holds both against each other;
+/// nothing for one whose rows cannot be held against others.
+pub(crate) fn hold(db: &Flume<Docs>, name: &str) -> Result<Option<Held>, Failure> {
+    fn hold<K: Key>(db: &Flume<Docs>, name: &str, view: fn() -> Index<Doc, K>) -> Result<Option<Held>, Failure> {
+        let kept = db.view(name, view()).blocking().map_err(unusable)?;
+        let since = kept.read_stale().and_then(|reader| reader.since());
+        let difference = db.verify_view(&kept, view(), |kept, fresh| kept.difference(fresh)).blocking();
+        Ok(Some(Held { since, difference: difference.map_err(unusable)? }))
+    }
+    match name {
+        BY_KEY => hold(db, name, views::by_key),
+        BY_AUTHOR => hold(db, name, views::by_author),
+        BY_TYPE => hold(db, name, views::by_type),
+        BY_TIME => hold(db, name, views::by_time),
+        _ => Ok(None),
+    }
+}
+
+/// The names of the views that the database at `path` keeps.
+pub(crate) fn kept(path: &Path) -> Result<Vec<String>, Failure> {
+    let (storage, dir) = (Env::os().storage, path.join("views"));
+    if storage.kind(&dir).map_err(|error| Error::io("look at", &dir, error))?.is_none() {
+        return Ok(Vec::new());
+    }
+    let stores = storage.list(&dir).map_err(|error| Error::io("list", &dir, error))?;
+    // Behind the name is a checksum of what the view is.
+    let mut names: Vec<String> = stores.iter().filter_map(|store| Some(store.rsplit_once('-')?.0.to_owned())).collect();
+    names.dedup();
+    Ok(names)
+}
+
 /// Why a view could not be opened, or stopped.
 pub(crate) fn unusable(error: Error) -> Failure {
     // Damage of the log is told with its place; without one it is the view that holds more than the log.
@@ -133,7 +176,7 @@ pub(crate) fn unusable(error: Error) -> Failure {
 /// stopped writer left is cut.
 pub(crate) fn database(path: &Path) -> Result<Flume<Docs>, Failure> {
     is_database(path)?;
-    let db = Flume::open(path, Docs::json()).blocking()?;
+    let db = keys::on(Flume::builder(Docs::json())).open(path).blocking()?;
     told(db.recovery());
     Ok(db)
 }
@@ -143,7 +186,7 @@ pub(crate) fn stored(path: &Path) -> Result<Flume<Docs>, Stored> {
     is_database(path).map_err(Stored::Failed)?;
     let storage = Careful::new(path);
     let env = Env { storage: storage.clone(), ..Env::os() };
-    Flume::builder(Docs::json()).env(env).open(path).blocking().map_err(|error| match error.kind() {
+    keys::on(Flume::builder(Docs::json())).env(env).open(path).blocking().map_err(|error| match error.kind() {
         _ if storage.refused() => Stored::Torn,
         ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt => Stored::NotToBeHad(error),
         _ => Stored::Failed(error.into()),
@@ -169,7 +212,12 @@ impl From<Stored> for Failure {
     }
 }
 
-fn is_database(path: &Path) -> Result<(), Failure> {
+/// Where the database at `path` keeps its views.
+pub(crate) fn dir(path: &Path) -> PathBuf {
+    path.join("views")
+}
+
+pub(crate) fn is_database(path: &Path) -> Result<(), Failure> {
     if Opened::is_database(path)? {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Running, copy, flume, flume_with, sample, temp};
+use support::{Running, copy, files, flume, flume_with, sample, temp};
 
 const NAMES: [&str; 4] = ["by-key", "by-author", "by-type", "by-time"];
 
@@ -21,8 +21,14 @@ fn an_import_builds_the_default_views_and_stat_says_how_far_each_is() {
     let object = stat(dir.path(), "db");
     assert_eq!((&object["entries"], &object["head"], &object["format"]), (&json!(1000), &json!(999), &json!("flume")));
     assert!(object["bytes"].as_u64().unwrap() > 800_000);
-    let expected = NAMES.map(|name| json!({"name": name, "since": 999}));
+    let mut names = NAMES;
+    names.sort_unstable();
+    let expected = names.map(|name| json!({"name": name, "since": 999, "lag": 0, "state": "closed", "kind": "index"}));
     assert_eq!(object["views"], json!(expected));
+    assert_eq!(
+        (&object["durable"], &object["segments"], &object["torn"]["files"]),
+        (&json!(999), &json!(1), &json!(0))
+    );
     let lines = flume(dir.path(), &["stat", "db"]).fine();
     for name in NAMES {
         assert!(lines.iter().any(|line| line.contains(name) && line.ends_with("at 999 of 999")), "{lines:?}");
@@ -33,7 +39,7 @@ fn an_import_builds_the_default_views_and_stat_says_how_far_each_is() {
 }
 
 #[test]
-fn stat_of_a_log_file_has_no_views_and_beside_a_writer_they_are_unknown() {
+fn stat_of_a_log_file_has_no_views_and_beside_a_writer_it_says_how_far_they_are() {
     let dir = temp();
     copy(dir.path(), "deleted-32.log");
     let object = stat(dir.path(), "deleted-32.log");
@@ -44,7 +50,11 @@ fn stat_of_a_log_file_has_no_views_and_beside_a_writer_they_are_unknown() {
     writer.send("1\n");
     writer.line();
     let object = stat(dir.path(), "db");
-    assert_eq!((&object["entries"], &object["views"]), (&json!(1001), &json!(null)));
+    assert_eq!((&object["entries"], object["views"].as_array().unwrap().len()), (&json!(1001), 4));
+    assert!(
+        object["views"].as_array().unwrap().iter().all(|view| view["since"] == 999 && view["lag"] == 1),
+        "{object}"
+    );
     for command in ["views", "rebuild"] {
         flume(dir.path(), &[command, "db"]).failed(3);
     }
@@ -64,6 +74,37 @@ fn a_rebuilt_view_is_what_it_was() {
     // Views that are gone are built by whoever asks.
     std::fs::remove_dir_all(dir.path().join("db/views")).unwrap();
     assert_eq!(query(), before);
+}
+
+#[test]
+fn views_that_queries_and_sql_have_made_are_listed_and_removed() {
+    let dir = temp();
+    flume(dir.path(), &["import", &sample(), "db"]).fine();
+    flume(dir.path(), &["query", "db", "--where", r#"{"op":"equal","path":"value.content.type","value":"post"}"#])
+        .fine();
+    flume(dir.path(), &["sql", "db", "SELECT count(*) FROM messages"]).fine();
+    let views = stat(dir.path(), "db")["views"].as_array().unwrap().clone();
+    let named = |kind: &str| views.iter().find(|view| view["kind"] == kind).unwrap_or_else(|| panic!("{views:?}"));
+    let (bitmap, sql) = (named("bitmaps"), named("sql"));
+    assert_eq!(
+        (&bitmap["since"], &bitmap["lag"], &sql["since"], &sql["name"]),
+        (&json!(999), &json!(0), &json!(999), &json!("sql"))
+    );
+    let bitmap = bitmap["name"].as_str().unwrap();
+    let lines = flume(dir.path(), &["views", "db"]).fine();
+    for name in [bitmap, "sql"] {
+        assert!(lines.iter().any(|line| line.starts_with(name) && line.contains("at 999 of 999")), "{lines:?}");
+    }
+    let removed = format!("removed {bitmap}: it is built anew when it is next asked");
+    assert_eq!(flume(dir.path(), &["rebuild", "db", bitmap]).fine(), [&*removed]);
+    assert!(!stat(dir.path(), "db")["views"].as_array().unwrap().iter().any(|view| view["name"] == bitmap));
+    let left = files(&dir.path().join("db/views"));
+    assert!(!left.iter().any(|(path, _)| path.display().to_string().contains(bitmap)), "nothing of it is left");
+    flume(dir.path(), &["query", "db", "--where", r#"{"op":"equal","path":"value.content.type","value":"post"}"#])
+        .fine();
+    let lines = flume(dir.path(), &["rebuild", "db"]).fine();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("rebuilt")).count(), 5, "{lines:?}");
+    assert!(lines.contains(&removed), "{lines:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use flumedb::Entry;
 use flumedb_search::{Order, Search, SearchReader, Words};
 use flumedb_sim::{
     Choices,
-    views::{Subject, check},
+    views::{Subject, check, power},
 };
 use naive::{FIELDS, Row, Texts, Wanted};
 
@@ -69,10 +69,19 @@ impl Subject for Searches {
     }
 }
 
-fn search(recent: usize, histories: usize) {
+fn searches(recent: usize) -> Searches {
     let mut chance = Choices::seeded(recent as u64);
     let queries = (0..12).map(|_| naive::query(&mut chance)).collect();
-    check(&Searches { queries, recent }, histories);
+    Searches { queries, recent }
+}
+
+fn search(recent: usize, histories: usize) {
+    check(&searches(recent), histories);
+}
+
+#[test]
+fn what_was_synced_is_not_built_anew_after_a_power_cut() {
+    power(&searches(3), "what_was_synced_is_not_built_anew_after_a_power_cut");
 }
 
 #[test]

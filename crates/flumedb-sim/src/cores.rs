@@ -40,6 +40,11 @@ impl Drop for Case {
     }
 }
 
+/// Says how many cases the test `name` has gone through, in the one form that `cargo xtask promises` collects.
+pub fn figure(name: &str, cases: u64) {
+    println!("figure: {name} cases={cases}");
+}
+
 /// How far tests with a long form go: `long` if `FLUME_SOAK` is set, else `quick`.
 pub fn soak_or<T>(long: T, quick: T) -> T {
     if soak_minutes().is_some() { long } else { quick }

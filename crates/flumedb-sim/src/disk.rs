@@ -208,6 +208,10 @@ impl Storage for SimDisk {
         })
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.on_names(Call::Link, |image| image.link(from, to))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.on_names(Call::Rename, |image| image.names_mut().rename(from, to))
     }

@@ -11,6 +11,7 @@ pub enum Call {
     CreateDirs,
     List,
     Kind,
+    Link,
     Rename,
     Remove,
     RemoveDir,
@@ -61,7 +62,13 @@ impl FaultKind {
             Self::Full => {
                 matches!(
                     call,
-                    Call::Create | Call::CreateDirs | Call::Rename | Call::Lock | Call::Allocate | Call::Write
+                    Call::Create
+                        | Call::CreateDirs
+                        | Call::Link
+                        | Call::Rename
+                        | Call::Lock
+                        | Call::Allocate
+                        | Call::Write
                 )
             }
             Self::Interrupted | Self::Short => call == Call::Write,

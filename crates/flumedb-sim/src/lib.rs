@@ -44,7 +44,7 @@ mod workload;
 
 pub use choices::{Choices, crashes};
 pub use clock::SimClock;
-pub use cores::{on_all_cores, soak_minutes, soak_or, soak_or_count};
+pub use cores::{figure, on_all_cores, soak_minutes, soak_or, soak_or_count};
 pub use disk::SimDisk;
 pub use fault::{Call, Fault, FaultKind};
 pub use image::{Image, SECTOR};

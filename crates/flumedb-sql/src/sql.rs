@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flumedb::{
-    Error, Result, Seq,
+    Error, ErrorKind, Result, Seq,
     view::{Checkpoint, Definition, Retraction, Run, View, ViewContext},
 };
 
@@ -62,13 +62,15 @@ pub(crate) struct Settings {
 /// # On the disk
 /// SQLite writes by itself and not through [`Env`](flumedb::Env), so a view whose place is not on the machine's own disk,
 /// and one without a place, is kept in a temporary directory that goes with the last reader (it stays if the process is
-/// killed). SQLite keeps no checksums of pages: it tells of most damage, and the view is then built anew, but a flipped bit
+/// killed). An encrypted database refuses the view, unless it is [allowed](Self::in_the_clear) to lie there in the clear.
+/// SQLite keeps no checksums of pages: it tells of most damage, and the view is then built anew, but a flipped bit
 /// within a value is read as it is. [`check`](SqlReader::check) looks at all pages.
 pub struct Sql<T> {
     version: u32,
     schema: Arc<Schema>,
     map: Box<Map<T>>,
     settings: Settings,
+    in_the_clear: bool,
     store: Option<Store>,
 }
 
@@ -80,7 +82,14 @@ impl<T> Sql<T> {
     /// `Invalid` if the tables are not as described above, or no SQL.
     pub fn new(version: u32, tables: &str, map: impl Fn(&T, &mut Rows<'_>) + Send + Sync + 'static) -> Result<Self> {
         let settings = Settings { cache_bytes: 16 << 20, wal_bytes: 512 << 20 };
-        Ok(Self { version, schema: Arc::new(Schema::new(tables)?), map: Box::new(map), settings, store: None })
+        Ok(Self {
+            version,
+            schema: Arc::new(Schema::new(tables)?),
+            map: Box::new(map),
+            settings,
+            in_the_clear: false,
+            store: None,
+        })
     }
 
     /// How many bytes of pages each connection keeps in memory: the one that writes, and one for each reader that is held.
@@ -99,8 +108,16 @@ impl<T> Sql<T> {
         self
     }
 
+    /// Keeps rows of an encrypted database in the clear, in a temporary directory: SQLite writes its files by itself.
+    /// Without this such a database refuses the view.
+    #[must_use]
+    pub fn in_the_clear(mut self) -> Self {
+        self.in_the_clear = true;
+        self
+    }
+
     fn store(&mut self) -> Result<&mut Store> {
-        self.store.as_mut().ok_or_else(|| Error::new(flumedb::ErrorKind::Closed, "the view is not open"))
+        self.store.as_mut().ok_or_else(|| Error::new(ErrorKind::Closed, "the view is not open"))
     }
 }
 
@@ -115,6 +132,11 @@ impl<T: Send + Sync + 'static> View for Sql<T> {
     fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
         // The former lets go of its files first.
         self.store = None;
+        if cx.entries.log().is_encrypted() && !self.in_the_clear {
+            let message = "the database is encrypted, and SQLite would keep this view's rows in the clear; keep them in \
+                           another view, or allow it with Sql::in_the_clear";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let head = *cx.entries.log().head().borrow();
         let store = Store::open(cx.place.as_ref(), &self.schema, self.settings, head)?;
         let checkpoint = store.checkpoint()?;

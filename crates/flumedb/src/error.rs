@@ -4,7 +4,10 @@
 
 use std::{error::Error as StdError, fmt, io, path::Path, path::PathBuf, sync::Arc};
 
-use crate::Seq;
+use crate::{
+    Seq,
+    env::planted::{Bug, planted},
+};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,10 +32,15 @@ pub enum ErrorKind {
     Unsupported,
     /// The call itself is wrong. Mend the call.
     Invalid,
+    /// More than a limit allows. The message says how much it was, what the limit is and which setting raises it; nothing
+    /// was done.
+    LimitExceeded,
     /// There is no such entry, view or file.
     NotFound,
     /// The entry was there and has been deleted.
     Deleted,
+    /// It is encrypted, and the key was not given, or is another. Give the key.
+    Key,
     /// The database was closed.
     Closed,
     /// What was waited for did not happen in the time given. It may still happen.
@@ -79,13 +87,14 @@ struct Inner {
     message: String,
     damage: Option<Damage>,
     seq: Option<Seq>,
+    limit: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error of `kind` whose `message` says what happened and what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::build(kind, message.into(), None, None, None)
+        Self::build(kind, message.into(), None, None)
     }
 
     /// The same, keeping what caused it.
@@ -94,7 +103,7 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self::build(kind, message.into(), None, None, Some(source.into()))
+        Self::build(kind, message.into(), None, Some(source.into()))
     }
 
     /// [`ErrorKind::Corrupt`] at a place.
@@ -106,34 +115,54 @@ impl Error {
             damage.bytes,
             damage.reason
         );
-        Self::build(ErrorKind::Corrupt, message, Some(damage), None, None)
+        Self::build(ErrorKind::Corrupt, message, Some(damage), None)
     }
 
     /// What the operating system said of `action` (a verb: "open", "read") on `path`.
     pub fn io(action: &str, path: &Path, source: io::Error) -> Self {
+        // A storage may say it in our own words.
+        let own = source.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
+        let (own, damage) = (own.map(Self::kind), own.and_then(|own| own.damage().cloned()));
         let kind = match source.kind() {
+            _ if own.is_some() => own.unwrap_or(ErrorKind::Io),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 ErrorKind::StorageFull
             }
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
+        let by_text = planted(Bug::FullByText) && kind == ErrorKind::StorageFull;
+        let kind = if by_text && !source.to_string().contains("No space left") { ErrorKind::Io } else { kind };
         let message = format!("cannot {action} {}: {source}", path.display());
-        Self::build(kind, message, None, None, Some(Box::new(source)))
+        Self::build(kind, message, damage, Some(Box::new(source)))
     }
 
     /// The same error, said to have happened at the entry `seq`.
     pub fn at(self, seq: Seq) -> Self {
         let (kind, damage) = (self.kind(), self.0.damage.clone());
         let message = format!("entry {seq}: {}", self.0.message);
-        Self::build(kind, message, damage, Some(seq), Some(Box::new(self)))
+        Self(Arc::new(Inner {
+            kind,
+            message,
+            damage,
+            seq: Some(seq),
+            limit: self.0.limit,
+            source: Some(Box::new(self)),
+        }))
     }
 
     /// The same error with more said in front of its message.
     pub fn context(self, what: impl fmt::Display) -> Self {
         let (kind, damage, seq) = (self.kind(), self.0.damage.clone(), self.0.seq);
         let message = format!("{what}: {}", self.0.message);
-        Self::build(kind, message, damage, seq, Some(Box::new(self)))
+        Self(Arc::new(Inner { kind, message, damage, seq, limit: self.0.limit, source: Some(Box::new(self)) }))
+    }
+
+    /// More than the limit `setting` allows; `message` says how much it was, what the limit is and what to do.
+    pub(crate) fn over_limit(message: impl fmt::Display, setting: &'static str) -> Self {
+        let message = format!("{message}, or raise the limit `{setting}`");
+        let limit = Some(setting);
+        Self(Arc::new(Inner { kind: ErrorKind::LimitExceeded, message, damage: None, seq: None, limit, source: None }))
     }
 
     /// The call came after the database was closed.
@@ -151,6 +180,11 @@ impl Error {
         self.0.damage.as_ref()
     }
 
+    /// The setting that would allow it, for [`ErrorKind::LimitExceeded`] where one does.
+    pub fn limit(&self) -> Option<&'static str> {
+        self.0.limit
+    }
+
     /// The entry that it is about, where it is about one.
     pub fn seq(&self) -> Option<Seq> {
         self.0.seq
@@ -160,10 +194,9 @@ impl Error {
         kind: ErrorKind,
         message: String,
         damage: Option<Damage>,
-        seq: Option<Seq>,
         source: Option<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self(Arc::new(Inner { kind, message, damage, seq, source }))
+        Self(Arc::new(Inner { kind, message, damage, seq: None, limit: None, source }))
     }
 }
 

@@ -55,9 +55,11 @@ pub mod views;
 mod entry;
 mod error;
 mod flume;
+mod keys;
 mod read;
 mod seq;
 mod subscribe;
+mod telemetry;
 
 // The derive writes `::flumedb`, in this crate's own tests and examples too.
 extern crate self as flumedb;
@@ -69,6 +71,7 @@ pub use env::Env;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use flume::{AddView, Answer, Append, Builder, Flume, Settings};
 pub use flumedb_derive::Record;
+pub use keys::Keys;
 pub use read::{Blocking, Call, Get, Scan, ScanEvents};
 pub use seq::{Seq, Span};
 pub use subscribe::{Events, From, Subscription};

@@ -5,14 +5,18 @@
 //! that names the damaged file; where entries are missing the open has said so, and nobody had vouched for them. A bit
 //! that changes nothing of that is found by a check, unless it pads an entry to a multiple of 8 bytes.
 //!
-//! The quick run flips every bit of one log (closed, in one segment) and every 17th bit of the others; with `FLUME_SOAK`
-//! set, every bit of all.
+//! The quick run flips every bit of one log (closed, in one segment) and every 17th or 61st bit of the others; with
+//! `FLUME_SOAK` set, every bit of all.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
 
-use flumedb_sim::{DIR, Original, Outcome, on_all_cores, soak_or};
+use flumedb::{
+    Keys,
+    log::{Compression, LogSettings},
+};
+use flumedb_sim::{DIR, Original, Outcome, figure, on_all_cores, soak_or};
 
 /// Bits between the entries of the log, where they are padded to multiples of 8 bytes.
 const PADDING: u64 = 8 * 240;
@@ -33,6 +37,7 @@ fn flip_all(original: &Original, stride: usize) -> BTreeMap<String, u64> {
     }
     let outcomes = outcomes.into_inner().unwrap();
     println!("{outcomes:?}");
+    figure("bit_flips", outcomes.values().sum());
     assert_eq!(count(&outcomes, Outcome::Silent), 0);
     outcomes
 }
@@ -61,6 +66,28 @@ fn of_a_log_in_several_segments() {
     let outcomes = flip_all(&Original::new(16 << 10, 0, true), soak_or(1, 17));
     assert!(count(&outcomes, Outcome::Corrupt) > 25_000);
     assert!(count(&outcomes, Outcome::Found) > 1_000);
+    assert_eq!(count(&outcomes, Outcome::Prefix), 0);
+    assert!(count(&outcomes, Outcome::Exact) <= PADDING);
+}
+
+/// What is compressed and encrypted is under the same checksums: damage is told apart from a wrong key.
+#[test]
+fn of_a_log_that_is_compressed_and_encrypted() {
+    let settings = LogSettings {
+        segment_bytes: 16 << 10,
+        compression: Compression::Lz4,
+        keys: Some(Keys::new(1, [7; 32]).unwrap()),
+        ..LogSettings::default()
+    };
+    let outcomes = flip_all(&Original::with(settings, 0, true), soak_or(1, 149));
+    assert!(count(&outcomes, Outcome::Corrupt) > 1_000);
+}
+
+#[test]
+fn of_a_log_in_many_segments() {
+    let outcomes = flip_all(&Original::new(4096, 0, true), soak_or(1, 61));
+    assert!(count(&outcomes, Outcome::Corrupt) > 7_000);
+    assert!(count(&outcomes, Outcome::Found) > 300);
     assert_eq!(count(&outcomes, Outcome::Prefix), 0);
     assert!(count(&outcomes, Outcome::Exact) <= PADDING);
 }

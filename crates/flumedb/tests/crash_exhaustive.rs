@@ -21,7 +21,9 @@ use std::{
 };
 
 use flumedb::log::{LogSettings, SegmentedLog};
-use flumedb_sim::{Call, Choices, DIR, Image, Model, Observer, Op, Script, Sim, crashes, on_all_cores, soak_or};
+use flumedb_sim::{
+    Call, Choices, DIR, Image, Model, Observer, Op, Script, Sim, crashes, figure, on_all_cores, soak_or,
+};
 
 fn settings() -> LogSettings {
     LogSettings { segment_bytes: 4096, ..LogSettings::default() }
@@ -142,6 +144,7 @@ fn every_crash_of_every_short_workload() {
     on_all_cores(workloads.len(), |number| explore(&workloads[number], limits, &figures));
     let Figures { workloads, moments, disks } = figures;
     println!("{workloads:?} workloads, {moments:?} crash points, {disks:?} disks");
+    figure("every_crash_of_every_short_workload", disks.into_inner());
     assert_eq!(workloads.into_inner(), 1 + 12 + 144 + 1728);
 }
 

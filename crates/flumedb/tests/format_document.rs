@@ -68,6 +68,7 @@ fn documented(heading: &str) -> Vec<u8> {
 }
 
 const SEGMENT: &str = "0000000000-00000000000000000000-0000.seg";
+const COMPACTED: &str = "0000000000-00000000000000000000-0001.seg";
 
 #[tokio::test]
 async fn the_dumps_are_what_is_written() -> Result<()> {
@@ -77,6 +78,18 @@ async fn the_dumps_are_what_is_written() -> Result<()> {
         let written = content(&env, name);
         assert_eq!(documented(heading), written, "{heading}; what is written is\n{}", dump(&written));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_dump_of_a_compacted_segment_is_what_is_written() -> Result<()> {
+    let env = still();
+    write(&env).await?;
+    let log = SegmentedLog::open(&env, Path::new("log"), LogSettings::default())?;
+    log.compact().await?;
+    log.close().await?;
+    let (heading, written) = ("## A whole compacted segment", content(&env, COMPACTED));
+    assert_eq!(documented(heading), written, "{heading}; what is written is\n{}", dump(&written));
     Ok(())
 }
 

@@ -78,7 +78,7 @@ fn a_graph_that_is_too_large_is_an_error_that_says_so() {
         graph.clone().max_nodes(49).neighbours("hub", Way::Out).unwrap_err(),
     ];
     for error in errors {
-        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
         assert!(error.to_string().contains("more than") && error.to_string().contains("max_nodes"), "{error}");
     }
     assert_eq!(small.within("hub", 0).unwrap().len(), 1, "what is not asked for is not held");

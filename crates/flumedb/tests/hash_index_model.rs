@@ -20,7 +20,7 @@ use flumedb::{
 };
 use flumedb_sim::{
     Choices, soak_or,
-    views::{Subject, check},
+    views::{Subject, check, power},
 };
 
 /// Entries with up to three keys, few of which many entries have and many one; in version 2 they are other keys. Runs are so
@@ -64,6 +64,11 @@ impl Subject for Hashed {
 #[test]
 fn whatever_happens_it_finds_the_newest_entry_that_is_left() {
     check(&Hashed, 150);
+}
+
+#[test]
+fn what_was_synced_is_not_built_anew_after_a_power_cut() {
+    power(&Hashed, "what_was_synced_is_not_built_anew_after_a_power_cut");
 }
 
 fn checkpoint(since: Option<Seq>) -> Checkpoint {

@@ -16,7 +16,7 @@ use flumedb::{
     Error, ErrorKind, Seq,
     log::{Batch, Log, LogSettings, SegmentedLog},
 };
-use flumedb_sim::{Choices, DIR, Fault, FaultKind, Model, Op, Script, Sim, now, on_all_cores, soak_or};
+use flumedb_sim::{Choices, DIR, Fault, FaultKind, Model, Op, Script, Sim, figure, now, on_all_cores, soak_or};
 use futures_util::future::join_all;
 
 const WORK: [Op; 18] = [
@@ -120,7 +120,7 @@ fn calls(kind: FaultKind) -> u64 {
 /// Each such call fails, once and from then on, with so many seeds.
 fn sweep(kind: FaultKind, seeds: u64) {
     let calls = calls(kind);
-    println!("{kind:?}: {calls} calls, once and from then on, {seeds} seeds");
+    figure(&format!("sweep_{kind:?}"), seeds * calls * 2);
     assert!(calls > 0);
     on_all_cores((seeds * calls * 2) as usize, |case| {
         let case = case as u64;

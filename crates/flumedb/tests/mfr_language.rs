@@ -211,7 +211,7 @@ fn a_query_that_keeps_too_much_ends_with_an_error() {
         let small = Language::new().memory_bytes(50_000).parse(query).unwrap();
         let rows: Vec<_> = small.run(&input).collect();
         let error = rows.last().unwrap().as_ref().unwrap_err();
-        assert_eq!((rows.len(), error.kind()), (1, ErrorKind::Invalid), "{query}");
+        assert_eq!((rows.len(), error.kind()), (1, ErrorKind::LimitExceeded), "{query}");
         assert!(error.to_string().contains("more than 50000 bytes in memory"), "{error}");
         assert!(Pipeline::parse(query).unwrap().run(&input).all(|row| row.is_ok()));
     }

@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 
-use flumedb_sim::{on_all_cores, soak_or, storm};
+use flumedb_sim::{figure, on_all_cores, soak_or, storm};
 
 #[test]
 fn one_seed_is_one_storm() {
-    on_all_cores(soak_or(1_000, 50), |seed| assert_eq!(storm(seed as u64), storm(seed as u64)));
+    let seeds = soak_or(1_000, 50);
+    on_all_cores(seeds, |seed| assert_eq!(storm(seed as u64), storm(seed as u64)));
+    figure("one_seed_is_one_storm", seeds as u64);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use flumedb::{ErrorKind, Flume, From, Result, Seq, codec::Json, view::Live, views::Reduce};
-use flumedb_sim::{Choices, Sim, soak_or};
+use flumedb_sim::{Choices, Sim, figure, soak_or};
 use futures_util::future::{Either, join_all, select};
 
 const WRITERS: u64 = 3;
@@ -176,6 +176,7 @@ fn log_view_and_consumer_agree_after_a_power_cut() {
         orders.insert(entries);
         cuts += cut;
     }
+    figure("log_view_and_consumer_agree_after_a_power_cut", cuts);
     assert!(orders.len() as u64 > seeds / 4 * 3, "chance had its part: {} different orders", orders.len());
     assert!(cuts > seeds / 2, "the power went in the middle {cuts} times");
 }

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -108,6 +108,14 @@ async fn a_stalled_subscriber_holds_a_place_and_not_what_it_missed() -> Result<(
 struct Counting {
     inner: MemoryLog,
     held: Arc<AtomicUsize>,
+    /// Appended when the next read that finds nothing has seen the log.
+    meanwhile: Mutex<Option<Batch>>,
+}
+
+impl Counting {
+    fn new() -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { inner: MemoryLog::new(&Env::memory())?, held: Arc::default(), meanwhile: Mutex::default() }))
+    }
 }
 
 struct Held {
@@ -145,6 +153,10 @@ impl Log for Counting {
             let mut chunk = self.inner.read(request).await?;
             self.held.fetch_add(chunk.bytes.len(), Ordering::SeqCst);
             chunk.bytes = Bytes::from_owner(Held { bytes: chunk.bytes, held: self.held.clone() });
+            let meanwhile = self.meanwhile.lock().unwrap().take_if(|_| chunk.slots.is_empty());
+            if let Some(batch) = meanwhile {
+                self.inner.append(batch).await?;
+            }
             Ok(chunk)
         })
     }
@@ -173,9 +185,9 @@ impl Log for Counting {
 
 #[tokio::test]
 async fn a_hundred_stalled_subscribers_hold_little_of_a_long_log() -> Result<()> {
-    let held = Arc::<AtomicUsize>::default();
-    let log = Counting { inner: MemoryLog::new(&Env::memory())?, held: held.clone() };
-    let db = Flume::with_log(Arc::new(log), Raw).await?;
+    let log = Counting::new()?;
+    let held = log.held.clone();
+    let db = Flume::with_log(log, Raw).await?;
     db.append(&payload(0)).await?;
     let mut stalled: Vec<_> = (0..100).map(|_| db.subscribe(From::Start)).collect();
     for feed in &mut stalled {
@@ -199,6 +211,22 @@ async fn a_hundred_stalled_subscribers_hold_little_of_a_long_log() -> Result<()>
     }
     let held = held.load(Ordering::SeqCst);
     assert!(held > 0 && held <= 100 * (256 << 10), "{held} bytes are held of 16 MB of history");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_comes_between_the_last_read_and_the_wait_is_not_missed() -> Result<()> {
+    let log = Counting::new()?;
+    let db = Flume::with_log(log.clone(), Raw).await?;
+    let mut feed = db.subscribe(From::Start);
+    for round in 0..100 {
+        let mut batch = Batch::new();
+        batch.push(&payload(round));
+        *log.meanwhile.lock().unwrap() = Some(batch);
+        let next = timeout(Duration::from_secs(10), feed.next()).await;
+        let entry = next.expect("it waits for what has come").unwrap()?;
+        assert_eq!((entry.seq, number(&entry.value)), (Seq::new(round), round));
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use flumedb_sim::{Original, Outcome, on_all_cores};
+use flumedb_sim::{Original, Outcome, figure, on_all_cores};
 
 /// Cuts every file after every byte, one at a time; which outcome was seen at which length, file by file.
 fn cut_all(original: &Original) -> Vec<BTreeMap<usize, Outcome>> {
@@ -20,7 +20,9 @@ fn cut_all(original: &Original) -> Vec<BTreeMap<usize, Outcome>> {
         });
         outcomes.into_inner().unwrap()
     });
-    cuts.collect()
+    let cuts: Vec<BTreeMap<usize, Outcome>> = cuts.collect();
+    figure("truncation", cuts.iter().map(|outcomes| outcomes.len() as u64).sum());
+    cuts
 }
 
 fn count(outcomes: &BTreeMap<usize, Outcome>, outcome: Outcome) -> usize {
@@ -36,7 +38,16 @@ fn of_a_closed_log() {
 
 #[test]
 fn of_a_log_in_several_segments_whose_process_was_killed() {
-    for outcomes in cut_all(&Original::new(16 << 10, 0, false)) {
+    in_segments(&Original::new(16 << 10, 0, false));
+}
+
+#[test]
+fn of_a_log_in_many_segments() {
+    in_segments(&Original::new(4096, 0, true));
+}
+
+fn in_segments(original: &Original) {
+    for outcomes in cut_all(original) {
         // A cut in what ends a sealed segment takes no entry; reading walks the segment then, and a check finds it.
         let seen = count(&outcomes, Outcome::Corrupt) + count(&outcomes, Outcome::Found);
         assert_eq!(seen, outcomes.len(), "a cut was not seen");

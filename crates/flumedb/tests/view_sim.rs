@@ -20,7 +20,7 @@ use flumedb::{
     view::{Entries, Host, HostSettings, Live, LiveSet, View},
     views::Reduce,
 };
-use flumedb_sim::{Choices, Sim};
+use flumedb_sim::{Choices, Sim, figure, on_all_cores, soak_or};
 use view_support::{Probe, SOON, Seen};
 
 type Items = Reduce<String, Vec<String>, fn(&mut Vec<String>, &String)>;
@@ -133,10 +133,10 @@ fn live(seed: u64) -> Vec<String> {
 
 #[test]
 fn views_agree_with_the_log_whatever_the_order_and_the_power() {
-    let seeds = if std::env::var_os("FLUME_SOAK").is_some() { 50_000 } else { 400 };
-    for seed in 0..seeds {
-        live(seed);
-    }
+    let seeds = soak_or(50_000, 400);
+    on_all_cores(seeds, |seed| drop(live(seed as u64)));
+    // Each has four lives.
+    figure("views_agree_with_the_log_whatever_the_order_and_the_power", 4 * seeds as u64);
 }
 
 #[test]

@@ -1,11 +1,14 @@
-//! Looks after the documents: a link leads somewhere, and a test that a promise names is there.
+//! Looks after the documents: a link leads somewhere, a promise names a test that is there, and so does a bug that is put in.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use crate::run::{Outcome, root};
+use crate::{
+    planted, promises,
+    run::{Outcome, root},
+};
 
 pub(crate) fn run() -> Outcome {
     println!("\n── documents");
@@ -15,11 +18,15 @@ pub(crate) fn run() -> Outcome {
         let dir = page.parent().unwrap_or(Path::new(""));
         let missing = links(&text).filter(|link| !dir.join(link).exists());
         wrong.extend(missing.map(|link| format!("{} links to {link}, which is not there", page.display())));
-        if page.ends_with("durability.md") || page.ends_with("README.md") {
+        if page.ends_with("durability.md") {
+            wrong.extend(promises::promises(&text).err());
+        }
+        if ["durability.md", "README.md", "SECURITY.md"].iter().any(|name| page.ends_with(name)) {
             let missing = tests(&text).filter(|test| !is_test(test));
             wrong.extend(missing.map(|test| format!("{} names the test {test}, which is not there", page.display())));
         }
     }
+    wrong.extend(planted::check_list().err());
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 

@@ -2,14 +2,20 @@
 //! does by calling cargo.
 #![allow(clippy::disallowed_methods, reason = "tasks run on the real machine, outside the library")]
 
+mod audit;
 mod bench;
+mod binaries;
 mod demo;
 mod docs;
 mod examples;
 mod lint;
+mod loom;
+mod planted;
+mod promises;
 mod run;
 mod soak;
 mod test;
+mod tsan;
 
 use std::process::ExitCode;
 
@@ -19,10 +25,16 @@ const HELP: &str = "\
 cargo xtask TASK
 
   demo                         take in the sample log, build its views, ask three questions
-  ci                           all of lint, test and examples: what every change must pass
+  ci                           all of lint, audit, test, planted and examples: what every change must pass
   test                         unit, integration and documentation tests
   lint                         formatting, clippy, documentation and documents; a warning is an error
   examples                     run every example
+  audit                        licences, sources and known faults of dependencies
+  planted [BUGS]               put bugs in, one after the other, and have a test find each
+  promises [--soak N] [--write]  run the tests that docs/durability.md names for each promise, and print what each has done;
+                               the long forms, for N minutes each; keep the figures in the document
+  loom                         appends and subscriptions in every order of their threads
+  tsan                         tests with many threads under ThreadSanitizer
   soak [MINUTES]               the tests that take long, each for that many minutes (default 10)
   bench [NAMES] [--entries N]  measure, beside other stores and the machine's own limits
   help                         this list
@@ -37,6 +49,11 @@ fn main() -> ExitCode {
         "lint" => lint::run(),
         "demo" => demo::run(),
         "examples" => examples::run(),
+        "planted" => planted::run(rest),
+        "promises" => promises::run(rest),
+        "audit" => audit::run(),
+        "loom" => loom::run(),
+        "tsan" => tsan::run(),
         "soak" => soak::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
@@ -56,7 +73,9 @@ fn main() -> ExitCode {
 
 fn ci() -> Outcome {
     lint::run()?;
+    audit::run()?;
     test::run()?;
+    planted::run(&[])?;
     examples::run()?;
     println!("\nall is well");
     Ok(())

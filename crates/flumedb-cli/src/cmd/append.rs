@@ -19,9 +19,9 @@ pub(crate) fn append(args: &Append) -> Outcome {
     if Opened::is_new(&args.place)? {
         // Lines that are no JSON leave no log behind.
         next = lines.next_group()?;
-        opened = Opened::write_or_create(&args.place)?;
+        opened = Opened::write_or_create(&args.place, args.compress)?;
     } else {
-        opened = Opened::write_or_create(&args.place)?;
+        opened = Opened::write_or_create(&args.place, args.compress)?;
         next = lines.next_group()?;
     }
     let codec = args.codec.unwrap_or_else(|| codec_of(&opened));

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use flumedb::{Damage, Env, check::Report};
-use flumedb_ssb::any;
+use flumedb::{Damage, Env, check::Report, log::SegmentedLog};
 use serde::Serialize;
 
 use crate::{
     args::{Check, Place},
     exit::{Failure, Outcome, Verdict},
     indexes::Indexes,
-    open::warn,
+    open::{Opened, at, warn},
     output,
     signatures::Signatures,
+    stored::Stored,
 };
 
 /// What `--json` prints.
@@ -23,17 +23,48 @@ struct Printed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     signatures: Option<&'a Signatures>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    views: Option<&'a Indexes>,
+    views: Option<&'a Views>,
+}
+
+/// What is held against the log: what the originals left in a directory, or what a database keeps.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Views {
+    Indexes(Indexes),
+    Stored(Stored),
+}
+
+impl Views {
+    fn check(dir: Option<&Path>, place: &Place) -> Result<Self, Failure> {
+        match dir {
+            Some(dir) => Indexes::check(dir, place).map(Self::Indexes),
+            None => Stored::check(&place.path).map(Self::Stored),
+        }
+    }
+
+    fn print(&self) -> Result<(), Failure> {
+        match self {
+            Self::Indexes(indexes) => indexes.print(),
+            Self::Stored(stored) => stored.print(),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Indexes(indexes) => indexes.verdict(),
+            Self::Stored(stored) => stored.verdict(),
+        }
+    }
 }
 
 pub(crate) fn check(args: &Check) -> Outcome {
     let place = args.place();
-    let checked = report(&place);
+    let checked = report(&place, args.rate);
     // A log of no known format has no entries.
     let readable = checked.as_ref().is_ok_and(|report| report.format.is_some());
     let verified = (args.signatures && readable).then(|| Signatures::check(&place)).transpose();
     let signatures = verified.as_ref().ok().and_then(Option::as_ref);
-    let held = args.views.as_ref().filter(|_| readable).map(|dir| Indexes::check(dir, &place)).transpose();
+    let held = args.views.as_ref().filter(|_| readable).map(|dir| Views::check(dir.as_deref(), &place)).transpose();
     let views = held.as_ref().ok().and_then(Option::as_ref);
     if args.json {
         // Whoever reads it gets an object, whatever happens.
@@ -46,10 +77,10 @@ pub(crate) fn check(args: &Check) -> Outcome {
     if !args.json {
         print(&report)?;
         signatures.map_or(Ok(()), Signatures::print)?;
-        views.map_or(Ok(()), Indexes::print)?;
+        views.map_or(Ok(()), Views::print)?;
     }
     let verdict = warn(&report).and(verified?.as_ref().map_or(Verdict::Fine, Signatures::verdict));
-    Ok(verdict.and(held?.as_ref().map_or(Verdict::Fine, Indexes::verdict)))
+    Ok(verdict.and(held?.as_ref().map_or(Verdict::Fine, Views::verdict)))
 }
 
 /// The report of a log that could not be looked at.
@@ -57,8 +88,14 @@ fn nothing(path: &Path, failure: &Failure) -> Report {
     Report { damage: vec![Damage::new(path, 0, 0, failure.to_string())], ..Report::default() }
 }
 
-fn report(place: &Place) -> Result<Report, Failure> {
-    Ok(any::check(&Env::os(), &place.path, place.format)?)
+fn report(place: &Place, rate: Option<u64>) -> Result<Report, Failure> {
+    if let Some(rate) = rate {
+        if !Opened::is_database(&place.path)? {
+            return Err(Failure::usage("--rate is for databases of flume's own; a file is read in one go"));
+        }
+        return Ok(SegmentedLog::scrub_at(&Env::os(), &place.path, rate * 1_000_000, Box::new(|_| ()))?.blocking()?);
+    }
+    Ok(at(place, false).check(&place.path)?)
 }
 
 fn print(report: &Report) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use flumedb_ssb::convert::{Conversion, Stage};
 use crate::{
     args::Convert,
     exit::{Failure, Outcome, Verdict},
-    output,
+    keys, output,
     progress::Progress,
 };
 
@@ -21,6 +21,14 @@ pub(crate) fn convert(args: &Convert) -> Outcome {
     if let Some(codec) = args.codec {
         conversion = conversion.codec(codec);
     }
+    if let Some(keys) = keys::given() {
+        conversion = conversion.keys(keys);
+    }
+    let mut settings = keys::settings(args.compress);
+    if args.in_the_clear {
+        settings.keys = None;
+    }
+    conversion = conversion.settings(settings);
     let mut bar: Option<(Stage, Progress)> = None;
     let converted = pollster::block_on(conversion.run(|stage, done, total| {
         let (_, progress) = match bar.take() {

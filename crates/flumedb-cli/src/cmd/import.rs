@@ -24,14 +24,14 @@ pub(crate) fn import(args: &Import) -> Outcome {
     }
     let (target, mut source, mut group);
     if Opened::is_database(&args.db)? {
-        target = Opened::create(&args.db)?;
+        target = Opened::create(&args.db, args.compress)?;
         source = Source::open(args, target.db.note(&name)?.as_ref())?;
         group = source.next_group()?;
     } else {
         // A source that cannot be read leaves no database behind.
         source = Source::open(args, None)?;
         group = source.next_group()?;
-        target = Opened::create(&args.db)?;
+        target = Opened::create(&args.db, args.compress)?;
     }
     let progress = Progress::new("importing", source.total());
     let mut imported = 0;

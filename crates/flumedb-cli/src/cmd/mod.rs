@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod append;
+mod backup;
 mod bipf;
 mod cat;
 mod check;
@@ -9,16 +10,20 @@ mod convert;
 mod delete;
 mod get;
 mod import;
+mod keygen;
 mod query;
 mod rebuild;
 mod repair;
+mod restore;
 mod since;
 mod sql;
 mod stat;
 mod tail;
+mod verify;
 mod views;
 
 pub(crate) use append::append;
+pub(crate) use backup::backup;
 pub(crate) use bipf::bipf;
 pub(crate) use cat::cat;
 pub(crate) use check::check;
@@ -27,11 +32,14 @@ pub(crate) use convert::convert;
 pub(crate) use delete::delete;
 pub(crate) use get::get;
 pub(crate) use import::import;
+pub(crate) use keygen::keygen;
 pub(crate) use query::query;
 pub(crate) use rebuild::rebuild;
 pub(crate) use repair::repair;
+pub(crate) use restore::restore;
 pub(crate) use since::since;
 pub(crate) use sql::sql;
 pub(crate) use stat::stat;
 pub(crate) use tail::tail;
+pub(crate) use verify::verify;
 pub(crate) use views::views;

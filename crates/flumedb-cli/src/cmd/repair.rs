@@ -1,17 +1,17 @@
 //! `flume repair`.
 
-use flumedb::{Env, ErrorKind, check};
-use flumedb_ssb::any;
+use flumedb::{ErrorKind, check};
 
 use crate::{
     args::Repair,
     exit::{Failure, Outcome, Verdict},
+    open::at,
     output,
 };
 
 pub(crate) fn repair(args: &Repair) -> Outcome {
     let (place, skip_damage) = (&args.place, args.skip_damage);
-    let done = any::repair(&Env::os(), &place.path, place.format, skip_damage).map_err(|error| {
+    let done = at(place, false).repair(&place.path, skip_damage).map_err(|error| {
         let refused = error.kind() == ErrorKind::Corrupt && !skip_damage;
         let failure = Failure::from(error);
         if refused && !failure.to_string().contains("--skip-damage") {

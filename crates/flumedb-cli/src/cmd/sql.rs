@@ -46,7 +46,7 @@ pub(crate) fn sql(args: &Sql) -> Outcome {
             Some(dir) => say(format_args!("the view is kept in {}, not in the database", dir.display())),
             None => match views::stored(&args.place.path) {
                 Ok(db) => {
-                    let reader = reader(&db, &mut verdict)?;
+                    let reader = reader(&db, args, &mut verdict)?;
                     let rows = ask(args, &text, &params, &reader, Rows::new(form))?;
                     drop(reader);
                     // The writer's place is free again before the last rows are taken, however slowly.
@@ -66,7 +66,7 @@ pub(crate) fn sql(args: &Sql) -> Outcome {
         }
     }
     let opened = Opened::read_with(&args.place, builder)?;
-    let reader = reader(&opened.db, &mut verdict)?;
+    let reader = reader(&opened.db, args, &mut verdict)?;
     if verdict == Verdict::Fine {
         verdict = opened.verdict()?;
     }
@@ -77,8 +77,14 @@ pub(crate) fn sql(args: &Sql) -> Outcome {
 }
 
 /// What the view knows; where damage stops it, of the entries before.
-fn reader(db: &Flume<Docs>, verdict: &mut Verdict) -> Result<SqlReader, Failure> {
-    let view = db.view(SQL, scuttlebutt::view()?).blocking().map_err(views::unusable)?;
+fn reader(db: &Flume<Docs>, args: &Sql, verdict: &mut Verdict) -> Result<SqlReader, Failure> {
+    if db.log().is_encrypted() && !args.in_the_clear {
+        let message = "the database is encrypted, and SQLite would keep its rows in the clear while it answers; --in-the-clear allows it";
+        return Err(Failure::lacking(message));
+    }
+    let view = scuttlebutt::view()?;
+    let view = if args.in_the_clear { view.in_the_clear() } else { view };
+    let view = db.view(SQL, view).blocking().map_err(views::unusable)?;
     match caught_up(&view) {
         Ok(reader) => Ok(reader),
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Faulted) => {

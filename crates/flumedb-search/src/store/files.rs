@@ -48,6 +48,10 @@ impl Files {
         let files = Self::default();
         for (ending, len, checks) in checks {
             let len = usize::try_from(len).map_err(|_| damaged("a file is too long"))?;
+            // It becomes the name of a file, and a separator in it would lead out of the directory.
+            if ending.is_empty() || !ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(damaged("it names a file that no segment has"));
+            }
             files.write().insert(ending.clone(), stored(place, name, &ending, len, checks)?);
         }
         Ok(files)

@@ -79,6 +79,16 @@ impl Image {
         Ok(())
     }
 
+    /// Takes a file away, as if it had never been on the disk.
+    ///
+    /// # Errors
+    /// As removing the file says.
+    pub fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.names.remove(path)?;
+        self.names.settle();
+        Ok(())
+    }
+
     /// Whether two disks have the same names and bytes, as they read now.
     pub fn reads_as(&self, other: &Self) -> bool {
         let bytes = |image: &Self, file| image.files.get(&file).map(|state| state.now.clone()).unwrap_or_default();
@@ -104,7 +114,8 @@ impl Image {
 
     /// Bytes that files take, in whole pages.
     pub fn used_bytes(&self) -> u64 {
-        let files = self.names.files().filter_map(|(_, file)| self.files.get(&file));
+        let files: BTreeSet<u64> = self.names.files().map(|(_, file)| file).collect();
+        let files = files.iter().filter_map(|file| self.files.get(file));
         files.map(|state| state.now.claimed()).sum::<u64>() * PAGE as u64
     }
 
@@ -130,6 +141,12 @@ impl Image {
         self.next_file += 1;
         self.files.insert(file, FileState::default());
         Ok(file)
+    }
+
+    /// Gives a file a second name.
+    pub(crate) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let file = self.file(from)?;
+        self.names.create(to, Node::File(file))
     }
 
     pub(crate) fn len(&self, file: u64) -> u64 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use flumedb::{
     ErrorKind, Seq, Span,
-    log::{Batch, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
+    log::{Batch, Compression, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
 };
 
 use super::{
@@ -37,6 +37,8 @@ pub struct Original {
     pub contents: Contents,
     /// So many of its entries somebody vouches for.
     pub vouched: usize,
+    /// How it is opened.
+    settings: LogSettings,
 }
 
 impl Original {
@@ -46,12 +48,41 @@ impl Original {
     /// # Panics
     /// If the log does not work.
     pub fn new(segment_bytes: u64, buffered: usize, closed: bool) -> Self {
-        const SIZES: [usize; 10] = [700, 0, 1500, 7, 300, 8, 650, 4000, 1, 900];
-        let sim = Sim::new(64);
         let settings = LogSettings { segment_bytes, ..LogSettings::default() };
-        let log = SegmentedLog::open(&sim.env, Path::new(DIR), settings).unwrap_or_else(|error| panic!("{error}"));
-        let mut noise = fastrand::Rng::with_seed(64);
-        let mut payload = |size: usize| (0..size).map(|_| noise.u8(..)).collect::<Vec<u8>>();
+        Self::make(64, settings, buffered, closed)
+    }
+
+    /// Another log, the entries of which have the same lengths and lie in the same places as those of one with another
+    /// seed.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn seeded(seed: u64, segment_bytes: u64, buffered: usize, closed: bool) -> Self {
+        let settings = LogSettings { segment_bytes, ..LogSettings::default() };
+        Self::make(seed, settings, buffered, closed)
+    }
+
+    /// The same with these settings; half of each payload can be made shorter.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn with(settings: LogSettings, buffered: usize, closed: bool) -> Self {
+        Self::make(64, settings, buffered, closed)
+    }
+
+    fn make(seed: u64, settings: LogSettings, buffered: usize, closed: bool) -> Self {
+        const SIZES: [usize; 10] = [700, 0, 1500, 7, 300, 8, 650, 4000, 1, 900];
+        let sim = Sim::new(seed);
+        let log =
+            SegmentedLog::open(&sim.env, Path::new(DIR), settings.clone()).unwrap_or_else(|error| panic!("{error}"));
+        let mut noise = fastrand::Rng::with_seed(seed);
+        let is_packed = settings.compression != Compression::None;
+        let mut payload = |size: usize| {
+            let random = if is_packed { size / 2 } else { size };
+            let mut payload: Vec<u8> = (0..random).map(|_| noise.u8(..)).collect();
+            payload.resize(size, b' ');
+            payload
+        };
         let append = |payloads: &[Vec<u8>], durable: bool| {
             let mut batch = Batch::new();
             payloads.iter().for_each(|payload| batch.push(payload));
@@ -72,6 +103,38 @@ impl Original {
         if closed {
             sim.block_on(log.close()).unwrap_or_else(|error| panic!("{error}"));
         }
+        Self { image: sim.kill().disk.image(), contents, vouched, settings }
+    }
+
+    /// A log of several segments that was compacted: with gaps in commits and between them, without its first segments.
+    ///
+    /// # Panics
+    /// If the log does not work.
+    pub fn compacted() -> Self {
+        let Self { image, .. } = Self::new(16 << 10, 0, true);
+        let sim = Sim::boot(image, 67);
+        let log = SegmentedLog::open(&sim.env, Path::new(DIR), LogSettings::default());
+        let log = log.unwrap_or_else(|error| panic!("{error}"));
+        let before = Contents::of(&log).unwrap_or_else(|error| panic!("{error}"));
+        let entries = before.slots.iter().enumerate().filter(|(_, (kind, _))| *kind == SlotKind::Entry);
+        let targets = entries.map(|(number, _)| Seq::new(number as u64));
+        let targets: Vec<Seq> =
+            targets.filter(|seq| seq.get() < 24 || seq.get() % 3 == 0 || seq.get() % 11 < 2).collect();
+        let done = sim.block_on(async {
+            log.delete(&targets).await?;
+            log.compact().await
+        });
+        let done = done.unwrap_or_else(|error| panic!("{error}"));
+        assert!(done.dropped > 0 && done.segments > done.dropped + 1, "{done:?}");
+        let first = log.first().map_or(0, Seq::get);
+        // Numbers that are not there any more are left out, and those that are begin at the first.
+        let kept = Contents::of_rest(&log).unwrap_or_else(|error| panic!("{error}"));
+        let mut slots = before.slots.get(..first as usize).unwrap_or_default().to_vec();
+        slots.iter_mut().for_each(|slot| *slot = (SlotKind::Deleted, Bytes::new()));
+        slots.extend(kept.slots);
+        sim.block_on(log.close()).unwrap_or_else(|error| panic!("{error}"));
+        let vouched = slots.len();
+        let contents = Contents { slots, note: kept.note };
         Self { image: sim.kill().disk.image(), contents, vouched }
     }
 
@@ -80,7 +143,7 @@ impl Original {
     /// # Panics
     /// If there are none.
     pub fn segments(&self) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-        let files = self.image.files().into_iter().filter(|path| path.extension().is_some());
+        let files = self.image.files().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg"));
         let segments = files.filter_map(|path| {
             let mut bytes = self.image.read(&path)?;
             bytes.truncate(bytes.iter().rposition(|byte| *byte != 0)? + 1);
@@ -99,23 +162,31 @@ impl Original {
     pub fn damaged(&self, file: &Path, bytes: &[u8]) -> Outcome {
         let mut image = self.image.clone();
         image.write(file, bytes).unwrap_or_else(|error| panic!("{error}"));
+        self.shown(image, &[file])
+    }
+
+    /// Opens what is left of the log on a disk where these files are not as they were, and reads it all.
+    ///
+    /// # Panics
+    /// As [`Original::damaged`].
+    pub fn shown(&self, image: Image, files: &[&Path]) -> Outcome {
         let before = image.clone();
         let sim = Sim::boot(image, 65);
-        let log = match SegmentedLog::open(&sim.env, Path::new(DIR), LogSettings::default()) {
+        let log = match SegmentedLog::open(&sim.env, Path::new(DIR), self.settings.clone()) {
             Ok(log) => log,
             Err(error) => {
-                assert_place(&error, file);
+                assert_place(&error, files);
                 assert!(sim.disk.image().reads_as(&before), "a failed open changed something");
-                return self.around(&sim, file);
+                return self.around(&sim, files);
             }
         };
-        if self.read(&log, file, false) {
+        if self.read(&log, files, false) {
             return Outcome::Corrupt;
         }
         let kept = log.barrier();
         let kept = now(kept).ok().flatten().map_or(0, |head| head.get() as usize + 1);
         if kept == self.contents.slots.len() {
-            return self.checked(before, file);
+            return self.checked(before, files);
         }
         assert!(
             kept >= self.vouched,
@@ -124,30 +195,41 @@ impl Original {
             self.vouched
         );
         let recovery = log.recovery();
-        let told = recovery.is_some_and(|recovery| recovery.dropped_bytes > 0 && recovery.file == file);
+        let told = recovery.is_some_and(|recovery| recovery.dropped_bytes > 0 && is_among(&recovery.file, files));
         if told { Outcome::Prefix } else { Outcome::Silent }
     }
 
     /// What a check of a log says that reads as it was.
-    fn checked(&self, image: Image, file: &Path) -> Outcome {
+    fn checked(&self, image: Image, files: &[&Path]) -> Outcome {
         let sim = Sim::boot(image, 66);
-        let report = SegmentedLog::check(&sim.env, Path::new(DIR)).unwrap_or_else(|error| panic!("{error}"));
-        assert!(report.damage.iter().all(|damage| damage.file == file), "damage is said to be elsewhere: {report:?}");
+        let report = match &self.settings.keys {
+            Some(keys) => SegmentedLog::with_keys(keys).check(&sim.env, Path::new(DIR)),
+            None => SegmentedLog::check(&sim.env, Path::new(DIR)),
+        };
+        let report = report.unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            report.damage.iter().all(|damage| is_among(&damage.file, files)),
+            "damage is said to be elsewhere: {report:?}"
+        );
         if report.damage.is_empty() { Outcome::Exact } else { Outcome::Found }
     }
 
     /// Reads around the damage of a log that cannot be opened to write.
-    fn around(&self, sim: &Sim, file: &Path) -> Outcome {
-        match SegmentedLog::read_only(&sim.env, Path::new(DIR)) {
-            Ok(log) => drop(self.read(&log, file, true)),
-            Err(error) => assert_place(&error, file),
+    fn around(&self, sim: &Sim, files: &[&Path]) -> Outcome {
+        let log = match &self.settings.keys {
+            Some(keys) => SegmentedLog::with_keys(keys).read_only(&sim.env, Path::new(DIR)),
+            None => SegmentedLog::read_only(&sim.env, Path::new(DIR)),
+        };
+        match log {
+            Ok(log) => drop(self.read(&log, files, true)),
+            Err(error) => assert_place(&error, files),
         }
         Outcome::Corrupt
     }
 
     /// Reads all entries, by number and in a scan. Whether some cannot be read. Read `around` the damage, an entry may
     /// be there of which it is the deletion that is damaged.
-    fn read(&self, log: &SegmentedLog, file: &Path, around: bool) -> bool {
+    fn read(&self, log: &SegmentedLog, files: &[&Path], around: bool) -> bool {
         let mut damaged = false;
         let slots = &self.contents.slots;
         let head = now(log.barrier()).unwrap_or_else(|error| panic!("{error}"));
@@ -157,16 +239,18 @@ impl Original {
             match (kind, now(log.get(Seq::new(number as u64)))) {
                 (SlotKind::Entry, Ok(got)) => assert!(got == payload, "entry {number} has other bytes"),
                 (SlotKind::Deleted, Err(error)) if error.kind() == ErrorKind::Deleted => {}
+                // Before its beginning.
+                (SlotKind::Deleted, Err(error)) if error.kind() == ErrorKind::NotFound => {}
                 (SlotKind::Tombstone, Err(error)) if error.kind() == ErrorKind::NotFound => {}
                 (_, Err(error)) => {
-                    assert_place(&error, file);
+                    assert_place(&error, files);
                     damaged = true;
                 }
                 (SlotKind::Deleted, Ok(_)) if around => {}
                 (kind, Ok(_)) => panic!("a {kind:?} can be read"),
             }
         }
-        let mut from = 0;
+        let mut from = log.first().map_or(0, Seq::get);
         while from < end {
             match now(log.read(ReadRequest::forwards(Span { from, to: end }))) {
                 Ok(chunk) => {
@@ -185,7 +269,7 @@ impl Original {
                     assert_eq!(chunk.covered.to, from, "a scan passes over an entry without a word");
                 }
                 Err(error) => {
-                    assert_place(&error, file);
+                    assert_place(&error, files);
                     damaged = true;
                     from = error.seq().map_or(from, Seq::get) + 1;
                 }
@@ -195,8 +279,12 @@ impl Original {
     }
 }
 
-fn assert_place(error: &flumedb::Error, file: &Path) {
+fn assert_place(error: &flumedb::Error, files: &[&Path]) {
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     let damage = error.damage();
-    assert!(damage.is_some_and(|damage| damage.file == file), "the damage is said to be elsewhere: {error}");
+    assert!(damage.is_some_and(|damage| is_among(&damage.file, files)), "the damage is said to be elsewhere: {error}");
+}
+
+fn is_among(file: &Path, files: &[&Path]) -> bool {
+    files.contains(&file)
 }

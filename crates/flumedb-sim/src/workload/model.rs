@@ -34,12 +34,25 @@ impl Contents {
     /// # Panics
     /// If two ways of reading do not agree.
     pub fn of(log: &dyn Log) -> Result<Self> {
+        assert!(log.first().is_none_or(|first| first.get() == 0), "its beginning was dropped");
+        Self::of_rest(log)
+    }
+
+    /// The same of a log whose beginning may have been dropped: from its first number on.
+    ///
+    /// # Errors
+    /// As reading says.
+    ///
+    /// # Panics
+    /// If two ways of reading do not agree.
+    pub fn of_rest(log: &dyn Log) -> Result<Self> {
+        let first = log.first().map_or(0, Seq::get);
         let mut slots = read_all(log, false)?;
         let mut backwards = read_all(log, true)?;
         backwards.reverse();
         assert!(slots == backwards, "backwards the log is another than forwards");
         for (number, (seq, kind, payload)) in slots.iter().enumerate() {
-            assert_eq!(seq.get(), number as u64, "a gap in the numbers");
+            assert_eq!(seq.get(), first + number as u64, "a gap in the numbers");
             match (kind, now(log.get(*seq))) {
                 (SlotKind::Entry, Ok(got)) => assert!(got == payload, "get({seq}) is not what a read gives"),
                 (SlotKind::Deleted, Err(error)) => assert_eq!(error.kind(), ErrorKind::Deleted),

@@ -11,8 +11,9 @@ use std::{
 use bytes::Bytes;
 use fastrand::Rng;
 use flumedb::{
-    ErrorKind, Result, Seq,
-    log::{Batch, Durability, Log, LogSettings, SegmentedLog, SlotKind},
+    ErrorKind, Keys, Result, Seq,
+    env::Clock,
+    log::{Batch, Compression, Durability, Log, LogSettings, SegmentedLog, SlotKind},
 };
 use futures_util::future::join_all;
 
@@ -22,12 +23,14 @@ use crate::{Choices, Fault, FaultKind, Sim};
 /// How a storm ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Storm {
-    /// Depends on all that was answered and on every byte left on the disk.
+    /// Depends on all that was answered, every byte left on the disk, the clock, and what chance would say next.
     pub fingerprint: u64,
     /// Entries that were acknowledged as on the disk.
     pub acknowledged: u64,
     /// Entries that the log held in the end.
     pub kept: u64,
+    /// How often the power went.
+    pub crashes: u64,
 }
 
 /// What is known of the log from what was asked and answered.
@@ -65,21 +68,26 @@ pub fn storm(seed: u64) -> Storm {
     // Now and then entries so large that what nobody waits for is brought to the disk meanwhile.
     let sizes = if rng.u8(0..100) == 0 { [0, 30, 600, 100_000, 3 << 20] } else { [0, 30, 600, 3000, 10_000] };
     let facts = Mutex::new(Facts { sizes, ..Facts::default() });
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut crashes) = (0, 0);
     for _ in 0..rng.u8(2..6) {
-        let settings = settings(&mut rng);
+        let settings = packed(seed, settings(&mut rng));
         let log = open(&sim, settings.clone());
         check(&Contents::of(&log).unwrap_or_else(|error| panic!("{error}")), &mut lock(&facts));
         live(&sim, &log, settings.durability, &facts, &mut rng);
         acknowledged += lock(&facts).durable.len() as u64;
-        sim = if rng.u8(0..4) == 0 { sim.kill() } else { sim.crash(&mut Choices::seeded(rng.u64(..))) };
+        let killed = rng.u8(0..4) == 0;
+        sim = if killed { sim.kill() } else { sim.crash(&mut Choices::seeded(rng.u64(..))) };
+        crashes += u64::from(!killed);
     }
-    let log = open(&sim, LogSettings::default());
+    let log = open(&sim, packed(seed, LogSettings::default()));
     let contents = Contents::of(&log).unwrap_or_else(|error| panic!("{error}"));
     check(&contents, &mut lock(&facts));
     let mut trace = lock(&facts).trace.clone();
+    // All that a run leaves behind, also what only a later one would see.
     trace.write_u64(sim.disk.image().fingerprint());
-    Storm { fingerprint: trace.finish(), acknowledged, kept: contents.slots.len() as u64 }
+    trace.write_u128(sim.clock.monotonic().as_nanos());
+    trace.write_u64(rng.u64(..));
+    Storm { fingerprint: trace.finish(), acknowledged, kept: contents.slots.len() as u64, crashes }
 }
 
 fn settings(rng: &mut Rng) -> LogSettings {
@@ -93,6 +101,13 @@ fn settings(rng: &mut Rng) -> LogSettings {
         segment_bytes: 4096 << rng.u8(0..4) << if rng.u8(0..16) == 0 { 12 } else { 0 },
         ..LogSettings::default()
     }
+}
+
+/// Some logs are compressed, some encrypted, some both.
+fn packed(seed: u64, settings: LogSettings) -> LogSettings {
+    let compression = if seed & 1 == 0 { Compression::None } else { Compression::Lz4 };
+    let keys = Keys::new(1, [7; 32]).ok().filter(|_| seed & 2 != 0);
+    LogSettings { compression, keys, ..settings }
 }
 
 fn open(sim: &Sim, settings: LogSettings) -> SegmentedLog {

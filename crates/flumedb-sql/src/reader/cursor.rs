@@ -90,8 +90,8 @@ impl<'a> Cursor<'a> {
         })?;
         let Some(row) = row else { return Ok(None) };
         if let Some(most) = budget.limits.rows.filter(|most| *taken >= *most) {
-            let message = format!("there are more than {most} rows; ask for fewer (LIMIT), or allow more");
-            return Err(Error::new(ErrorKind::Invalid, message));
+            let message = format!("there are more than {most} rows; ask for fewer (LIMIT), or raise `row_limit`");
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         *taken += 1;
         Ok(Some(Row { row, columns }))

@@ -56,7 +56,7 @@ impl<'a> Query<'a> {
         self
     }
 
-    /// How many rows there may be; with more it ends with `Invalid`. Unless set, [`all`](Query::all) takes a million,
+    /// How many rows there may be; with more it ends with `LimitExceeded`. Unless set, [`all`](Query::all) takes a million,
     /// and the others any number.
     pub fn row_limit(mut self, limit: u64) -> Self {
         self.limits.rows = Some(limit);

@@ -53,10 +53,10 @@ impl Store {
 /// Makes the file as files of the log are made: SQLite would let others read it. What it makes beside it is as this one.
 fn create(place: &Place, path: &Path) -> Result<()> {
     let storage = &place.storage;
-    if storage.kind(path).map_err(|error| Error::io("look at", path, error))?.is_none() {
-        storage.open(path, OpenMode::CreateNew).map_err(|error| Error::io("create", path, error))?;
-    }
-    Ok(())
+    let found = storage.kind(path).map_err(|error| Error::io("look at", path, error))?;
+    // SQLite would follow a link; the storage refuses one.
+    let mode = if found.is_none() { OpenMode::CreateNew } else { OpenMode::Read };
+    storage.open(path, mode).map(drop).map_err(|error| Error::io("open", path, error))
 }
 
 fn connect(path: &Path, kept: bool, settings: Settings, schema: &Schema) -> rusqlite::Result<Connection> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flumedb::{
-    Env, Error, ErrorKind, Result,
+    Env, Error, ErrorKind, Keys, Result,
     check::{Repair, Report},
     log::{LogSettings, SegmentedLog},
 };
@@ -11,6 +11,7 @@ use flumedb::{
 use super::{
     Format,
     kind::{Kind, Work, work},
+    open::examine,
     tell::find,
 };
 use crate::{
@@ -24,10 +25,13 @@ use crate::{
 /// # Errors
 /// `NotFound`, `Io`; `Unsupported` if no format fits; `Invalid` if the one that was named does not.
 pub fn check(env: &Env, path: impl AsRef<Path>, named: Option<Format>) -> Result<Report> {
-    let path = path.as_ref();
+    check_with(env, path.as_ref(), named, None)
+}
+
+pub(super) fn check_with(env: &Env, path: &Path, named: Option<Format>, keys: Option<&Keys>) -> Result<Report> {
     let format = find(env, path, named, Access::Read)?.format;
     let mut report = match format {
-        Format::Flume => SegmentedLog::check(env, path)?,
+        Format::Flume => examine(env, path, keys)?,
         format => work(format, Check { env, path, named })?,
     };
     // With the block size, which a layout leaves out.
@@ -42,9 +46,18 @@ pub fn check(env: &Env, path: impl AsRef<Path>, named: Option<Format>) -> Result
 /// As [`check`]; `Corrupt` if there is damage and `skip_damage` is not set: nothing was changed then. `Locked` while a
 /// writer has the log, `Invalid` if its format cannot be told for certain.
 pub fn repair(env: &Env, path: impl AsRef<Path>, named: Option<Format>, skip_damage: bool) -> Result<Repair> {
-    let path = path.as_ref();
+    repair_with(env, path.as_ref(), named, skip_damage, &LogSettings::default())
+}
+
+pub(super) fn repair_with(
+    env: &Env,
+    path: &Path,
+    named: Option<Format>,
+    skip_damage: bool,
+    settings: &LogSettings,
+) -> Result<Repair> {
     match find(env, path, named, Access::Append)?.format {
-        Format::Flume => SegmentedLog::repair(env, path, &LogSettings::default(), skip_damage),
+        Format::Flume => SegmentedLog::repair(env, path, settings, skip_damage),
         format => work(format, Mend { env, path, named, skip_damage }),
     }
 }

@@ -6,13 +6,13 @@ use std::{
 };
 
 use flumedb::{
-    Env, Result,
-    check::Report,
+    Env, Keys, Result,
+    check::{Repair, Report},
     log::{Log, LogSettings, SegmentedLog},
 };
 
 use super::{
-    Format, Payloads,
+    Format, Payloads, care,
     kind::{Kind, Work, work},
     tell::{Found, find},
 };
@@ -70,7 +70,7 @@ pub fn open_any(path: impl AsRef<Path>) -> Result<Opened> {
 
 /// Opens with settings.
 pub fn builder() -> AnyBuilder {
-    AnyBuilder { env: Env::os(), named: None, access: Access::Read }
+    AnyBuilder { env: Env::os(), named: None, access: Access::Read, settings: LogSettings::default() }
 }
 
 /// How a log of any format is opened: read-only, on this machine, its format told from its bytes, unless said otherwise.
@@ -80,9 +80,16 @@ pub struct AnyBuilder {
     env: Env,
     named: Option<Format>,
     access: Access,
+    settings: LogSettings,
 }
 
 impl AnyBuilder {
+    /// With what is set about a database of flume's own, its keys above all, if it turns out to be one.
+    pub fn settings(mut self, settings: LogSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Reaches the files through `env`.
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
@@ -122,14 +129,41 @@ impl AnyBuilder {
         }
     }
 
+    /// As [`check`](super::check), with the keys of the settings.
+    ///
+    /// # Errors
+    /// As [`check`](super::check); `Key` if a key is not the one that was used.
+    pub fn check(&self, path: impl AsRef<Path>) -> Result<Report> {
+        care::check_with(&self.env, path.as_ref(), self.named, self.settings.keys.as_ref())
+    }
+
+    /// As [`repair`](super::repair), with the settings.
+    ///
+    /// # Errors
+    /// As [`repair`](super::repair); `Key` if it is encrypted and the settings have not its key.
+    pub fn repair(&self, path: impl AsRef<Path>, skip_damage: bool) -> Result<Repair> {
+        care::repair_with(&self.env, path.as_ref(), self.named, skip_damage, &self.settings)
+    }
+
     fn database(self, path: PathBuf, found: Found) -> Result<Opened> {
         let log = match self.access {
-            Access::Read => SegmentedLog::read_only(&self.env, &path)?,
-            _ => SegmentedLog::open(&self.env, &path, LogSettings::default())?,
+            Access::Read => match &self.settings.keys {
+                Some(keys) => SegmentedLog::with_keys(keys).read_only(&self.env, &path)?,
+                None => SegmentedLog::read_only(&self.env, &path)?,
+            },
+            _ => SegmentedLog::open(&self.env, &path, self.settings.clone())?,
         };
-        let env = self.env;
-        let report = Box::new(move || SegmentedLog::check(&env, &path));
+        let (env, keys) = (self.env, self.settings.keys);
+        let report = Box::new(move || examine(&env, &path, keys.as_ref()));
         opened(Ready { log: Arc::new(log), report }, Format::Flume, found.evidence)
+    }
+}
+
+/// Checks a database of flume's own, with its keys if there are any.
+pub(super) fn examine(env: &Env, path: &Path, keys: Option<&Keys>) -> Result<Report> {
+    match keys {
+        Some(keys) => SegmentedLog::with_keys(keys).check(env, path),
+        None => SegmentedLog::check(env, path),
     }
 }
 
@@ -143,7 +177,7 @@ impl Work for Open {
     type Done = Opened;
 
     fn on<K: Kind>(self) -> Result<Opened> {
-        let Self { builder: AnyBuilder { env, named, access }, path, found } = self;
+        let Self { builder: AnyBuilder { env, named, access, .. }, path, found } = self;
         let builder = FileLog::<K>::builder().env(env).options(K::options(named));
         let open = match access {
             Access::Read => builder,

@@ -9,7 +9,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-use flumedb::{Bytes, Env, Error, ErrorKind, Result, Seq, check::TornTail};
+use flumedb::{Bytes, Env, Error, ErrorKind, Keys, Result, Seq, check::TornTail, log::LogSettings};
 
 pub use codec::Codec;
 
@@ -55,6 +55,8 @@ pub struct Conversion {
     to: PathBuf,
     format: Format,
     codec: Option<Codec>,
+    keys: Option<Keys>,
+    settings: LogSettings,
 }
 
 /// What a conversion is doing.
@@ -97,7 +99,16 @@ impl Conversion {
             Format::Aaol(None) => Format::Aaol(Some(Format::BLOCK_BYTES)),
             format => format,
         };
-        Self { env: Env::os(), from: from.into(), named: None, to: to.into(), format, codec: None }
+        Self {
+            env: Env::os(),
+            from: from.into(),
+            named: None,
+            to: to.into(),
+            format,
+            codec: None,
+            keys: None,
+            settings: LogSettings::default(),
+        }
     }
 
     /// Reaches the files through `env`.
@@ -109,6 +120,18 @@ impl Conversion {
     /// Takes the source for a log of this format.
     pub fn from_format(mut self, format: Format) -> Self {
         self.named = Some(format);
+        self
+    }
+
+    /// The keys of the source, if it is a database of flume's own that is encrypted.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// How the target is written, if it is a database of flume's own: encrypted if there are keys here, compressed.
+    pub fn settings(mut self, settings: LogSettings) -> Self {
+        self.settings = settings;
         self
     }
 
@@ -142,7 +165,7 @@ impl Conversion {
         let recode = Recode::of(source.payloads, self.format, self.codec)?;
         let identity = source.log.identity().0;
         let state = State::begin(&self.env, &self.to, &identity, self.format, self.codec)?;
-        let opened = Target::open(&self.env, &self.to, self.format);
+        let opened = Target::open(&self.env, &self.to, self.format, &self.settings);
         let mut target = opened.map_err(|error| state.explain(error))?;
 
         let mut entries = Entries::of(&source.log).await?;
@@ -189,7 +212,8 @@ impl Conversion {
     }
 
     fn source(&self) -> Result<Opened> {
-        let builder = any::builder().env(self.env.clone());
+        let settings = LogSettings { keys: self.keys.clone(), ..LogSettings::default() };
+        let builder = any::builder().env(self.env.clone()).settings(settings);
         match self.named {
             Some(format) => builder.format(format).open(&self.from),
             None => builder.open(&self.from),
@@ -198,7 +222,7 @@ impl Conversion {
 
     /// The target, to be read.
     fn target(&self) -> Result<Opened> {
-        any::builder().env(self.env.clone()).format(self.format).open(&self.to)
+        any::builder().env(self.env.clone()).format(self.format).settings(self.settings.clone()).open(&self.to)
     }
 
     /// Refuses places and formats that nothing can be written to.

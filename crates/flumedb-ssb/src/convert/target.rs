@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use flumedb::{
     Bytes, Env, Error, ErrorKind, Result,
     env::{Lock, OpenMode},
-    log::{Batch, Log},
+    log::{Batch, Log, LogSettings},
 };
 use serde_json::value::RawValue;
 
@@ -22,10 +22,11 @@ pub(super) enum Target {
 
 impl Target {
     /// Opens it, or makes it. A torn end is cut.
-    pub(super) fn open(env: &Env, path: &Path, format: Format) -> Result<Self> {
+    pub(super) fn open(env: &Env, path: &Path, format: Format, settings: &LogSettings) -> Result<Self> {
+        let builder = any::builder().env(env.clone()).format(format).settings(settings.clone());
         match format {
             Format::JsonLines => Lines::open(env, path).map(Self::Lines),
-            _ => Ok(Self::Log(any::builder().env(env.clone()).format(format).create().open(path)?.log)),
+            _ => Ok(Self::Log(builder.create().open(path)?.log)),
         }
     }
 

@@ -7,11 +7,12 @@ use flumedb::{
     env::{Env, Lock, OpenMode},
 };
 
-use super::source::Source;
+use super::source::{Source, follow};
 
 /// Takes the lock that stands for writing to the file at `path`.
 pub(crate) fn lock(env: &Env, path: &Path) -> Result<Box<dyn Lock>> {
-    let beside = beside(path, "lock");
+    // Of the file itself, or two programs could write to it by two names.
+    let beside = beside(&follow(env, path.to_owned())?, "lock");
     match env.storage.lock(&beside) {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => {

@@ -17,6 +17,7 @@ pub struct Source {
 impl Source {
     /// Opens what is at `path`.
     pub(crate) fn open(env: &Env, path: PathBuf, mode: OpenMode) -> Result<Self> {
+        let path = if mode == OpenMode::CreateNew { path } else { follow(env, path)? };
         let file = env.storage.open(&path, mode).map_err(|error| Error::io("open", &path, error))?;
         Ok(Self { path, file })
     }
@@ -45,6 +46,12 @@ impl Source {
     fn shortened(&self, offset: u64) -> Error {
         Error::corrupt(Damage::new(&self.path, offset, 0, "another program cut the file while it was open"))
     }
+}
+
+/// Where a path leads that somebody gave: to what a link there stands for.
+pub(super) fn follow(env: &Env, path: PathBuf) -> Result<PathBuf> {
+    let found = env.storage.points_to(&path).map_err(|error| Error::io("follow the link", &path, error))?;
+    Ok(found.unwrap_or(path))
 }
 
 /// A forward walk: bytes are read in large pieces and handed out in small ones.

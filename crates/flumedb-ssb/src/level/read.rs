@@ -136,5 +136,5 @@ fn gather(rows: &[Row], window: Span, request: ReadRequest, end: u64) -> Result<
         bytes.extend_from_slice(value);
         last = Some(*key);
     }
-    Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end })
+    Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end, forgotten: Vec::new() })
 }

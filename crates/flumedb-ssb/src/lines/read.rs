@@ -115,7 +115,7 @@ impl Lines {
             let line = lines.first().map_or(0, |line| line.start);
             return Err(Error::corrupt(Damage::new(&self.source.path, line, 0, "a line too long to be read")));
         }
-        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: count })
+        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: count, forgotten: Vec::new() })
     }
 
     /// Where in a line its entry is. A line that is no JSON is an entry as it is.

@@ -151,7 +151,7 @@ impl Offset2 {
         if reverse {
             slots.reverse();
         }
-        Ok(Chunk { slots, covered, horizon: chain.count(), bytes })
+        Ok(Chunk { slots, covered, horizon: chain.count(), bytes, forgotten: Vec::new() })
     }
 
     /// The error of entries of which the files say different things; readers step over them by the number `at`.

@@ -1,6 +1,7 @@
 //! When bytes become values: once, at the edge.
 
 mod cbor;
+mod depth;
 mod document;
 mod json;
 mod map;
@@ -11,6 +12,7 @@ mod typed;
 use bytes::Bytes;
 
 pub use cbor::Cbor;
+pub use depth::Shallow;
 pub use document::{Document, Field, JsonDoc, JsonDocs};
 pub use json::Json;
 pub use map::Mapped;

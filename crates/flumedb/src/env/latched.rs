@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{File, Lock, OpenMode, PathKind, Room, Storage, Watch};
+use super::{
+    File, Lock, OpenMode, PathKind, Room, Storage, Watch,
+    planted::{Bug, planted},
+};
 
 /// Wraps a [`Storage`] so that after the first failed write or sync, every later write and sync fails too.
 ///
@@ -82,6 +85,16 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
         self.storage.kind(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        refuse(&self.failure)?;
+        self.storage.link(from, to)
+    }
+
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        refuse(&self.failure)?;
+        self.storage.reflink(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         refuse(&self.failure)?;
         latch_unless_full(&self.failure, "rename", self.storage.rename(from, to))
@@ -108,6 +121,10 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
+    }
+
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.points_to(path)
     }
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
@@ -154,6 +171,8 @@ impl File for LatchedFile {
     fn sync(&self) -> io::Result<()> {
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         refuse(&self.failure)?;
-        latch(&self.failure, "sync", self.file.sync())
+        let synced = self.file.sync();
+        let synced = if planted(Bug::RetrySync) { synced.or_else(|_| self.file.sync()) } else { synced };
+        latch(&self.failure, "sync", synced)
     }
 }

@@ -103,6 +103,20 @@ impl Storage for MemoryStorage {
         }))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut tree = self.shared.tree();
+        let file = match tree.nodes.get(from) {
+            Some(Some(file)) => file.clone(),
+            Some(None) => return Err(io::ErrorKind::IsADirectory.into()),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        if tree.nodes.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        tree.nodes.insert(to.to_owned(), Some(file));
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut tree = self.shared.tree();
         if !tree.nodes.contains_key(from) {

@@ -6,7 +6,11 @@
 mod latched;
 mod memory;
 mod os;
+mod parallel;
+#[doc(hidden)]
+pub mod planted;
 mod signal;
+pub(crate) mod sync;
 mod watch;
 
 use std::{
@@ -21,8 +25,11 @@ use bytes::Bytes;
 pub use latched::Latched;
 pub use memory::MemoryStorage;
 pub use os::{OsClock, OsRandom, OsStorage, OsThreads};
+pub(crate) use parallel::each;
 pub use signal::Signal;
 pub(crate) use signal::block_on;
+
+use planted::{Bug, planted};
 
 /// Storage, clock, randomness and threads. Cheap to clone.
 #[derive(Clone)]
@@ -70,7 +77,8 @@ pub enum OpenMode {
 /// [`sync`](File::sync) has returned, and that it exists (or was renamed, or removed) once
 /// [`sync_dir`](Storage::sync_dir) on its directory has. Paths name files and directories as on the machine.
 pub trait Storage: Send + Sync + 'static {
-    /// Opens a file.
+    /// Opens a file. A symbolic link is refused, and so is what is neither file nor directory: inside a database both
+    /// would lead elsewhere. A path that a person gave is followed with [`link`](Self::link) first.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
     /// Creates a directory and those above it; fine if it is there.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
@@ -78,6 +86,23 @@ pub trait Storage: Send + Sync + 'static {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Whether there is a directory, a file, or nothing at a path.
     fn kind(&self, path: &Path) -> io::Result<Option<PathKind>>;
+    /// Gives the file at `from` a second name, `to`, which must be free. Both are one file from then on.
+    ///
+    /// # Errors
+    /// `Unsupported` or `CrossesDevices` where that cannot be.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Makes a file `to`, which must not be there, with what the file at `from` holds now; the bytes are shared until one
+    /// of the two is written to. Not on the disk before it is synced.
+    ///
+    /// # Errors
+    /// `Unsupported` or `CrossesDevices` where that cannot be.
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Moves a file or directory, replacing a file that is there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -91,6 +116,11 @@ pub trait Storage: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
     /// Something that waits until a file may have changed (for readers in another process than the writer).
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>>;
+    /// Where the symbolic link at `path` leads in the end; `None` if there is no link at `path`.
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let _ = path;
+        Ok(None)
+    }
     /// Where `path` is on the machine's own disk, for libraries that bring their own way to it; `None` if it is not there.
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         let _ = path;
@@ -112,15 +142,26 @@ pub struct Room {
     pub total: u64,
 }
 
+/// Creates a directory inside a database. A link in its place would have files made, or removed, elsewhere.
+pub(crate) fn create_inner_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
+    refuse_link(storage, dir)?;
+    storage.create_dir_all(dir)
+}
+
+/// Fails if there is a link at `path`.
+pub(crate) fn refuse_link(storage: &dyn Storage, path: &Path) -> io::Result<()> {
+    if storage.points_to(path)?.is_some() { Err(linked()) } else { Ok(()) }
+}
+
+fn linked() -> io::Error {
+    let message = "it is a symbolic link, and inside a database none is followed; put what it leads to in its place";
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
 /// Makes `bytes` the content of the file at `path`, on the disk: afterwards, and after a crash at any time, it has the old
 /// content or the new one, whole.
 pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
-    if storage.kind(&fresh)?.is_some() {
-        storage.remove(&fresh)?;
-    }
+    let fresh = remove_unfinished(storage, path)?;
     let file = storage.open(&fresh, OpenMode::CreateNew)?;
     file.write_all(0, bytes)?;
     file.sync()?;
@@ -130,6 +171,17 @@ pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::R
         Some(dir) => storage.sync_dir(dir),
         None => Ok(()),
     }
+}
+
+/// Removes what a [`replace`] of the file at `path` has left that was stopped. Answers its name.
+pub(crate) fn remove_unfinished(storage: &dyn Storage, path: &Path) -> io::Result<PathBuf> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    if storage.kind(&fresh)?.is_some() {
+        storage.remove(&fresh)?;
+    }
+    Ok(fresh)
 }
 
 /// What is at a path.
@@ -168,6 +220,7 @@ pub trait File: Send + Sync + 'static {
         while !bytes.is_empty() {
             match self.write(offset, bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) if planted(Bug::ShortWrite) => return Ok(()),
                 Ok(taken) => {
                     bytes = bytes.get(taken..).unwrap_or_default();
                     offset += taken as u64;
@@ -229,6 +282,11 @@ pub trait Threads: Send + Sync + 'static {
     /// Starts `task` under `name`; it is stepped until [`Step::Done`], sleeping on `signal` between. Dropping the
     /// returned [`Worker`] waits for that, so raise the signal and make the task finish first.
     fn spawn(&self, name: &str, task: Box<dyn Task>, signal: Arc<Signal>) -> io::Result<Box<dyn Worker>>;
+
+    /// How many tasks can make headway at the same time.
+    fn cores(&self) -> usize {
+        2
+    }
 }
 
 /// A task that runs; dropping it waits until the task is done (unless it is the task itself that drops it).

@@ -12,17 +12,71 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Clock, File, Lock, OpenMode, PathKind, Random, Room, Signal, Step, Storage, Task, Threads, Watch, Worker, watch,
+    Clock, File, Lock, OpenMode, PathKind, Random, Room, Signal, Step, Storage, Task, Threads, Watch, Worker, linked,
+    watch,
 };
 
-/// Files of the operating system. Files are created for their owner only (0600, directories 0700).
-#[derive(Default)]
-pub struct OsStorage {}
+/// Files of the operating system. On Unix they are made for their owner alone (0600, directories 0700), whatever the
+/// umask allows; what is there already keeps its mode. Windows gives what the directory above says.
+pub struct OsStorage {
+    #[cfg(unix)]
+    file_mode: u32,
+    #[cfg(unix)]
+    dir_mode: u32,
+}
 
 impl OsStorage {
     /// The file system of this machine.
+    #[allow(clippy::new_without_default, reason = "who may read the files is worth a name")]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            #[cfg(unix)]
+            file_mode: 0o600,
+            #[cfg(unix)]
+            dir_mode: 0o700,
+        }
+    }
+
+    /// The same, but the group of the files may read them (0640, directories 0750, where the umask allows it): for
+    /// readers and backups that run as another user.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use flumedb::{Env, env::OsStorage};
+    /// let env = Env { storage: Arc::new(OsStorage::for_group()), ..Env::os() };
+    /// # let _ = env;
+    /// ```
+    pub fn for_group() -> Self {
+        Self {
+            #[cfg(unix)]
+            file_mode: 0o640,
+            #[cfg(unix)]
+            dir_mode: 0o750,
+        }
+    }
+
+    /// Opens a file itself: no link to one, and no pipe, which would make the caller wait for its other end.
+    fn open_itself(&self, path: &Path, options: &mut fs::OpenOptions) -> io::Result<fs::File> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+            options.mode(self.file_mode).custom_flags(flags.bits().cast_signed());
+        }
+        // Elsewhere than on Unix the system cannot be told, and the look comes first.
+        let is_link = || fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        if cfg!(not(unix)) && is_link() {
+            return Err(linked());
+        }
+        let file = options.open(path).map_err(|error| if is_link() { linked() } else { error })?;
+        let kind = file.metadata()?.file_type();
+        if kind.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !kind.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device, not a file"));
+        }
+        Ok(file)
     }
 }
 
@@ -30,12 +84,7 @@ impl Storage for OsStorage {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(mode != OpenMode::Read).create_new(mode == OpenMode::CreateNew);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
+        let file = self.open_itself(path, &mut options)?;
         Ok(Arc::new(OsFile { file, map: RwLock::new(Bytes::new()) }))
     }
 
@@ -43,7 +92,7 @@ impl Storage for OsStorage {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, self.dir_mode);
         builder.create(dir)
     }
 
@@ -68,6 +117,33 @@ impl Storage for OsStorage {
         }
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // A second name of a symbolic link would be no second name of the file.
+        if fs::symlink_metadata(from)?.is_file() {
+            fs::hard_link(from, to)
+        } else {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let source = fs::File::open(from)?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let target = options.open(to)?;
+        rustix::io::retry_on_intr(|| rustix::fs::ioctl_ficlone(&target, &source)).map_err(|error| {
+            // What was made for it is of no use then.
+            let _ = fs::remove_file(to);
+            match error {
+                // What file systems answer that have no such call, or not between these two.
+                rustix::io::Errno::INVAL | rustix::io::Errno::NOTTY => io::ErrorKind::Unsupported.into(),
+                error => error.into(),
+            }
+        })
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -88,9 +164,7 @@ impl Storage for OsStorage {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
+        let file = self.open_itself(path, &mut options)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(OsLock { file }))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -100,6 +174,15 @@ impl Storage for OsStorage {
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         watch::watch(path)
+    }
+
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => fs::canonicalize(path).map(Some),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
@@ -261,6 +344,10 @@ impl Random for OsRandom {
 pub struct OsThreads;
 
 impl Threads for OsThreads {
+    fn cores(&self) -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
+
     fn spawn(&self, name: &str, mut task: Box<dyn Task>, signal: Arc<Signal>) -> io::Result<Box<dyn Worker>> {
         let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
             loop {

@@ -3,9 +3,14 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Wake, Waker},
     time::Duration,
+};
+
+use super::sync::{
+    Condvar, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 /// A flag that one task waits for and anybody raises. Raising it before the wait is not lost.
@@ -38,20 +43,22 @@ impl Signal {
         self.raised.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits until the signal is raised, or for `timeout`, and takes it down. Says whether it was raised.
+    /// Waits until the signal is raised, or for `timeout` or less, and takes it down. Says whether it was raised.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         if self.take() {
             return true;
         }
         let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
         *sleeping = true;
-        let up = || self.raised.load(Ordering::Acquire);
-        sleeping = match timeout {
-            Some(timeout) => {
-                self.wake.wait_timeout_while(sleeping, timeout, |_| !up()).unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self.wake.wait_while(sleeping, |_| !up()).unwrap_or_else(PoisonError::into_inner),
-        };
+        while !self.raised.load(Ordering::Acquire) {
+            let Some(timeout) = timeout else {
+                sleeping = self.wake.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            // Who waits for a time looks for itself whether it has passed.
+            sleeping = self.wake.wait_timeout(sleeping, timeout).unwrap_or_else(PoisonError::into_inner).0;
+            break;
+        }
         *sleeping = false;
         drop(sleeping);
         self.take()

@@ -7,9 +7,11 @@ use std::{
 
 use super::Flume;
 use crate::{
-    Call, Env, Result,
+    Call, Env, Error, Keys, Result,
     codec::Codec,
-    log::{Log, LogSettings, MemoryLog, SegmentedLog},
+    env,
+    keys::{SealedStorage, claim},
+    log::{Compression, Log, LogSettings, MemoryLog, SegmentedLog},
     view::HostSettings,
 };
 
@@ -17,7 +19,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The log on disk: when an append is durable, how long a segment is.
+    /// The log: when an append is durable, how long a segment is, how large an entry may be.
     pub log: LogSettings,
     /// How views are run, and where they keep their stores.
     pub views: HostSettings,
@@ -26,11 +28,24 @@ pub struct Settings {
     /// How many entries the condition of one append ([`Append::if_none`](super::Append::if_none)) may test, while other
     /// appends wait.
     pub condition_limit: u64,
+    /// So many [scans](super::Flume::scan) may be under way at the same time, each with at most one chunk of the log in
+    /// memory.
+    pub readers: usize,
+    /// So many [subscriptions](super::Flume::subscribe) may be open, each with at most 256 KiB of the log in memory, or one
+    /// entry that is larger.
+    pub subscribers: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log: LogSettings::default(), views: HostSettings::default(), gated: false, condition_limit: 100_000 }
+        Self {
+            log: LogSettings::default(),
+            views: HostSettings::default(),
+            gated: false,
+            condition_limit: 100_000,
+            readers: 10_000,
+            subscribers: 10_000,
+        }
     }
 }
 
@@ -72,6 +87,34 @@ impl<C: Codec> Builder<C> {
         self
     }
 
+    /// Whether new entries are compressed on the disk.
+    ///
+    /// ```
+    /// use flumedb::{Env, Flume, codec::Utf8, log::Compression};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).compression(Compression::Lz4).open("data").blocking()?;
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn compression(self, compression: Compression) -> Self {
+        self.set(|settings| settings.log.compression = compression)
+    }
+
+    /// Encrypts new entries, notes and the stores of views, and reads what is encrypted. `docs/encryption.md` says what
+    /// that hides, and what it does not. Views that were stored without keys are built anew.
+    ///
+    /// ```
+    /// use flumedb::{Env, ErrorKind, Flume, Keys, codec::Utf8};
+    /// let env = Env::memory();
+    /// let db = Flume::builder(Utf8).env(env.clone()).keys(Keys::new(1, [7; 32])?).open("data").blocking()?;
+    /// db.append("a secret").blocking()?;
+    /// drop(db);
+    /// let without = Flume::builder(Utf8).env(env).open("data").blocking();
+    /// assert_eq!(without.unwrap_err().kind(), ErrorKind::Key);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    pub fn keys(self, keys: Keys) -> Self {
+        self.set(|settings| settings.log.keys = Some(keys))
+    }
+
     /// Keeps the views' stores in this directory. Without it they are in the directory `views` of a database that is
     /// opened to write, and in memory otherwise. No two handles share one: the second one's
     /// views are refused with `Locked`.
@@ -106,9 +149,14 @@ impl<C: Codec> Builder<C> {
     pub fn open(mut self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
         let path = path.as_ref().to_owned();
         Call::new(async move {
+            if self.settings.views.dir.is_none() && !self.views_in_memory {
+                let views = path.join("views");
+                // Whoever wants them elsewhere says so with `views_in`.
+                env::refuse_link(&*self.env.storage, &views).map_err(|error| Error::io("use", &views, error))?;
+                self.settings.views.dir = Some(views);
+            }
             let log = SegmentedLog::open(&self.env, &path, self.settings.log.clone())?;
-            self.settings.views.dir.get_or_insert_with(|| path.join("views"));
-            Ok(self.start(Arc::new(log)))
+            self.start(Arc::new(log))
         })
     }
 
@@ -119,8 +167,11 @@ impl<C: Codec> Builder<C> {
     pub fn read_only(self, path: impl AsRef<Path>) -> Call<'static, Result<Flume<C>>> {
         let path = path.as_ref().to_owned();
         Call::new(async move {
-            let log = SegmentedLog::read_only(&self.env, &path)?;
-            Ok(self.start(Arc::new(log)))
+            let log = match &self.settings.log.keys {
+                Some(keys) => SegmentedLog::with_keys(keys).read_only(&self.env, &path)?,
+                None => SegmentedLog::read_only(&self.env, &path)?,
+            };
+            self.start(Arc::new(log))
         })
     }
 
@@ -129,8 +180,8 @@ impl<C: Codec> Builder<C> {
     /// # Errors
     /// `Io` if the machine gives no randomness.
     pub fn memory(self) -> Result<Flume<C>> {
-        let log = MemoryLog::new(&self.env)?;
-        Ok(self.start(Arc::new(log)))
+        let log = MemoryLog::with_settings(&self.env, self.settings.log.clone())?;
+        self.start(Arc::new(log))
     }
 
     /// A database over any log. See [`Flume::with_log`].
@@ -138,13 +189,20 @@ impl<C: Codec> Builder<C> {
     /// # Errors
     /// As [`Flume::with_log`].
     pub fn with_log(self, log: Arc<dyn Log>) -> Call<'static, Result<Flume<C>>> {
-        Call::new(async move { Ok(self.start(log)) })
+        Call::new(async move { self.start(log) })
     }
 
-    fn start(mut self, log: Arc<dyn Log>) -> Flume<C> {
+    fn start(mut self, log: Arc<dyn Log>) -> Result<Flume<C>> {
         if self.views_in_memory {
             self.settings.views.dir = None;
         }
-        Flume::start(self.env, log, self.codec, self.settings)
+        let keys = self.settings.log.keys.clone();
+        if let Some(dir) = &self.settings.views.dir {
+            claim(&*self.env.storage, dir, keys.as_ref())?;
+        }
+        if let Some(keys) = keys {
+            self.env.storage = Arc::new(SealedStorage::new(&self.env, keys));
+        }
+        Ok(Flume::start(self.env, log, self.codec, self.settings))
     }
 }

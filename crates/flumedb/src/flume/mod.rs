@@ -6,18 +6,17 @@ mod view;
 
 use std::{borrow::Borrow, fmt, ops::RangeBounds, path::Path, sync::Arc};
 
-use tokio::sync::watch;
-
 pub use append::{Answer, Append};
 pub use builder::{Builder, Settings};
 pub use view::AddView;
 
 use crate::{
-    Call, Env, From, Get, Result, Scan, Seq, Span, Subscription,
+    Call, Damage, Env, From, Get, Result, Scan, Seq, Span, Subscription,
     codec::Codec,
-    log::{Batch, Log, LogStat, Note, Recovery},
-    read::Source,
-    view::{Entries, Host, LiveSet, Progress, View},
+    env::sync::watch,
+    log::{BackedUp, Batch, Before, Compacted, Log, LogStat, Note, Recovery, Scrub, Sharing},
+    read::{Open, Source},
+    view::{Entries, Host, Live, LiveSet, Progress, View},
 };
 
 /// A database: an append-only log of entries that a codec reads and writes, and the views that follow it.
@@ -129,7 +128,10 @@ impl<C: Codec> Flume<C> {
         let entries = Entries::new(log.clone(), move |bytes| decode.decode(bytes));
         let host = Host::new(env, entries, codec.identity(), settings.views.clone());
         host.set_ready(!settings.gated);
-        let source = Source { log, codec };
+        let label: Arc<str> = log.label().into();
+        let readers = Open::readers(&label, settings.readers);
+        let subscribers = Open::subscribers(&label, settings.subscribers);
+        let source = Source { log, codec, readers, subscribers };
         Self(Arc::new(Shared { source, settings, closed: watch::Sender::new(false), host, _log: stopped }))
     }
 
@@ -147,8 +149,9 @@ impl<C: Codec> Flume<C> {
     /// ```
     ///
     /// # Errors
-    /// `Invalid` if the codec refuses the item or it is too large, `Conflict` if a condition does not hold,
-    /// `StorageFull`, `Poisoned`, `Closed`; `Unsupported` if the log is read-only.
+    /// `Invalid` if the codec refuses the item, `LimitExceeded` if it is too large or too many appends wait
+    /// ([`LogSettings`](crate::log::LogSettings)), `Conflict` if a condition does not hold, `StorageFull`, `Poisoned`,
+    /// `Closed`; `Unsupported` if the log is read-only.
     ///
     /// # Cancel safety
     /// A future dropped before its first poll appends nothing. Later the entry may or may not be appended, but whole.
@@ -170,7 +173,7 @@ impl<C: Codec> Flume<C> {
     }
 
     fn append_encoded<O: Answer>(&self, encode: impl FnOnce(&C, &mut Batch) -> Result<()>) -> Append<'_, C, O> {
-        let Source { log, codec } = &self.0.source;
+        let Source { log, codec, .. } = &self.0.source;
         let mut batch = Batch::new();
         let encoded = encode(codec, &mut batch);
         Append::new(&**log, codec, encoded.map(|()| batch), self.0.settings.condition_limit)
@@ -345,6 +348,36 @@ impl<C: Codec> Flume<C> {
         Call::new(async move { self.0.host.reprocess(&seqs).await })
     }
 
+    /// Holds what a view shows against what the log says: builds `fresh`, which must be the same view as `live`, anew beside
+    /// it (as `NAME-verify`, removed afterwards) and shows `compare` readers of both at one and the same position, the
+    /// one that is kept first. A view that is healthy shows the same as one that has just been built.
+    ///
+    /// ```
+    /// use flumedb::{Env, Flume, codec::Utf8, views::Index};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).open("data").blocking()?;
+    /// let index = || Index::new(1, |text: &String| Some(text.clone()));
+    /// let texts = db.view("texts", index()).blocking()?;
+    /// db.append("hello").blocking()?;
+    /// let difference = db.verify_view(&texts, index(), |kept, fresh| kept.difference(fresh)).blocking()?;
+    /// assert_eq!(difference, None);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` if `fresh` is another view, or this one is being verified already; as
+    /// [`Live::read`](crate::view::Live::read) of both, and what `compare` says.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the view beside stays until the database is closed, and its store until the next call.
+    pub fn verify_view<'a, V: View<Item = C::Item>, R: Send + 'a>(
+        &'a self,
+        live: &'a Live<V>,
+        fresh: V,
+        compare: impl FnOnce(&V::Reader, &V::Reader) -> Result<R> + Send + 'a,
+    ) -> Call<'a, Result<R>> {
+        Call::new(self.0.host.verify(live, fresh, compare))
+    }
+
     /// Removes the stores that the views here have left behind under older definitions, and names them. An older program
     /// would have to build them again.
     ///
@@ -373,6 +406,67 @@ impl<C: Codec> Flume<C> {
     pub fn delete(&self, seqs: impl IntoIterator<Item = Seq>) -> Call<'_, Result<()>> {
         let seqs: Vec<Seq> = seqs.into_iter().collect();
         Call::new(async move { self.0.source.log.delete(&seqs).await })
+    }
+
+    /// Erases what was deleted: its bytes leave the disk, the names of all entries stay, and so do views. What was deleted
+    /// before this call is in no file of the log when it returns, apart from what a repair or a recovery has kept
+    /// ([`Compacted::bytes_aside`]) and from backups. It happens [in the background](crate::log::Compaction) too, once there
+    /// is enough.
+    ///
+    /// Waits for views to come past the deletions first, up to a [time](crate::log::Compaction::patience): a view that has
+    /// not taken back an entry whose bytes are gone may have to be built anew.
+    ///
+    /// ```
+    /// # use flumedb::{Env, Flume, codec::Utf8};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).set(|settings| settings.log.segment_bytes = 4096).open("db").blocking()?;
+    /// let seq = db.append(&"a secret".repeat(500)).blocking()?;
+    /// db.append("the next segment begins").blocking()?;
+    /// db.append(&"more".repeat(500)).blocking()?;
+    /// db.delete([seq]).blocking()?;
+    /// let done = db.compact().blocking()?;
+    /// assert_eq!((done.erased, done.dropped), (1, 1));
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Log::compact`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off once it was polled.
+    pub fn compact(&self) -> Call<'_, Result<Compacted>> {
+        Call::new(self.0.source.log.compact())
+    }
+
+    /// Retention: drops what is before an entry, or older than an age, as far as it fills whole segments of the log; the
+    /// [segment's length](crate::log::LogSettings::segment_bytes) is the grain. What is dropped is deleted like anything
+    /// else, so that views take it back and say what they would say if they were built anew from what is left; then it is
+    /// [erased](Flume::compact), and the log [begins](Flume::first) behind it. A view that cannot take entries back is built
+    /// anew each time: keep segments large, and call this seldom, where there are such views.
+    ///
+    /// ```
+    /// # use flumedb::{Env, Flume, Seq, codec::Utf8, log::Before};
+    /// let db = Flume::builder(Utf8).env(Env::memory()).set(|settings| settings.log.segment_bytes = 4096).open("db").blocking()?;
+    /// for number in 0..100 {
+    ///     db.append(&format!("{number} {}", "x".repeat(1000))).blocking()?;
+    /// }
+    /// db.drop_before(Before::Seq(Seq::new(50))).blocking()?;
+    /// let first = db.first().unwrap().get();
+    /// assert!(first > 40 && first <= 50);
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`delete`](Flume::delete) and [`compact`](Flume::compact).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it half done: the oldest entries are deleted, others not yet.
+    pub fn drop_before(&self, before: Before) -> Call<'_, Result<Compacted>> {
+        Call::new(self.0.source.log.drop_before(before))
+    }
+
+    /// The oldest number that the log still holds; what was before has been deleted and is gone.
+    pub fn first(&self) -> Option<Seq> {
+        self.0.source.log.first()
     }
 
     /// The newest entry (or tombstone) that can be read; `None` in an empty log.
@@ -413,6 +507,43 @@ impl<C: Codec> Flume<C> {
     /// What the log says.
     pub fn stat(&self) -> Result<LogStat> {
         self.0.source.log.stat()
+    }
+
+    /// Backs the log up to the directory `to`, while everything goes on: all that was appended before this call, and maybe
+    /// more. A second call to the same directory takes only what is new. Views are not in it: they are built from the log.
+    /// [`SegmentedLog::backup_at`](crate::log::SegmentedLog::backup_at) does the same without an open database and says
+    /// more, [`verify`](crate::log::SegmentedLog::verify) and [`restore`](crate::log::SegmentedLog::restore) go with it.
+    ///
+    /// ```
+    /// use flumedb::{Env, Flume, codec::Utf8, log::{SegmentedLog, Sharing}};
+    /// let env = Env::memory();
+    /// let db = Flume::builder(Utf8).env(env.clone()).open("data").blocking()?;
+    /// let seq = db.append("hello").blocking()?;
+    /// let done = db.backup("backup", Sharing::Share).blocking()?;
+    /// assert_eq!(done.head, Some(seq));
+    /// assert!(SegmentedLog::verify(&env, "backup".as_ref())?.report.is_ok());
+    /// # Ok::<(), flumedb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::backup_at`](crate::log::SegmentedLog::backup_at); `Unsupported` if the log is no directory of
+    /// files; `Poisoned`, `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends it; an earlier backup there is as it was, and the next call goes on.
+    pub fn backup(&self, to: impl AsRef<Path>, sharing: Sharing) -> Call<'_, Result<BackedUp>> {
+        let to = to.as_ref().to_owned();
+        Call::new(async move { self.0.source.log.backup(&to, sharing).await })
+    }
+
+    /// Checks every byte of the log's files in the background, reading about so many bytes a second, while everything goes
+    /// on. `on_damage` is told of each damaged place when it is found; awaiting the answer gives the whole report, and
+    /// dropping it ends the check. What the system has in memory it takes for what is on the disk.
+    ///
+    /// # Errors
+    /// `Unsupported` if the log is no directory of files, `Closed`, `Io`.
+    pub fn scrub(&self, bytes_per_second: u64, on_damage: impl FnMut(&Damage) + Send + 'static) -> Result<Scrub> {
+        self.0.source.log.scrub(bytes_per_second, Box::new(on_damage))
     }
 
     /// What opening dropped after an unclean stop: bytes above everything that was ever vouched for.

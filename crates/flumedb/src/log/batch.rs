@@ -66,6 +66,11 @@ impl Batch {
         Self::default()
     }
 
+    /// An empty batch with memory for so many bytes of buffer.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { buffer: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Adds an entry.
     pub fn push(&mut self, payload: &[u8]) {
         let written: Result<()> = self.push_with(|out| {

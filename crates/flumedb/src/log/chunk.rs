@@ -66,12 +66,23 @@ pub struct Chunk {
     pub covered: Span,
     /// Deletions recorded at numbers below this one are known to the slots' kinds; later ones are not.
     pub horizon: u64,
+    /// Deletions in `covered` that are not told any more, because tombstones were erased with what they had deleted.
+    pub forgotten: Vec<Forgotten>,
+}
+
+/// Tombstones that were erased. Whoever took in an entry that they deleted, and had not come to them, has missed that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// They were at this number and numbers before it.
+    pub at: Seq,
+    /// The lowest number that one of them deleted.
+    pub least: Seq,
 }
 
 impl Chunk {
     /// A chunk that says that the log has nothing in `covered`.
     pub fn nothing(covered: Span, horizon: u64) -> Self {
-        Self { bytes: Bytes::new(), slots: Vec::new(), covered, horizon }
+        Self { bytes: Bytes::new(), slots: Vec::new(), covered, horizon, forgotten: Vec::new() }
     }
 
     /// The payload of one of its slots.

@@ -1,18 +1,17 @@
 //! [`MemoryLog`], a log that is only in memory.
 
-use std::{
-    collections::HashMap,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::{collections::HashMap, sync::PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::{
-    Batch, BoxFuture, Chunk, Condition, Log, LogIdentity, LogStat, Note, Proof, ReadRequest, Slot, SlotKind,
-    chunk::encode_targets,
+    Batch, BoxFuture, Chunk, Compacted, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest, Slot,
+    SlotKind, chunk::encode_targets,
 };
-use crate::{Env, Error, ErrorKind, Result, Seq, Span};
+use crate::{
+    Env, Error, ErrorKind, Result, Seq, Span,
+    env::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch},
+};
 
 /// A log in memory: the same promises as the one on disk, except that it is gone with its last handle. "Durable" means
 /// appended.
@@ -29,6 +28,7 @@ use crate::{Env, Error, ErrorKind, Result, Seq, Span};
 /// ```
 pub struct MemoryLog {
     identity: LogIdentity,
+    settings: LogSettings,
     state: RwLock<State>,
     head: watch::Sender<Option<Seq>>,
 }
@@ -57,11 +57,19 @@ impl MemoryLog {
     /// # Errors
     /// `Io` if the machine gives no randomness for its identity.
     pub fn new(env: &Env) -> Result<Self> {
+        Self::with_settings(env, LogSettings::default())
+    }
+
+    /// The same, with these settings, of which those count that limit what may be appended.
+    ///
+    /// # Errors
+    /// As [`new`](MemoryLog::new).
+    pub fn with_settings(env: &Env, settings: LogSettings) -> Result<Self> {
         let mut id = vec![0; 16];
         env.random
             .fill(&mut id)
             .map_err(|error| Error::with_source(ErrorKind::Io, format!("cannot get randomness: {error}"), error))?;
-        Ok(Self { identity: LogIdentity(id), state: RwLock::default(), head: watch::Sender::new(None) })
+        Ok(Self { identity: LogIdentity(id), settings, state: RwLock::default(), head: watch::Sender::new(None) })
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -79,7 +87,12 @@ impl MemoryLog {
     }
 
     fn append_now(&self, batch: Batch) -> Result<Vec<Seq>> {
+        self.settings.check(&batch)?;
         let mut state = self.state_mut()?;
+        if let Some(note) = &batch.note {
+            let known = state.notes.contains_key(&note.name);
+            self.settings.check_notes(state.notes.len() + usize::from(!known))?;
+        }
         if let Some(condition) = &batch.condition {
             state.test(condition)?;
         }
@@ -96,6 +109,7 @@ impl MemoryLog {
     }
 
     fn delete_now(&self, seqs: &[Seq]) -> Result<()> {
+        self.settings.check_targets(seqs.len())?;
         let mut state = self.state_mut()?;
         let mut targets = Vec::new();
         for &seq in seqs {
@@ -107,6 +121,7 @@ impl MemoryLog {
         }
         targets.sort_unstable();
         targets.dedup();
+        self.settings.check_deletions(state.deleted + targets.len() as u64)?;
         if targets.is_empty() {
             return Ok(());
         }
@@ -157,7 +172,7 @@ impl MemoryLog {
             // What is past the end is not accounted for: it may come.
             covered.to = covered.to.min(end.max(covered.from));
         }
-        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end })
+        Ok(Chunk { bytes: bytes.into(), slots, covered, horizon: end, forgotten: Vec::new() })
     }
 }
 
@@ -228,6 +243,10 @@ impl Log for MemoryLog {
         self.identity.clone()
     }
 
+    fn label(&self) -> String {
+        "memory".to_owned()
+    }
+
     fn head(&self) -> watch::Receiver<Option<Seq>> {
         self.head.subscribe()
     }
@@ -259,6 +278,11 @@ impl Log for MemoryLog {
     fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>> {
         let seqs = seqs.to_vec();
         Box::pin(async move { self.delete_now(&seqs) })
+    }
+
+    /// What is deleted leaves the memory at once.
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(std::future::ready(self.open_state().map(|_| Compacted::default())))
     }
 
     fn sync(&self, _to: Option<Seq>) -> BoxFuture<'_, Result<()>> {

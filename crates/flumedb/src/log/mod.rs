@@ -2,23 +2,32 @@
 
 mod batch;
 mod chunk;
+mod limits;
 mod memory;
+mod scrub;
 mod segmented;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin, sync::Weak, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 pub use batch::{Batch, Condition, Note};
-pub use chunk::{Chunk, ReadRequest, Slot, SlotKind};
+pub use chunk::{Chunk, Forgotten, ReadRequest, Slot, SlotKind};
 pub(crate) use chunk::{decode_targets, encode_targets};
+pub(crate) use limits::MAX_ENTRY;
 pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
-pub use segmented::{Durability, LogSettings, SegmentedLog};
+pub use scrub::{OnDamage, Scrub};
+pub use segmented::{
+    BackedUp, Compacted, Compaction, Compression, Durability, Keyed, LogSettings, Restored, SegmentedLog, Sharing,
+    Verified,
+};
 
-use crate::{Error, ErrorKind, Result, Seq, env::block_on};
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    env::{block_on, sync::watch},
+};
 
 /// A future in a box, so that [`Log`] can be a trait object. One is made per call, never per entry.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,6 +40,18 @@ pub struct LogIdentity(pub Vec<u8>);
 /// Evidence that a log still holds a certain entry, and everything before it, as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof(pub Vec<u8>);
+
+/// Up to where the beginning of a log is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// What was appended before this entry.
+    Seq(Seq),
+    /// What is older than this.
+    Age(Duration),
+}
+
+/// Says below which number deletions have been taken note of, for good, by whoever takes back what is deleted.
+pub type Passed = dyn Fn() -> u64 + Send + Sync;
 
 /// What an open after an unclean stop dropped: bytes above everything that was ever vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +88,33 @@ pub struct LogStat {
     pub deleted: u64,
     /// Bytes on the disk (in memory for a log in memory).
     pub bytes: u64,
+    /// Files that the entries are in; 0 where that is not told.
+    pub segments: u64,
+    /// The newest entry that is known to be on the disk, where the log tells.
+    pub durable: Option<Seq>,
+    /// Tails that were cut after a crash, and are kept for people to look at.
+    pub torn: Kept,
+    /// Damaged files that a repair moved out of the way. Nothing ever removes them.
+    pub damaged: Kept,
+}
+
+/// Files that are kept beside a log. They may hold what was deleted since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Kept {
+    /// How many there are.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the oldest was kept, in seconds since 1970, as far as their names tell.
+    pub oldest: Option<i64>,
 }
 
 impl LogStat {
     /// Numbers about a log of the format called `format`.
     pub fn new(format: &'static str, entries: u64, deleted: u64, bytes: u64) -> Self {
-        Self { format, entries, deleted, bytes }
+        let (torn, damaged) = (Kept::default(), Kept::default());
+        Self { format, entries, deleted, bytes, segments: 0, durable: None, torn, damaged }
     }
 }
 
@@ -83,6 +125,11 @@ impl LogStat {
 pub trait Log: Send + Sync + 'static {
     /// Which log this is.
     fn identity(&self) -> LogIdentity;
+
+    /// What it is called in events and metrics: of a log on a disk its path.
+    fn label(&self) -> String {
+        "log".to_owned()
+    }
 
     /// The newest entry that readers may see, and its changes. A cache: [`barrier`](Log::barrier) is the truth.
     fn head(&self) -> watch::Receiver<Option<Seq>>;
@@ -125,8 +172,8 @@ pub trait Log: Send + Sync + 'static {
     /// Appends a batch: all of it or nothing. Answers with the name of each entry, in order.
     ///
     /// # Errors
-    /// `Conflict` if the batch's condition does not hold, `StorageFull`, `Poisoned`, `Closed`; `Invalid` for a batch
-    /// that can never fit; `Unsupported` where the log is read-only.
+    /// `Conflict` if the batch's condition does not hold, `StorageFull`, `Poisoned`, `Closed`; `LimitExceeded` for a batch
+    /// that is larger than is allowed; `Unsupported` where the log is read-only.
     ///
     /// # Cancel safety
     /// Dropping the future before it is polled appends nothing. Later the batch may or may not be appended, whole.
@@ -138,16 +185,55 @@ pub trait Log: Send + Sync + 'static {
     /// As [`append`](Log::append), and `NotFound` if a number is no entry's; then nothing is deleted.
     fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>>;
 
+    /// Erases what was deleted: its bytes leave the disk, the names of all entries stay. Waits for those who
+    /// [follow](Log::followed_by), but not for long.
+    ///
+    /// # Errors
+    /// `Unsupported` where the log does not do that while it is open, or is read-only; `Corrupt` if a segment is damaged (it
+    /// is left as it is, the others are not), `StorageFull`, `Io`: nothing is lost, and what was done stays done.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not call it off once it was polled.
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(std::future::ready(Err(unsupported("compaction while it is open"))))
+    }
+
+    /// Deletes whole stretches of the log at its beginning, and erases them: see [`Flume::drop_before`](crate::Flume::drop_before).
+    ///
+    /// # Errors
+    /// As [`delete`](Log::delete) and [`compact`](Log::compact).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it half done: the oldest entries are deleted, others not yet.
+    fn drop_before(&self, before: Before) -> BoxFuture<'_, Result<Compacted>> {
+        let _ = before;
+        Box::pin(std::future::ready(Err(unsupported("dropping its beginning"))))
+    }
+
+    /// Somebody takes back what is deleted: payloads that it has not taken back yet are kept for a while, and it is told of
+    /// each deletion. Ends with the last strong reference.
+    fn followed_by(&self, passed: Weak<Passed>) {
+        let _ = passed;
+    }
+
     /// Waits until everything up to `to` (the head, for `None`) is on the disk.
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>>;
 
     /// Evidence for the entry `seq`; `None` where the log cannot give any (then no view of it is stored).
+    ///
+    /// # Errors
+    /// `Deleted` if the entry was erased, and the evidence with it; `Corrupt`, `Io`.
     fn proof(&self, seq: Seq) -> Result<Option<Proof>>;
 
     /// The note that was appended last under `name`.
     fn note(&self, name: &str) -> Result<Option<Note>> {
         let _ = name;
         Ok(None)
+    }
+
+    /// Whether what is appended to it is encrypted on the disk, so that views must not keep it there in the clear.
+    fn is_encrypted(&self) -> bool {
+        false
     }
 
     /// What opening the log dropped, if it had to.
@@ -157,6 +243,24 @@ pub trait Log: Send + Sync + 'static {
 
     /// A few numbers.
     fn stat(&self) -> Result<LogStat>;
+
+    /// Copies what is in it, all that was appended before the call and maybe more, to the directory `to`, while it goes on.
+    ///
+    /// # Errors
+    /// `Unsupported` where the log cannot; otherwise as [`SegmentedLog::backup_at`].
+    fn backup(&self, to: &Path, sharing: Sharing) -> BoxFuture<'_, Result<BackedUp>> {
+        let _ = (to, sharing);
+        Box::pin(std::future::ready(Err(unsupported("backups"))))
+    }
+
+    /// Checks its files in the background, so many bytes a second.
+    ///
+    /// # Errors
+    /// `Unsupported` where the log cannot, `Io`.
+    fn scrub(&self, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        let _ = (bytes_per_second, on_damage);
+        Err(unsupported("checks while it is open"))
+    }
 
     /// Ends it: waits for what was appended, makes it durable, frees the lock. Later calls fail with `Closed`.
     fn close(&self) -> BoxFuture<'_, Result<()>>;

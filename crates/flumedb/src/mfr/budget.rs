@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// What is left of the memory that a query may keep.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ impl Budget {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             let message = format!(
                 "the query would keep more than {} bytes in memory ({what}); narrow its first filter, keep less with \
-                 a $map before, or allow more",
+                 a $map before",
                 self.all
             );
-            Error::new(ErrorKind::Invalid, message)
+            Error::over_limit(message, "memory_bytes")
         })?;
         Ok(())
     }

@@ -89,7 +89,7 @@ impl Running {
     /// Gives it the next value, and takes the row that comes of it at once, if one does.
     ///
     /// # Errors
-    /// `Invalid` if it would keep more than it may, `Unsupported` for a value that is too deep to be a row. The query goes
+    /// `LimitExceeded` if it would keep more than it may, `Unsupported` for a value that is too deep to be a row. The query goes
     /// on after the latter.
     pub fn push(&mut self, seq: Option<Seq>, doc: &dyn Document) -> Result<Option<Row>> {
         self.pass(0, Passing::Entry(seq, doc))

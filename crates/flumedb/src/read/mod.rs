@@ -6,6 +6,7 @@ mod blocking;
 mod call;
 mod cursor;
 mod get;
+mod open;
 mod scan;
 
 use std::sync::Arc;
@@ -14,15 +15,18 @@ pub use blocking::Blocking;
 pub use call::Call;
 pub(crate) use cursor::Cursor;
 pub use get::Get;
+pub(crate) use open::{Held, Open};
 pub use scan::{Scan, ScanEvents};
 
 use crate::{Bytes, Entry, Result, Seq, codec::Codec, log::Log};
 
-/// A log and the codec that its entries are read with.
+/// A log, the codec that its entries are read with, and who reads.
 #[derive(Clone)]
 pub(crate) struct Source<C> {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) codec: C,
+    pub(crate) readers: Arc<Open>,
+    pub(crate) subscribers: Arc<Open>,
 }
 
 impl<C: Codec> Source<C> {
@@ -36,6 +40,6 @@ impl<C: Codec> Source<C> {
 
     /// The same log, read with another codec.
     pub(crate) fn with_codec<D>(self, codec: D) -> Source<D> {
-        Source { log: self.log, codec }
+        Source { log: self.log, codec, readers: self.readers, subscribers: self.subscribers }
     }
 }

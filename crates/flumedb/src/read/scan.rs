@@ -7,7 +7,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{Blocking, Cursor, Source};
+use super::{Blocking, Cursor, Held, Source};
 use crate::{
     Entry, Event, Result, Span,
     codec::{Codec, Raw},
@@ -18,7 +18,8 @@ use crate::{
 /// first. It ends there, however fast the log grows.
 ///
 /// An entry that cannot be read or decoded is an `Err` that names it ([`Error::seq`](crate::Error::seq)), and the stream
-/// goes on behind it; any other error ends the stream.
+/// goes on behind it; any other error ends the stream. `LimitExceeded` does if there are as many
+/// [`readers`](crate::Settings::readers) already.
 ///
 /// # Cancel safety
 /// Waiting for an item can be given up at any time; nothing is lost.
@@ -28,8 +29,8 @@ pub struct Scan<C> {
     request: ReadRequest,
     /// How many items may still be delivered.
     left: u64,
-    /// There from the first poll on.
-    cursor: Option<Cursor>,
+    /// There from the first poll on, with its place among the readers.
+    cursor: Option<(Cursor, Held)>,
 }
 
 impl<C: Codec> Scan<C> {
@@ -77,12 +78,25 @@ impl<C: Codec> Scan<C> {
     ) -> Poll<Option<Result<T>>> {
         loop {
             if self.left == 0 {
+                self.cursor = None;
                 return Poll::Ready(None);
             }
             let Self { source, request, cursor, .. } = self;
-            let cursor = cursor.get_or_insert_with(|| Cursor::bounded(source.log.clone(), *request));
+            let (cursor, _) = match cursor {
+                Some(cursor) => cursor,
+                None => match source.readers.hold() {
+                    Ok(held) => cursor.insert((Cursor::bounded(source.log.clone(), *request), held)),
+                    Err(error) => {
+                        self.left = 0;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
+            };
             let item = match ready!(cursor.poll_slot(cx)) {
-                Ok(None) => return Poll::Ready(None),
+                Ok(None) => {
+                    self.left = 0;
+                    continue;
+                }
                 Ok(Some(slot)) => {
                     cursor.advance();
                     match slot.kind {

@@ -8,14 +8,17 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::future::{Either, select};
-use tokio::sync::watch;
 
 use super::From;
 use crate::{
     Error, Event, Result, Seq, Span,
     codec::{Codec, Raw},
+    env::{
+        planted::{Bug, planted},
+        sync::watch,
+    },
     log::{BoxFuture, Note, ReadRequest, SlotKind},
-    read::{Blocking, Cursor, Source},
+    read::{Blocking, Cursor, Held, Source},
 };
 
 /// What [`Subscription::events`](super::Subscription::events) makes: the same stream, telling of deletions too, each
@@ -37,6 +40,8 @@ pub struct Events<C> {
     waiting: Option<BoxFuture<'static, Result<()>>>,
     /// Why nothing will come, told once.
     failure: Option<Error>,
+    /// Its place among the subscribers.
+    held: Option<Held>,
 }
 
 impl<C: Codec> Events<C> {
@@ -55,14 +60,15 @@ impl<C: Codec> Events<C> {
                 source.log.note(&Note::consumer_name(name)).map(|note| behind(note.map(|note| Seq::new(note.position))))
             }
         };
-        let (span, failure) = match start {
-            Ok(start) => (Span { from: start, ..Span::ALL }, None),
-            Err(error) => (Span { to: 0, ..Span::ALL }, Some(error)),
+        let placed = start.and_then(|start| Ok((start, source.subscribers.hold()?)));
+        let (span, held, failure) = match placed {
+            Ok((start, held)) => (Span { from: start, ..Span::ALL }, Some(held), None),
+            Err(error) => (Span { to: 0, ..Span::ALL }, None, Some(error)),
         };
         let request = ReadRequest { max_bytes: Self::CHUNK_BYTES, ..ReadRequest::forwards(span) };
         let cursor = Cursor::open(source.log.clone(), request);
         let deleted = Vec::new().into_iter();
-        Self { source, cursor, caught_up_at: Some(end), deleted, head, closed, waiting: None, failure }
+        Self { source, cursor, caught_up_at: Some(end), deleted, head, closed, waiting: None, failure, held }
     }
 
     /// Gives the entries' bytes instead of what the codec makes of them.
@@ -76,6 +82,7 @@ impl<C: Codec> Events<C> {
             closed: self.closed,
             waiting: self.waiting,
             failure: self.failure,
+            held: self.held,
         }
     }
 
@@ -91,6 +98,9 @@ impl<C: Codec> Events<C> {
 
     /// Waits until the log has grown since the last wait ended, or is closed.
     fn poll_grown(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if planted(Bug::LostWakeUp) && self.waiting.is_none() {
+            self.head.mark_unchanged();
+        }
         let (head, closed) = (&self.head, &self.closed);
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(grown_or_closed(head.clone(), closed.clone())));
         let grown = ready!(waiting.as_mut().poll(cx));

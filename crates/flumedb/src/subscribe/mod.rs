@@ -12,13 +12,13 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::sync::watch;
 
 pub use events::Events;
 
 use crate::{
     Entry, Event, Result, Seq,
     codec::{Codec, Raw},
+    env::sync::watch,
     read::{Blocking, Source},
 };
 
@@ -40,7 +40,8 @@ pub enum From<'a> {
 /// in the log first and then those that come.
 ///
 /// An entry that cannot be read or decoded is an `Err` that names it ([`Error::seq`](crate::Error::seq)), and the stream
-/// goes on behind it. Any other error ends the stream; `Closed` does when the database is closed.
+/// goes on behind it. Any other error ends the stream; `Closed` does when the database is closed, `LimitExceeded` if there
+/// are as many [`subscribers`](crate::Settings::subscribers) already.
 ///
 /// # Cancel safety
 /// Waiting for an entry can be given up at any time; nothing is lost.

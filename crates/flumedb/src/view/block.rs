@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Entries, Run};
 use crate::{
     Entry, Error, ErrorKind, Result, Seq,
-    log::{Chunk, SlotKind},
+    log::{Chunk, Forgotten, SlotKind},
 };
 
 /// A block counts for at least this much, so that many tiny ones are not worth keeping either.
@@ -25,6 +25,9 @@ pub(crate) struct Block<T> {
     pub(crate) cost: usize,
     run: Run<T>,
     marks: Vec<Mark>,
+    /// The log has nothing before this number.
+    first: u64,
+    forgotten: Vec<Forgotten>,
 }
 
 /// A number that is no entry to apply.
@@ -50,6 +53,8 @@ pub(crate) struct Piece<'a, T> {
     /// The entries in it that do not decode.
     pub(crate) undecodable: Vec<(Seq, &'a Error)>,
     pub(crate) tombstone: Option<(Seq, &'a [Seq])>,
+    /// Deletions in it that are not told any more.
+    pub(crate) forgotten: Vec<Forgotten>,
 }
 
 impl<T> Block<T> {
@@ -80,6 +85,9 @@ impl<T> Block<T> {
             cost: cost.max(LEAST_COST),
             run: Run::new(run).with_memory(cost),
             marks,
+            // One that has nothing at all began where it ends.
+            first: entries.log().first().map_or(chunk.covered.to, Seq::get),
+            forgotten: chunk.forgotten.clone(),
         }
     }
 
@@ -103,7 +111,9 @@ impl<T> Block<T> {
         Piece {
             to,
             last: last_entry.max(marks().last().map(|mark| mark.seq)),
-            has_deleted: marks().any(|mark| matches!(mark.what, What::Deleted)),
+            // What the log has no more was deleted too.
+            has_deleted: position < self.first || marks().any(|mark| matches!(mark.what, What::Deleted)),
+            forgotten: self.forgotten.iter().filter(|gone| (position..to).contains(&gone.at.get())).copied().collect(),
             undecodable: marks()
                 .filter_map(|mark| match &mark.what {
                     What::Undecodable(error) => Some((mark.seq, error)),

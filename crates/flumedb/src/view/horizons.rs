@@ -50,6 +50,15 @@ impl Horizons {
         self.0.iter().map(|&(_, horizon)| horizon).max().unwrap_or(0)
     }
 
+    /// Whether the view may have applied a number from `from` up to `to` that tombstones at `tombstone` and before it named.
+    pub(crate) fn applied_any(&self, from: u64, to: u64, tombstone: Seq) -> bool {
+        let first = self.0.partition_point(|&(start, _)| start <= from).checked_sub(1);
+        // Before the first pair everything was applied.
+        let ever = first.is_none() && from < to && self.0.first().is_none_or(|&(start, _)| from < start);
+        let mut pairs = self.0.iter().skip(first.unwrap_or(0)).take_while(|&&(start, _)| start < to);
+        ever || (from < to && pairs.any(|&(_, horizon)| tombstone.get() >= horizon))
+    }
+
     /// Whether the view applied `target`, which the tombstone at `tombstone` names.
     pub(crate) fn applied(&self, target: Seq, tombstone: Seq) -> bool {
         let before = self.0.partition_point(|&(from, _)| from <= target.get());

@@ -3,17 +3,21 @@
 use std::{
     any::Any,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
-use super::{Definition, Entries, Live, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared};
+use super::{
+    Definition, Entries, Live, LiveSet, Progress, View, actor::Actor, after, pool::Pool, scan::Scan, shared::Shared,
+    status,
+};
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     env::{Lock, PathKind},
-    log::BoxFuture,
+    log::{BoxFuture, Passed},
+    telemetry::{self, ViewMeters},
 };
 
 /// How views are run.
@@ -34,6 +38,10 @@ pub struct HostSettings {
     pub publish_every: Duration,
     /// What was published into a store is brought to the disk after this time; less often where that takes long.
     pub sync_every: Duration,
+    /// So many views there may be, each with a store and its cache; queries add some, too.
+    pub views: usize,
+    /// So many reads may wait for one view to catch up; one more fails.
+    pub waiting_reads: usize,
     /// Stores grow no more once less than this many bytes are free where they are, so that the log has them: it can be
     /// appended to, and deleted from, where views cannot go on. At most a sixteenth of the file system.
     pub reserve_bytes: u64,
@@ -49,6 +57,8 @@ impl Default for HostSettings {
             pending_bytes: 16 << 20,
             publish_every: Duration::from_millis(250),
             sync_every: Duration::from_secs(1),
+            views: 1000,
+            waiting_reads: 100_000,
             reserve_bytes: 64 << 20,
         }
     }
@@ -66,9 +76,28 @@ pub(super) struct Core<T> {
     pub(super) durable: AtomicU64,
     /// Taken by whoever holds several views at once.
     pub(super) holding: Mutex<()>,
+    /// What events and metrics call the log.
+    pub(super) log: String,
+    /// Of each view that was added.
+    meters: Mutex<Vec<Weak<ViewMeters>>>,
 }
 
 impl<T: Send + Sync + 'static> Core<T> {
+    /// What is measured of the view `name`.
+    pub(super) fn measure(&self, name: &str) -> Arc<ViewMeters> {
+        let meters = Arc::new(ViewMeters::new(&self.log, name));
+        let mut all = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|meters| meters.strong_count() > 0);
+        all.push(Arc::downgrade(&meters));
+        meters
+    }
+
+    /// The log ends before `head` now; views that have stopped fall behind, too.
+    fn measure_growth(&self, head: u64) {
+        let all = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).for_each(|meters| meters.grown(head));
+    }
+
     /// The position after the head as it stands now.
     pub(super) async fn barrier(&self) -> Result<u64> {
         let head = self.entries.log().barrier().await?;
@@ -81,7 +110,9 @@ impl<T: Send + Sync + 'static> Core<T> {
 /// The views of one database.
 pub struct Host<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// By which the log learns how far the views have got.
+    _passed: Arc<Passed>,
 }
 
 struct State {
@@ -108,6 +139,7 @@ struct Added {
 trait Handle: Any + Send + Sync {
     fn progress(&self) -> Progress;
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>>;
+    fn passed(&self) -> u64;
     fn set_ready(&self, ready: bool);
     fn reprocess(&self, seqs: Vec<Seq>) -> Result<oneshot::Receiver<Result<()>>>;
     fn close(&self);
@@ -128,6 +160,10 @@ impl<V: View> Handle for Live<V> {
 
     fn caught_up(&self, target: u64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.read_below(target).await.map(drop) })
+    }
+
+    fn passed(&self) -> u64 {
+        self.shared.passed()
     }
 
     fn set_ready(&self, ready: bool) {
@@ -163,17 +199,22 @@ impl<T: Send + Sync + 'static> Host<T> {
         let pool = Pool::new(env.clone(), threads);
         let scan = Scan::new(entries.clone(), pool.clone(), settings.memory, threads);
         let (durable, holding) = (AtomicU64::new(0), Mutex::new(()));
-        let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding });
+        let (log, meters) = (entries.log().label(), Mutex::default());
+        let core = Arc::new(Core { env, entries, codec, settings, pool, scan, durable, holding, log, meters });
         let state = State { views: Vec::new(), added: 0, ready: true, closed: false, lock: None };
-        Self { core, state: Mutex::new(state) }
+        let state = Arc::new(Mutex::new(state));
+        let weak = Arc::downgrade(&state);
+        let passed: Arc<Passed> = Arc::new(move || weak.upgrade().map_or(u64::MAX, |state| passed(&state)));
+        core.entries.log().followed_by(Arc::downgrade(&passed));
+        Self { core, state, _passed: passed }
     }
 
     /// Adds a view, which begins to follow the log at once. With `strict` it stops at an entry that does not decode;
     /// otherwise it passes over it and counts it.
     ///
     /// # Errors
-    /// `Invalid` for a name that is taken or cannot name a directory, `Locked` if somebody else keeps views in the same
-    /// directory, `Closed`, `Io` if that directory cannot be made or there are no threads to run it.
+    /// `Invalid` for a name that is taken or cannot name a directory, `LimitExceeded` if there are as many views as there may
+    /// be, `Locked` if somebody else keeps views in the same directory, `Closed`, `Io` if that directory cannot be made or there are no threads to run it.
     pub fn add<V: View<Item = T>>(&self, name: &str, view: V, strict: bool) -> Result<Live<V>> {
         self.add_to(&mut self.state(), name, view, strict)
     }
@@ -207,6 +248,13 @@ impl<T: Send + Sync + 'static> Host<T> {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let core = &self.core;
+        if state.views.len() >= core.settings.views {
+            let message =
+                format!("there are {} views already; remove one that is not asked any more", state.views.len());
+            let error = Error::over_limit(message, "views");
+            telemetry::refused(&core.log, &error);
+            return Err(error);
+        }
         if let (Some(dir), None) = (&core.settings.dir, &state.lock) {
             state.lock = Some(lock(&core.env, dir)?);
         }
@@ -220,7 +268,7 @@ impl<T: Send + Sync + 'static> Host<T> {
         }
         state.added += 1;
         let name: Arc<str> = name.into();
-        let shared = Arc::new(Shared::new(state.ready));
+        let shared = Arc::new(Shared::new(state.ready, core.settings.waiting_reads));
         let live = Live { name: name.clone(), shared: shared.clone(), core: core.clone() };
         let id = state.added;
         let actor = Actor::new(id, (view, definition.clone()), name.clone(), strict, dir.clone(), core.clone(), shared);
@@ -312,6 +360,48 @@ impl<T: Send + Sync + 'static> Host<T> {
         result
     }
 
+    /// Builds `view`, which is to be what `live` is, anew beside it, and shows `compare` what both show at one and the same
+    /// position. See [`Flume::verify_view`](crate::Flume::verify_view).
+    pub(crate) async fn verify<V: View<Item = T>, R>(
+        &self,
+        live: &Live<V>,
+        view: V,
+        compare: impl FnOnce(&V::Reader, &V::Reader) -> Result<R>,
+    ) -> Result<R> {
+        let aside = format!("{}-verify", live.name());
+        let (fresh, dir) = {
+            let mut state = self.state();
+            let same = state
+                .views
+                .iter()
+                .any(|added| !added.removed && *added.name == *live.name && added.definition == view.definition());
+            if !same {
+                let message = format!("view \"{}\" is defined otherwise, or not of this database", live.name());
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+            let fresh = self.add_to(&mut state, &aside, view, false)?;
+            (fresh, state.views.last().and_then(|added| added.dir.clone()))
+        };
+        let compared = async {
+            fresh.opened().await?;
+            // What an earlier attempt has left counts for nothing.
+            fresh.rebuild().await?;
+            let (kept, anew) = (live, &fresh).read_all().await?;
+            compare(&kept, &anew)
+        };
+        let compared = compared.await;
+        let removed = self.remove(&aside).await;
+        if let Some(dir) = dir {
+            let storage = &self.core.env.storage;
+            match storage.remove_dir_all(&dir) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| Error::io("remove", &dir, error))?,
+            }
+        }
+        let compared = compared?;
+        removed.map(|()| compared)
+    }
+
     /// Removes the stores that views of these names have left behind under older definitions, and says which. An older
     /// program would have to build them again.
     ///
@@ -332,7 +422,7 @@ impl<T: Send + Sync + 'static> Host<T> {
                     && added.dir.as_deref().and_then(Path::file_name) != Some(entry.as_ref())
             });
             if older {
-                storage.remove_dir_all(&dir.join(&entry)).map_err(failed)?;
+                status::remove(&**storage, &dir.join(&entry)).map_err(failed)?;
                 removed.push(entry);
             }
         }
@@ -372,6 +462,13 @@ impl<T: Send + Sync + 'static> Host<T> {
     }
 }
 
+/// Below which number deletions need not be told to any of the views.
+fn passed(state: &Mutex<State>) -> u64 {
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let views = state.views.iter().filter(|added| !added.removed);
+    views.map(|added| added.handle.passed()).min().unwrap_or(u64::MAX)
+}
+
 /// Stops the threads; unlike [`close`](Host::close), without publishing what views have taken in.
 impl<T: Send + Sync + 'static> Drop for Host<T> {
     fn drop(&mut self) {
@@ -383,7 +480,7 @@ impl<T: Send + Sync + 'static> Drop for Host<T> {
 }
 
 /// Makes `dir` the stores' directory of this host alone: two of them would write into the same files.
-fn lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
+pub(super) fn lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
     let path = dir.join("lock");
     env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
     env.storage.lock(&path).map_err(|error| Error::io("lock", &path, error))?.ok_or_else(|| {
@@ -402,6 +499,7 @@ async fn follow_head<T: Send + Sync + 'static>(core: Arc<Core<T>>) {
     loop {
         let seen = *head.borrow_and_update();
         core.scan.saw_head(seen);
+        core.measure_growth(after(seen));
         if head.changed().await.is_err() {
             return;
         }
@@ -427,6 +525,11 @@ fn identity(definition: &Definition, codec: &str) -> Vec<u8> {
 }
 
 fn is_store_of(entry: &str, name: &str) -> bool {
-    let digest = entry.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-    digest.is_some_and(|digest| digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    split_store(entry) == Some(name)
+}
+
+/// The name of the view whose store a directory of this name is.
+pub(super) fn split_store(entry: &str) -> Option<&str> {
+    let (name, digest) = entry.rsplit_once('-')?;
+    (digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(name)
 }

@@ -16,7 +16,14 @@ use super::{
     host::Core,
     shared::{Asked, Shared},
 };
-use crate::{Error, ErrorKind, Result, Seq, env::block_on, log::BoxFuture};
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    env::{
+        block_on,
+        planted::{Bug, planted},
+    },
+    log::BoxFuture,
+};
 
 /// A view that runs. Cheap to clone; the view goes on without it.
 pub struct Live<V: View> {
@@ -246,6 +253,7 @@ impl<V: View> Read<V> {
 
     async fn wait(&self) -> Result<V::Reader> {
         let target = match self.at {
+            At::Head if planted(Bug::FreshReadNotFresh) => 0,
             At::Head => self.live.core.barrier().await?,
             At::Seq(seq) => after(Some(seq)),
         };

@@ -12,6 +12,7 @@ mod ring;
 mod run;
 mod scan;
 mod shared;
+mod status;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,6 +21,7 @@ pub use host::{Host, HostSettings};
 pub use live::{Live, LiveSet, Read};
 pub use progress::{Phase, Progress};
 pub use run::{Entries, Run};
+pub use status::{Status, StoredState, StoredView};
 
 use crate::{Result, Seq, env::Storage};
 

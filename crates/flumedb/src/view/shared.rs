@@ -32,6 +32,8 @@ struct State<R> {
     claimed: u64,
     since: Option<Seq>,
     skipped: u64,
+    /// What is below this it has for good: deletions that it came past need not be told again.
+    kept: u64,
     meter: Meter,
     stage: Stage,
     /// Whether reads are answered.
@@ -43,6 +45,8 @@ struct State<R> {
     /// It is parked because acknowledged entries are gone.
     lost: bool,
     waiters: BTreeMap<(u64, u64), oneshot::Sender<Result<R>>>,
+    /// So many there may be.
+    most_waiters: usize,
     next_waiter: u64,
     rebuild: Vec<oneshot::Sender<()>>,
     /// Entries to take in anew, and who wants to know when that has been done.
@@ -79,7 +83,7 @@ pub(super) enum Asked<R> {
 }
 
 impl<R: Clone> Shared<R> {
-    pub(super) fn new(ready: bool) -> Self {
+    pub(super) fn new(ready: bool, most_waiters: usize) -> Self {
         let state = State {
             published: None,
             former: None,
@@ -87,6 +91,7 @@ impl<R: Clone> Shared<R> {
             claimed: 0,
             since: None,
             skipped: 0,
+            kept: 0,
             meter: Meter::default(),
             stage: Stage::Opening,
             ready,
@@ -94,6 +99,7 @@ impl<R: Clone> Shared<R> {
             failed: None,
             lost: false,
             waiters: BTreeMap::new(),
+            most_waiters,
             next_waiter: 0,
             rebuild: Vec::new(),
             reprocess: Vec::new(),
@@ -214,6 +220,12 @@ impl<R: Clone> Shared<R> {
 
     // For the host.
 
+    /// Below which number it need not be told of deletions any more; one that has stopped is not waited for.
+    pub(super) fn passed(&self) -> u64 {
+        let state = self.state();
+        if matches!(state.stage, Stage::Faulted(_)) { u64::MAX } else { state.kept }
+    }
+
     pub(super) fn set_ready(&self, ready: bool) {
         let mut state = self.state();
         state.ready = ready;
@@ -289,6 +301,11 @@ impl<R: Clone> Shared<R> {
         state.meter.at(now, position);
     }
 
+    /// What is below `position` it has for good.
+    pub(super) fn keeps(&self, position: u64) {
+        self.state().kept = position;
+    }
+
     pub(super) fn stage(&self, stage: Stage) {
         let mut state = self.state();
         if !state.closing {
@@ -314,6 +331,7 @@ impl<R: Clone> Shared<R> {
         }
         state.refused = state.closing.then(Error::closed);
         state.lost = false;
+        state.kept = 0;
         state.meter = Meter::default();
         if !state.closing {
             state.stage = Stage::Opening;
@@ -413,6 +431,11 @@ impl<R: Clone> State<R> {
             && *position >= target
         {
             return Asked::Now(Ok(reader.clone()));
+        }
+        if self.waiters.len() >= self.most_waiters {
+            let message =
+                format!("{} reads wait for the view already; let some of them return first", self.most_waiters);
+            return Asked::Now(Err(Error::over_limit(message, "waiting_reads")));
         }
         self.next_waiter += 1;
         let id = (target, self.next_waiter);

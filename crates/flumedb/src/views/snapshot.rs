@@ -40,6 +40,7 @@ pub(super) fn save<S: Serialize>(place: &Place, at: &Checkpoint, state: &S) -> R
 pub(super) fn load<S: DeserializeOwned>(place: &Place) -> Result<Option<(Checkpoint, S)>> {
     let path = path(place);
     let failed = |error| Error::io("read the state of a view from", &path, error);
+    env::remove_unfinished(&*place.storage, &path).map_err(failed)?;
     if place.storage.kind(&path).map_err(failed)?.is_none() {
         return Ok(None);
     }

@@ -161,7 +161,7 @@ impl<L: Layout> One<L> {
             Slot { seq: Seq::new(record.start), kind, start: start as u32, len }
         };
         let slots = if reverse { records.iter().rev().map(slot).collect() } else { records.iter().map(slot).collect() };
-        Ok(Chunk { slots, covered, horizon: chain.end(), bytes })
+        Ok(Chunk { slots, covered, horizon: chain.end(), bytes, forgotten: Vec::new() })
     }
 
     /// The error of a damaged place, which readers step over by the number `at` in it.

@@ -1,7 +1,7 @@
 //! The files of a log's directory: which segments there are, the head page, the tails that were cut.
 
 use std::{
-    io::ErrorKind as ErrorKindIo,
+    io::{self, ErrorKind as ErrorKindIo},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,18 +9,23 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    format::{Fault, HEAD_LEN, HeadPage, SegmentName},
+    format::{FIRST_LEN, Fault, FirstPage, HEAD_LEN, HeadPage, SegmentName},
     settings::LogSettings,
 };
 use crate::{
-    Damage, Error, ErrorKind, Result,
-    env::{File, OpenMode, PathKind, Storage},
+    Damage, Env, Error, ErrorKind, Result,
+    env::{self, File, OpenMode, PathKind, Storage},
+    log::Kept,
+    telemetry::events,
 };
 
-const HEAD_FILE: &str = "head";
-const LOCK_FILE: &str = "lock";
+pub(crate) const HEAD_FILE: &str = "head";
+pub(crate) const FIRST_FILE: &str = "first";
+pub(crate) const LOCK_FILE: &str = "lock";
 const TORN_DIR: &str = "torn";
 const DAMAGED_DIR: &str = "damaged";
+/// Behind the name of a segment that is being written anew.
+const FRESH: &str = ".new";
 
 /// Makes the directories above `dir` durable: they may be as new as `dir`. One that may not be read was not made for it.
 pub(crate) fn sync_above(storage: &dyn Storage, dir: &Path) -> Result<()> {
@@ -56,10 +61,17 @@ pub(crate) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn crate::e
     })
 }
 
-/// The segments in a directory, in order, checked to be complete.
-pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
-    let segments = found_segments(storage, dir)?;
+/// The segments in a directory, in order, checked to be complete, and where they begin.
+pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<(Vec<SegmentName>, Option<FirstPage>)> {
+    // The names first: segments are removed once the page says that they do not count, so that those which are listed and
+    // do not are left out by it.
+    let mut segments = found_segments(storage, dir)?;
+    let page = read_first(storage, dir)?;
     let mut expected = SegmentName { ordinal: 0, first: 0, generation: 0 };
+    if let Some(page) = page {
+        segments.retain(|name| name.ordinal >= page.ordinal);
+        (expected.ordinal, expected.first) = (page.ordinal, page.first);
+    }
     for segment in &segments {
         if segment.ordinal != expected.ordinal || segment.first < expected.first {
             let missing = format!("segment {} is missing: {} follows", expected.ordinal, segment.file_name());
@@ -67,21 +79,88 @@ pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<Seg
         }
         expected = SegmentName { ordinal: segment.ordinal + 1, first: segment.first, generation: 0 };
     }
-    Ok(segments)
+    Ok((segments, page))
+}
+
+/// Where the page is that says where the log begins.
+pub(crate) fn first_path(dir: &Path) -> PathBuf {
+    dir.join(FIRST_FILE)
+}
+
+/// Where the log begins, if that is not its very first segment any more.
+pub(crate) fn read_first(storage: &dyn Storage, dir: &Path) -> Result<Option<FirstPage>> {
+    let path = first_path(dir);
+    let bytes = match storage.open(&path, OpenMode::Read).and_then(|file| file.read(0, FIRST_LEN)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKindIo::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", &path, error)),
+    };
+    FirstPage::decode(&bytes).map(Some).map_err(|fault| super::segment::fault_error(&path, 0, fault))
+}
+
+/// Says where the log begins, on the disk when this returns.
+pub(crate) fn write_first(storage: &dyn Storage, dir: &Path, page: &FirstPage) -> Result<()> {
+    let path = first_path(dir);
+    env::replace(storage, &path, &page.encode()).map_err(|error| Error::io("write", &path, error))
+}
+
+/// Where a segment is while it is written anew.
+pub(crate) fn fresh_path(dir: &Path, name: SegmentName) -> PathBuf {
+    dir.join(format!("{}{FRESH}", name.file_name()))
+}
+
+/// Removes what a compaction that was stopped has left: segments that were being written, generations that have been
+/// superseded, segments before the first.
+pub(crate) fn clear_leftovers(storage: &dyn Storage, dir: &Path, kept: &[SegmentName]) -> Result<()> {
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    let mut removed = false;
+    for name in names {
+        let is_fresh = name.strip_suffix(FRESH).is_some_and(|name| SegmentName::parse(name).is_some());
+        let is_old = SegmentName::parse(&name).is_some_and(|name| {
+            kept.iter().any(|kept| kept.ordinal == name.ordinal && kept.generation > name.generation)
+                || kept.first().is_some_and(|first| name.ordinal < first.ordinal)
+        });
+        if is_fresh || is_old {
+            let path = dir.join(name);
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            removed = true;
+        }
+    }
+    if removed { storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error)) } else { Ok(()) }
 }
 
 /// The segments that there are, in order; of several generations of one the newest.
 pub(crate) fn found_segments(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
-    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
-    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
-    segments.sort_unstable();
+    let mut segments = generations(storage, dir)?;
     segments.dedup_by(|later, earlier| {
-        let same = later.ordinal == earlier.ordinal && later.first == earlier.first;
+        let same = is_same(later, earlier);
         if same {
             *earlier = *later;
         }
         same
     });
+    Ok(segments)
+}
+
+/// The segments of which there are several generations: the newest with the one before it.
+pub(crate) fn superseded(storage: &dyn Storage, dir: &Path) -> Result<Vec<(SegmentName, SegmentName)>> {
+    let segments = generations(storage, dir)?;
+    let pairs = segments.windows(2).filter_map(|pair| match pair {
+        [older, newer] if is_same(older, newer) => Some((*newer, *older)),
+        _ => None,
+    });
+    Ok(pairs.collect())
+}
+
+fn is_same(one: &SegmentName, other: &SegmentName) -> bool {
+    one.ordinal == other.ordinal && one.first == other.first
+}
+
+/// All segments that there are, of all generations, in order.
+fn generations(storage: &dyn Storage, dir: &Path) -> Result<Vec<SegmentName>> {
+    let names = storage.list(dir).map_err(|error| Error::io("list", dir, error))?;
+    let mut segments: Vec<SegmentName> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
+    segments.sort_unstable();
     Ok(segments)
 }
 
@@ -162,7 +241,7 @@ pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
 /// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
 /// kept nothing.
 pub(crate) fn keep_torn(
-    storage: &dyn Storage,
+    env: &Env,
     dir: &Path,
     segment: SegmentName,
     offset: u64,
@@ -172,12 +251,12 @@ pub(crate) fn keep_torn(
     if settings.torn_files == 0 || settings.torn_bytes == 0 {
         return Ok(None);
     }
-    let torn = dir.join(TORN_DIR);
+    let (storage, torn) = (&*env.storage, dir.join(TORN_DIR));
     let io = |action: &'static str, path: &Path| {
         let path = path.to_owned();
         move |error| Error::io(action, &path, error)
     };
-    storage.create_dir_all(&torn).map_err(io("create", &torn))?;
+    env::create_inner_dir(storage, &torn).map_err(io("create", &torn))?;
     let mut kept = storage.list(&torn).map_err(io("list", &torn))?;
     // Numbered, so that the oldest is told without a clock.
     let number = kept.last().and_then(|name| name.split('-').next()?.parse::<u64>().ok()).map_or(0, |last| last + 1);
@@ -185,7 +264,8 @@ pub(crate) fn keep_torn(
         let oldest = torn.join(kept.remove(0));
         storage.remove(&oldest).map_err(io("remove", &oldest))?;
     }
-    let path = torn.join(format!("{number:06}-{:010}-{offset}.torn", segment.ordinal));
+    let seconds = env.clock.unix_us() / 1_000_000;
+    let path = torn.join(format!("{number:06}-{:010}-{offset}-{seconds}.torn", segment.ordinal));
     let file = storage.open(&path, OpenMode::CreateNew).map_err(io("create", &path))?;
     let len = tail.len().min(usize::try_from(settings.torn_bytes).unwrap_or(usize::MAX));
     file.write_all(0, tail.get(..len).unwrap_or_default()).map_err(io("write", &path))?;
@@ -195,13 +275,56 @@ pub(crate) fn keep_torn(
     Ok(Some(path))
 }
 
+/// Removes the tails that have been kept as long as the settings say. One that does not say since when stays.
+pub(crate) fn forget_torn(env: &Env, dir: &Path, label: &str, settings: &LogSettings) -> io::Result<()> {
+    let (storage, torn) = (&*env.storage, dir.join(TORN_DIR));
+    if storage.kind(&torn)? != Some(PathKind::Dir) {
+        return Ok(());
+    }
+    let now = env.clock.unix_us() / 1_000_000;
+    let most = i64::try_from(settings.torn_age.as_secs()).unwrap_or(i64::MAX);
+    for name in storage.list(&torn)? {
+        if kept_since(&name).is_some_and(|since| now.saturating_sub(since) > most) {
+            let path = torn.join(name);
+            storage.remove(&path)?;
+            events::forgot(label, &path);
+        }
+    }
+    Ok(())
+}
+
+/// When the tail in the file of this name was kept, in seconds since 1970.
+fn kept_since(name: &str) -> Option<i64> {
+    name.strip_suffix(".torn")?.split('-').nth(3)?.parse().ok()
+}
+
+/// What is kept of cut tails, and of damaged segments.
+pub(crate) fn kept(storage: &dyn Storage, dir: &Path) -> io::Result<(Kept, Kept)> {
+    Ok((kept_in(storage, &dir.join(TORN_DIR))?, kept_in(storage, &dir.join(DAMAGED_DIR))?))
+}
+
+fn kept_in(storage: &dyn Storage, dir: &Path) -> io::Result<Kept> {
+    let mut kept = Kept::default();
+    if storage.kind(dir)? != Some(PathKind::Dir) {
+        return Ok(kept);
+    }
+    for name in storage.list(dir)? {
+        // Another process may have removed it since.
+        let Ok(file) = storage.open(&dir.join(&name), OpenMode::Read) else { continue };
+        kept.files += 1;
+        kept.bytes += file.len()?;
+        kept.oldest = [kept.oldest, kept_since(&name)].into_iter().flatten().min();
+    }
+    Ok(kept)
+}
+
 /// Moves a segment that has been written anew out of the way. Nothing ever removes it.
 pub(crate) fn set_aside(storage: &dyn Storage, dir: &Path, name: SegmentName) -> Result<PathBuf> {
     let from = dir.join(name.file_name());
     let damaged = dir.join(DAMAGED_DIR);
     let to = damaged.join(name.file_name());
     let moved = (|| {
-        storage.create_dir_all(&damaged)?;
+        env::create_inner_dir(storage, &damaged)?;
         storage.rename(&from, &to)?;
         storage.sync_dir(&damaged)?;
         storage.sync_dir(dir)

@@ -1,13 +1,15 @@
 //! [`Group`], the requests that go into one commit, and the bytes of that commit.
 
 use super::{
-    format::{COMMIT_LEN, Commit, LogId, frame, kind, push_record, record_size},
+    format::{COMMIT_LEN, Commit, Form, LogId, frame, kind, push_formed, push_record, record_size},
     note::encode_note,
+    payload::{Nonces, Packing},
     queue::Request,
     walk::Position,
 };
 use crate::{
-    Seq,
+    Env, Error, Result, Seq,
+    env::planted::{Bug, planted},
     log::{Batch, Note, chunk::encode_targets},
 };
 
@@ -37,9 +39,15 @@ pub(crate) struct Group {
 }
 
 enum Part {
-    Entries { buffer: Vec<u8>, ranges: Vec<(usize, usize)> },
+    /// Where in the buffer each payload begins and how long it is; how each is stored, if not all are as they are.
+    Entries {
+        buffer: Vec<u8>,
+        ranges: Vec<(usize, usize)>,
+        forms: Vec<Form>,
+    },
     Tombstone(Vec<Seq>),
-    Note(Note),
+    /// The note, and its payload once it is as it is to be stored.
+    Note(Note, Option<(Form, Vec<u8>)>),
 }
 
 /// A group as bytes.
@@ -64,6 +72,15 @@ impl Group {
         !self.parts.is_empty()
     }
 
+    /// The names of the notes in it.
+    pub(crate) fn note_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Note(note, _) => Some(note.name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Entries and tombstones in it.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
@@ -81,11 +98,11 @@ impl Group {
         self.size += batch.buffer_len();
         if !batch.is_empty() {
             let (buffer, ranges) = batch.into_parts();
-            self.parts.push(Part::Entries { buffer, ranges });
+            self.parts.push(Part::Entries { buffer, ranges, forms: Vec::new() });
         }
         if let Some(note) = note {
-            self.size += record_size(2 + note.name.len() + 8 + note.proof.len());
-            self.parts.push(Part::Note(note));
+            self.size += record_size(note_len(&note));
+            self.parts.push(Part::Note(note, None));
         }
     }
 
@@ -96,6 +113,54 @@ impl Group {
             self.parts.push(Part::Tombstone(targets.to_vec()));
         }
         self.deletes = true;
+    }
+
+    /// Tells all whose requests these are that nothing came of them.
+    pub(crate) fn fail(mut self, error: &Error) {
+        if planted(Bug::LostWaiter) {
+            std::mem::forget(self.requests.pop());
+        }
+        self.requests.into_iter().for_each(|request| request.fail(error));
+    }
+
+    /// Puts payloads into the form in which the segment stores them; the first entry has the seq `first`.
+    pub(crate) fn pack(&mut self, packing: &Packing, env: &Env, first: u64) -> Result<()> {
+        if packing.is_plain() {
+            return Ok(());
+        }
+        // Drawn for this commit alone: should it fail, and another take its place, the nonces are others.
+        let notes = self.parts.iter().filter(|part| matches!(part, Part::Note(..))).count();
+        let mut nonces = packing.nonces(env, self.count as usize + notes)?;
+        let (mut number, mut size) = (first, 0);
+        for part in &mut self.parts {
+            match part {
+                Part::Entries { buffer, ranges, forms } => {
+                    let mut packed = Batch::with_capacity(buffer.len());
+                    forms.reserve(ranges.len());
+                    for &(start, len) in &*ranges {
+                        let payload = buffer.get(start..start + len).unwrap_or_default();
+                        packed.push_with(|out| {
+                            forms.push(packing.pack(kind::ENTRY, number, payload, &mut nonces, out));
+                            Ok::<(), Error>(())
+                        })?;
+                        number += 1;
+                    }
+                    size += packed.buffer_len();
+                    (*buffer, *ranges) = packed.into_parts();
+                }
+                Part::Tombstone(targets) => {
+                    number += 1;
+                    size += record_size(targets.len() * 8);
+                }
+                Part::Note(note, stored) => {
+                    let packed = pack_note(note, packing, number, &mut nonces);
+                    size += record_size(packed.1.len());
+                    *stored = Some(packed);
+                }
+            }
+        }
+        self.size = size;
+        Ok(())
     }
 
     /// Frames everything: links each record to the one before and seals it with its checksum.
@@ -114,13 +179,14 @@ impl Group {
         let mut written = at.offset;
         for part in std::mem::take(&mut self.parts) {
             match part {
-                Part::Entries { mut buffer, ranges } => {
+                Part::Entries { mut buffer, ranges, forms } => {
                     let base = written + gathered.len() as u64;
-                    for (start, len) in ranges {
+                    for (index, (start, len)) in ranges.into_iter().enumerate() {
+                        let form = forms.get(index).copied().unwrap_or_default();
                         let start = start - Batch::ROOM;
                         out.offsets.push(base + start as u64);
                         let record = buffer.get_mut(start..).unwrap_or_default();
-                        chain = frame(record, kind::ENTRY, len, chain, id.place(number));
+                        chain = frame(record, kind::ENTRY, form, len, chain, id.place(number));
                         number += 1;
                     }
                     if buffer.len() < COPY_BELOW {
@@ -139,10 +205,9 @@ impl Group {
                     out.tombstones.push((number, targets));
                     number += 1;
                 }
-                Part::Note(note) => {
-                    let mut payload = Vec::new();
-                    encode_note(&note, &mut payload);
-                    chain = push_record(&mut gathered, kind::NOTE, &payload, chain, id.place(number));
+                Part::Note(note, stored) => {
+                    let (form, payload) = stored.unwrap_or_else(|| (Form::default(), note_payload(&note)));
+                    chain = push_formed(&mut gathered, kind::NOTE, (form, &payload), chain, id.place(number));
                     out.notes.push(note);
                 }
             }
@@ -152,4 +217,22 @@ impl Group {
         out.after = Position { offset: written, chain, next: number };
         out
     }
+}
+
+/// A note's payload as the segment stores it. Its length varies too little to be worth compressing.
+pub(crate) fn pack_note(note: &Note, packing: &Packing, number: u64, nonces: &mut Nonces) -> (Form, Vec<u8>) {
+    let packing = Packing { compress: false, ..packing.clone() };
+    let mut stored = Vec::new();
+    let form = packing.pack(kind::NOTE, number, &note_payload(note), nonces, &mut stored);
+    (form, stored)
+}
+
+fn note_payload(note: &Note) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(note_len(note));
+    encode_note(note, &mut payload);
+    payload
+}
+
+fn note_len(note: &Note) -> usize {
+    2 + note.name.len() + 8 + note.proof.len()
 }

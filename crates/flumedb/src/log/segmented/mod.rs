@@ -3,48 +3,68 @@
 //! `docs/format.md` has every byte, `docs/durability.md` what is promised.
 
 mod active;
+mod backup;
 mod check;
+mod compact;
+mod dictionary;
 mod directory;
 mod flusher;
 mod format;
 mod group;
 mod note;
+mod payload;
+mod places;
 mod queue;
 mod recovery;
 mod repair;
 mod replay;
+mod retention;
+mod scrub;
 mod segment;
 mod settings;
 mod shared;
+mod sound;
 mod table;
 mod tail;
+mod unpack;
 mod walk;
 mod writer;
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
 };
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
 
-pub use settings::{Durability, LogSettings};
+pub use backup::{BackedUp, Restored, Sharing, Verified};
+pub use compact::Compacted;
+pub use settings::{Compaction, Compression, Durability, LogSettings};
 
 use self::{
-    queue::{Queue, Request},
+    compact::Compactions,
+    queue::{Permit, Queue, Request},
     shared::Shared,
     tail::{Follower, Tail},
     writer::Writer,
 };
-use super::{Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, Proof, ReadRequest, Recovery, unsupported};
+use super::{
+    Batch, Before, BoxFuture, Chunk, Log, LogIdentity, LogStat, Note, OnDamage, Passed, Proof, ReadRequest, Recovery,
+    Scrub, unsupported,
+};
 use crate::{
-    Env, Error, ErrorKind, Result, Seq,
+    Env, Error, ErrorKind, Keys, Result, Seq,
     check::{Repair, Report},
-    env::{Latched, Lock, Signal, Worker},
+    env::{
+        Latched, Lock, OpenMode, Signal, Storage, Worker,
+        planted::{Bug, planted},
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+            oneshot, watch,
+        },
+    },
+    telemetry::{self, events},
 };
 
 /// A log on disk.
@@ -66,6 +86,8 @@ use crate::{
 /// # Ok::<(), flumedb::Error>(()) }).unwrap();
 /// ```
 pub struct SegmentedLog {
+    /// The machine as it is given: what fails elsewhere than in the log's own files is no reason to stop writing those.
+    env: Env,
     shared: Arc<Shared>,
     access: Access,
     recovery: Option<Recovery>,
@@ -75,6 +97,8 @@ pub struct SegmentedLog {
 enum Access {
     Write {
         queue: Arc<Queue>,
+        settings: LogSettings,
+        compactor: Compactor,
         /// Ends before the lock is freed.
         worker: Mutex<Option<Box<dyn Worker>>>,
         lock: Mutex<Option<Box<dyn Lock>>>,
@@ -86,6 +110,14 @@ enum Access {
     },
 }
 
+/// What it takes to start compacting.
+struct Compactor {
+    compactions: Arc<Compactions>,
+    settings: Compaction,
+    /// That of the machine: a copy that cannot be written is no reason to write no more.
+    storage: Arc<dyn Storage>,
+}
+
 impl SegmentedLog {
     /// Opens the log in the directory `dir` to read and write, or makes one.
     ///
@@ -94,22 +126,43 @@ impl SegmentedLog {
     ///
     /// # Errors
     /// `Locked` if it is open for writing elsewhere, `Corrupt` if entries that were acknowledged are damaged or gone (then
-    /// nothing is changed; [`read_only`](Self::read_only) reads around it), `Unsupported` if a newer version wrote it, `Io`.
+    /// nothing is changed; [`read_only`](Self::read_only) reads around it), `Key` if it is encrypted and the settings have
+    /// not its key (nothing is changed then either), `Unsupported` if a newer version wrote it, `Invalid` for a backup, `Io`.
     pub fn open(env: &Env, dir: &Path, settings: LogSettings) -> Result<Self> {
+        let machine = env.clone();
+        let label = dir.display().to_string();
+        let _span = events::opening(&label).entered();
+        let begun = env.clock.monotonic();
         let mut env = env.clone();
+        backup::refuse_to_write(&*env.storage, dir)?;
+        let storage = env.storage.clone();
         env.storage = Arc::new(Latched::new(env.storage));
         env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let lock = directory::lock(&*env.storage, dir)?;
         let opened = recovery::open(&env, dir, &settings)?;
         let recovery = opened.recovery.clone();
-        let queue = Arc::new(Queue::new(settings.pending_bytes));
+        if let Some(cut) = &recovery {
+            events::recovered(&label, cut);
+        }
+        // If that fails it is tried again.
+        drop(directory::forget_torn(&env, dir, &label, &settings));
+        let queue = Arc::new(Queue::new(&settings, env.clock.clone()));
         let signal = queue.signal.clone();
-        let (mut writer, shared) = Writer::new(opened, queue.clone(), settings)?;
+        let compactor = Compactor { compactions: Arc::default(), settings: settings.compaction, storage };
+        let compactions = compactor.compactions.clone();
+        let (mut writer, shared) = Writer::new(opened, queue.clone(), compactions, settings.clone())?;
         writer.begin()?;
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;
-        let access = Access::Write { queue, worker: Mutex::new(Some(worker)), lock: Mutex::new(Some(lock)) };
-        Ok(Self { shared, access, recovery, closed: AtomicBool::new(false) })
+        let (head, took) = (*shared.head().borrow(), env.clock.monotonic().saturating_sub(begun));
+        events::opened(&label, head, shared.table.names().len(), took);
+        let (worker, lock) = (Mutex::new(Some(worker)), Mutex::new(Some(lock)));
+        let access = Access::Write { queue, settings, compactor, worker, lock };
+        let log = Self { env: machine, shared, access, recovery, closed: AtomicBool::new(false) };
+        if log.shared.deletions().len() > 0 {
+            log.compact_by_itself(0, true);
+        }
+        Ok(log)
     }
 
     /// Opens the log in the directory `dir` to read, beside a writer or without one, and follows what a writer in any
@@ -118,14 +171,25 @@ impl SegmentedLog {
     /// # Errors
     /// `NotFound` if there is no log, `Corrupt` if its segments do not fit together, `Unsupported`, `Io`.
     pub fn read_only(env: &Env, dir: &Path) -> Result<Self> {
-        let tail = Arc::new(Tail::open(env, dir)?);
+        Self::follow(env, dir, None)
+    }
+
+    /// For [`read_only`](Self::read_only) and [`check`](Self::check) of a log that is encrypted.
+    pub fn with_keys(keys: &Keys) -> Keyed<'_> {
+        Keyed { keys }
+    }
+
+    fn follow(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
+        backup::refuse_unfinished(&*env.storage, dir)?;
+        let tail = Arc::new(Tail::open(env, dir, keys)?);
         let stop = Arc::new(AtomicBool::new(false));
         let follower = Box::new(Follower::new(tail.clone(), stop.clone())?);
         let worker = env.threads.spawn("flume-follower", follower, Arc::new(Signal::new()));
         let worker = worker.map_err(|error| Error::io("follow", dir, error))?;
         let shared = tail.shared().clone();
+        events::following(&shared.label, *shared.head().borrow());
         let access = Access::Read { tail, stop, worker: Mutex::new(Some(worker)) };
-        Ok(Self { shared, access, recovery: None, closed: AtomicBool::new(false) })
+        Ok(Self { env: env.clone(), shared, access, recovery: None, closed: AtomicBool::new(false) })
     }
 
     /// Whether there is a log in `dir`.
@@ -142,12 +206,18 @@ impl SegmentedLog {
     }
 
     /// Reads every byte of the log in `dir` and says what is wrong with it. Changes nothing, and may run beside a writer.
+    /// What is encrypted is looked into [with keys](Self::with_keys) only; the checksums and the chain tell of damage
+    /// without.
     ///
     /// # Errors
     /// `Unsupported` if a newer version wrote it, `Io`. Damage is no error: it is what the report says.
     pub fn check(env: &Env, dir: &Path) -> Result<Report> {
+        Self::examine(env, dir, None)
+    }
+
+    fn examine(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Report> {
         let busy = directory::is_locked(&*env.storage, dir)?;
-        Ok(check::examine(env, dir, busy)?.report)
+        Ok(check::examine(env, dir, busy, keys)?.report)
     }
 
     /// Cuts a torn tail, keeping the bytes; with `skip_damage` also puts stubs where entries are damaged (they then read
@@ -156,15 +226,106 @@ impl SegmentedLog {
     /// # Errors
     /// `Corrupt` if there is damage and `skip_damage` is not given, `Locked` if it is open for writing, `Unsupported`, `Io`.
     pub fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
+        backup::refuse_to_write(&*env.storage, dir)?;
         let _lock = directory::lock(&*env.storage, dir)?;
         repair::repair(env, dir, settings, skip_damage)
     }
 
-    fn queue(&self) -> Result<&Queue> {
+    /// Checks as [`check`](Self::check) does, in the background, and reads about so many bytes a second. A damaged place is
+    /// told when it is found; the report comes at the end.
+    ///
+    /// # Errors
+    /// `Unsupported` if a newer version wrote it, `Io`.
+    pub fn scrub_at(env: &Env, dir: &Path, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        scrub::start(env, dir, bytes_per_second, on_damage)
+    }
+
+    /// Backs up the log in `dir` to the directory `to`, while another process writes to the log or nobody does. Reading
+    /// `dir` is enough. The backup has all that was on the disk when this was called, and maybe more.
+    ///
+    /// `to` is a new directory, or has an earlier backup of this log: then only what is new is taken. It is itself a log
+    /// that can be opened read-only. If this is interrupted, the earlier backup is as it was, and the next call goes on.
+    /// `on_progress` is told how many files are done, of how many.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use flumedb::{Env, Seq, log::{Batch, Log, LogSettings, SegmentedLog, Sharing}};
+    /// let env = Env::memory();
+    /// let log = SegmentedLog::open(&env, "log".as_ref(), LogSettings::default())?;
+    /// let mut batch = Batch::new();
+    /// batch.push(b"hello");
+    /// log.append(batch).await?;
+    ///
+    /// let done = SegmentedLog::backup_at(&env, "log".as_ref(), "backup".as_ref(), Sharing::Share, |_, _| ())?;
+    /// assert_eq!(done.head, Some(Seq::new(0)));
+    /// assert!(SegmentedLog::verify(&env, "backup".as_ref())?.report.is_ok());
+    /// SegmentedLog::restore(&env, "backup".as_ref(), "restored".as_ref(), |_, _| ())?;
+    /// let restored = SegmentedLog::open(&env, "restored".as_ref(), LogSettings::default())?;
+    /// assert_eq!(restored.get(Seq::new(0)).await?, "hello");
+    /// # Ok::<(), flumedb::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` if there is no log, `Corrupt` if what would be new in the backup is damaged (the earlier backup is as it
+    /// was), `Invalid` if `to` holds anything else or a backup of another log or of another history of this one,
+    /// `Locked` if another backup to it is going on, `Unsupported`, `StorageFull`, `Io`.
+    pub fn backup_at(
+        env: &Env,
+        dir: &Path,
+        to: &Path,
+        sharing: Sharing,
+        on_progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<BackedUp> {
+        backup::Run::new(env, dir, to, sharing, Box::new(on_progress)).finish()
+    }
+
+    /// Reads every byte of the backup in `dir`: is it what was written, and is it a log? Changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no backup, `Unsupported` if a newer version wrote it, `Io`. Damage is no error: it is what
+    /// the report says.
+    pub fn verify(env: &Env, dir: &Path) -> Result<Verified> {
+        backup::verify(env, dir)
+    }
+
+    /// Makes a database in the directory `to` of the backup in `dir`, which is verified first. Interrupted, the same call
+    /// goes on; until it is done, `to` is not opened.
+    ///
+    /// What is restored has the identity of the log that it is from. If both are written to from then on, they are two
+    /// histories of one log: their [proofs](Log::proof) differ from the first entry on that only one has, and views and
+    /// backups of one take no part in the other.
+    ///
+    /// # Errors
+    /// `Corrupt` if the backup is damaged, `NotFound` if there is none, `Invalid` if `to` is not empty, `Locked`,
+    /// `StorageFull`, `Unsupported`, `Io`.
+    pub fn restore(
+        env: &Env,
+        dir: &Path,
+        to: &Path,
+        on_progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Restored> {
+        backup::restore(env, dir, to, Box::new(on_progress))
+    }
+
+    fn queue(&self) -> Result<(&Queue, &LogSettings)> {
         match &self.access {
-            Access::Write { queue, .. } => Ok(queue),
+            Access::Write { queue, settings, .. } => Ok((queue, settings)),
             Access::Read { .. } => Err(unsupported("writing: it is open read-only")),
         }
+    }
+
+    /// Waits until there is room for a request of so many bytes among those that wait.
+    async fn room_for(&self, bytes: usize) -> Result<Permit> {
+        let permit = self.queue()?.0.room_for(bytes).await;
+        permit.map_err(|error| match error.kind() {
+            ErrorKind::Closed => self.shared.failure().cloned().unwrap_or(error),
+            _ => self.refused(error),
+        })
+    }
+
+    fn refused(&self, error: Error) -> Error {
+        telemetry::refused(&self.shared.label, &error);
+        error
     }
 
     /// Lets go of what a closed log holds, once its thread is done.
@@ -172,11 +333,17 @@ impl SegmentedLog {
         fn take<T: ?Sized>(held: &Mutex<Option<Box<T>>>) {
             drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
-        self.closed.store(true, Ordering::Release);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            events::closed(&self.shared.label, *self.shared.head().borrow());
+        }
         match &self.access {
-            Access::Write { worker, lock, .. } => {
-                // The writer first: nothing may be written once the lock is free.
+            Access::Write { compactor, worker, lock, .. } => {
+                // Nothing may be written once the lock is free.
+                compactor.compactions.stop();
                 take(worker);
+                if planted(Bug::LockNotReleased) {
+                    std::mem::forget(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+                }
                 take(lock);
             }
             Access::Read { stop, worker, .. } => {
@@ -186,35 +353,70 @@ impl SegmentedLog {
         }
     }
 
+    /// Entries were deleted: sees that they are erased, if that is wanted.
+    fn compact_by_itself(&self, deleted: u64, look: bool) {
+        if let Access::Write { compactor, .. } = &self.access
+            && compactor.settings.automatic
+        {
+            // Without a thread for it, erasing can still be asked for.
+            drop(compactor.compactions.start(&self.shared, &compactor.storage, compactor.settings));
+            if look {
+                compactor.compactions.look();
+            } else {
+                compactor.compactions.deleted(deleted);
+            }
+        }
+    }
+
     /// Hands a request to the writer and waits for its answer.
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
-        let queue = self.queue()?;
+        let (queue, _) = self.queue()?;
         let (reply, answer) = oneshot::channel();
         queue.push(request(reply));
         answer.await.unwrap_or_else(|_| Err(self.shared.failure().cloned().unwrap_or_else(Error::closed)))
     }
 }
 
-fn check_batch(batch: &Batch) -> Result<()> {
-    let too_much = |what: &str, limit: usize| {
-        Err(Error::new(ErrorKind::Invalid, format!("{what} is longer than {limit} bytes; split it")))
-    };
-    if batch.payloads().any(|payload| payload.len() > format::MAX_PAYLOAD) {
-        return too_much("an entry", format::MAX_PAYLOAD);
+/// The keys to a log that is encrypted.
+///
+/// ```
+/// use flumedb::{Env, Keys, log::{LogSettings, SegmentedLog}};
+/// let (env, keys) = (Env::memory(), Keys::new(1, [7; 32])?);
+/// let settings = LogSettings { keys: Some(keys.clone()), ..LogSettings::default() };
+/// let log = SegmentedLog::open(&env, "log".as_ref(), settings)?;
+/// let reader = SegmentedLog::with_keys(&keys).read_only(&env, "log".as_ref())?;
+/// assert!(SegmentedLog::with_keys(&keys).check(&env, "log".as_ref())?.is_ok());
+/// # Ok::<(), flumedb::Error>(())
+/// ```
+pub struct Keyed<'a> {
+    keys: &'a Keys,
+}
+
+impl Keyed<'_> {
+    /// As [`SegmentedLog::read_only`]. An entry whose key is not there is read as `Key`.
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::read_only`].
+    pub fn read_only(&self, env: &Env, dir: &Path) -> Result<SegmentedLog> {
+        SegmentedLog::follow(env, dir, Some(self.keys))
     }
-    if batch.buffer_len() > 2 * format::MAX_PAYLOAD {
-        return too_much("a batch", 2 * format::MAX_PAYLOAD);
-    }
-    match &batch.note {
-        Some(note) if note.name.len() > note::MAX_NAME => too_much("the name of a note", note::MAX_NAME),
-        Some(note) if note.proof.len() > note::MAX_PROOF => too_much("the proof of a note", note::MAX_PROOF),
-        _ => Ok(()),
+
+    /// As [`SegmentedLog::check`], and looks whether everything decrypts for which there is a key.
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::check`]; `Key` if a key is not the one that was used.
+    pub fn check(&self, env: &Env, dir: &Path) -> Result<Report> {
+        SegmentedLog::examine(env, dir, Some(self.keys))
     }
 }
 
 impl Log for SegmentedLog {
     fn identity(&self) -> LogIdentity {
         LogIdentity(self.shared.id.0.to_vec())
+    }
+
+    fn label(&self) -> String {
+        self.shared.label.clone()
     }
 
     fn head(&self) -> watch::Receiver<Option<Seq>> {
@@ -231,7 +433,8 @@ impl Log for SegmentedLog {
     }
 
     fn first(&self) -> Option<Seq> {
-        (self.shared.visible() > 0).then_some(Seq::new(0))
+        let first = self.shared.table.first();
+        (self.shared.visible() > first).then_some(Seq::new(first))
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Chunk>> {
@@ -248,20 +451,53 @@ impl Log for SegmentedLog {
 
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Seq>>> {
         Box::pin(async move {
-            check_batch(&batch)?;
-            let queue = self.queue()?;
+            let (_, settings) = self.queue()?;
+            settings.check(&batch).map_err(|error| self.refused(error))?;
             if let Some(error) = self.shared.failure() {
                 return Err(error.clone());
             }
-            let permit = queue.room_for(batch.buffer_len()).await;
-            let permit = permit.map_err(|error| self.shared.failure().cloned().unwrap_or(error))?;
+            let permit = self.room_for(batch.buffer_len()).await?;
             self.ask(|reply| Request::Append { batch, reply, permit }).await
         })
     }
 
     fn delete(&self, seqs: &[Seq]) -> BoxFuture<'_, Result<()>> {
         let targets = seqs.to_vec();
-        Box::pin(self.ask(|reply| Request::Delete { targets, reply }))
+        Box::pin(async move {
+            let (_, settings) = self.queue()?;
+            settings.check_targets(targets.len()).map_err(|error| self.refused(error))?;
+            let permit = self.room_for(size_of_val(targets.as_slice())).await?;
+            let count = targets.len() as u64;
+            self.ask(|reply| Request::Delete { targets, reply, permit }).await?;
+            self.compact_by_itself(count, false);
+            Ok(())
+        })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(async move {
+            let Access::Write { compactor, .. } = &self.access else {
+                return Err(unsupported("compaction: it is open read-only"));
+            };
+            self.open_shared()?;
+            let once = async || {
+                let (reply, answer) = oneshot::channel();
+                compactor.compactions.ask(&self.shared, &compactor.storage, compactor.settings, reply);
+                answer.await.unwrap_or_else(|_| Err(self.shared.failure().cloned().unwrap_or_else(Error::closed)))
+            };
+            let done = once().await?;
+            // What is appended to is not written anew, so if it should be it is ended: now, when the next segment need not
+            // begin with all the deletions that have just been carried out.
+            if self.ask(|reply| Request::Roll { reply }).await? { Ok(done.and(once().await?)) } else { Ok(done) }
+        })
+    }
+
+    fn drop_before(&self, before: Before) -> BoxFuture<'_, Result<Compacted>> {
+        Box::pin(self.drop_segments(before))
+    }
+
+    fn followed_by(&self, passed: Weak<Passed>) {
+        self.shared.follow(passed);
     }
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {
@@ -280,7 +516,11 @@ impl Log for SegmentedLog {
     }
 
     fn note(&self, name: &str) -> Result<Option<Note>> {
-        Ok(self.shared.notes().get(name).cloned())
+        self.shared.note(name)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.shared.keys.is_some()
     }
 
     fn recovery(&self) -> Option<Recovery> {
@@ -288,18 +528,35 @@ impl Log for SegmentedLog {
     }
 
     fn stat(&self) -> Result<LogStat> {
-        let (deleted, tombstones) = {
-            let deletions = self.shared.deletions();
-            (deletions.len(), deletions.tombstones())
-        };
-        let mut bytes = 0;
+        let (entries, deleted) = self.shared.count()?;
+        let (storage, dir) = (&*self.shared.env.storage, &self.shared.dir);
+        let (mut bytes, mut segments) = (0, 0);
         for name in self.shared.table.names() {
-            let path = self.shared.dir.join(name.file_name());
-            let file = self.shared.env.storage.open(&path, crate::env::OpenMode::Read);
-            bytes += file.and_then(|file| file.len()).map_err(|error| Error::io("read", &path, error))?;
+            let path = dir.join(name.file_name());
+            match storage.open(&path, OpenMode::Read).and_then(|file| file.len()) {
+                Ok(len) => bytes += len,
+                // It has been written anew, or dropped, since.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("read", &path, error)),
+            }
+            segments += 1;
         }
-        let entries = self.shared.visible().saturating_sub(deleted.saturating_add(tombstones));
-        Ok(LogStat::new("flume", entries, deleted, bytes))
+        let (torn, damaged) = directory::kept(storage, dir).map_err(|error| Error::io("look into", dir, error))?;
+        let durable = format::head_of(self.shared.durable().min(self.shared.visible()));
+        Ok(LogStat { segments, durable, torn, damaged, ..LogStat::new("flume", entries, deleted, bytes) })
+    }
+
+    fn backup(&self, to: &Path, sharing: Sharing) -> BoxFuture<'_, Result<BackedUp>> {
+        let to = to.to_owned();
+        Box::pin(async move {
+            self.sync(None).await?;
+            let dir = &self.open_shared()?.dir;
+            backup::start(backup::Run::new(&self.env, dir, &to, sharing, Box::new(|_, _| ())))?.done().await
+        })
+    }
+
+    fn scrub(&self, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        scrub::start(&self.env, &self.open_shared()?.dir, bytes_per_second, on_damage)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

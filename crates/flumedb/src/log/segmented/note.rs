@@ -1,14 +1,9 @@
 //! The payloads of note records and of the carry record: what is known of the log besides its entries.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::format::{u16_at, u64_at};
 use crate::{Seq, log::Note};
-
-/// Longest name of a note, in bytes.
-pub(crate) const MAX_NAME: usize = 1 << 10;
-/// Longest proof of a note, in bytes.
-pub(crate) const MAX_PROOF: usize = 1 << 16;
 
 pub(crate) fn encode_note(note: &Note, out: &mut Vec<u8>) {
     out.extend_from_slice(&(note.name.len() as u16).to_le_bytes());
@@ -53,9 +48,40 @@ impl Deletions {
         self.tombstones
     }
 
+    /// These are carried out.
+    pub(crate) fn forget(&mut self, targets: &[u64]) {
+        for target in targets {
+            self.by_target.remove(target);
+        }
+    }
+
+    /// Whether there is one whose tombstone is at this number or behind it.
+    pub(crate) fn any_from(&self, tombstone: u64) -> bool {
+        self.by_target.values().any(|&by| by >= tombstone)
+    }
+
+    /// Each target in `from..to` with its tombstone, ascending.
+    pub(crate) fn pairs(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
+        self.by_target.range(from..to.max(from)).map(|(&target, &tombstone)| (target, tombstone))
+    }
+
     /// Every target in `from..to`, ascending.
     pub(crate) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = u64> {
         self.by_target.range(from..to.max(from)).map(|(&target, _)| target)
+    }
+
+    /// How many targets are still there: at or behind the log's beginning and in none of the gaps, which are ascending.
+    pub(crate) fn pending(&self, begins: u64, gaps: &[Range<u64>]) -> u64 {
+        let is_gone = |target: u64| {
+            let behind = gaps.partition_point(|gap| gap.start <= target);
+            behind.checked_sub(1).and_then(|at| gaps.get(at)).is_some_and(|gap| gap.contains(&target))
+        };
+        self.within(begins, u64::MAX).filter(|&target| !is_gone(target)).count() as u64
+    }
+
+    /// How many bytes of payload they are in a carry record.
+    pub(crate) fn bytes(&self) -> u64 {
+        8 + self.len() * 16
     }
 
     /// The payload of a carry record: the number of tombstones, then pairs of target and tombstone.

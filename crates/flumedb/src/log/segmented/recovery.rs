@@ -6,10 +6,13 @@
 
 use std::{path::Path, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     active::Active,
-    directory::{self, HeadFile},
-    format::{HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
+    directory::{self, HeadFile, first_path},
+    format::{FirstPage, HEADER_LEN, HeadPage, LogId, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, head_of},
+    payload::Packing,
     replay::Replay,
     segment::{Segment, check_header, fault_error, is_begun, read_exactly, read_trailer},
     settings::LogSettings,
@@ -17,8 +20,12 @@ use super::{
     walk::{Position, Stop, find_commit},
 };
 use crate::{
-    Damage, Env, Error, Result,
-    env::{File, OpenMode, Storage},
+    Damage, Env, Error, ErrorKind, Result,
+    env::{
+        File, OpenMode, Storage,
+        planted::{Bug, planted},
+    },
+    keys::{Keys, missing},
     log::Recovery,
 };
 
@@ -36,12 +43,14 @@ pub(crate) struct Opened {
 /// Opens the log in `dir`, or makes one. The directory's lock is held.
 pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
     let storage = &*env.storage;
-    let mut names = directory::list_segments(storage, dir)?;
+    settle_generations(storage, dir)?;
+    let (mut names, first) = directory::list_segments(storage, dir)?;
     let page = HeadFile::read(storage, dir)?;
     if let (Some(page), true) = (page, names.is_empty()) {
         let reason = format!("its segments are gone, of which {} entries were on the disk", page.watermark);
         return Err(Error::corrupt(Damage::new(HeadFile::path(dir), 0, 0, reason)));
     }
+    check_keys(storage, dir, &names, settings.keys.as_ref())?;
     let mut sealed_before = false;
     while let Some(&name) = names.last() {
         let path = dir.join(name.file_name());
@@ -54,10 +63,61 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
             continue;
         }
         let header = check_header(&*file, &path, name, None)?;
-        let last = Last { env, dir, settings, name, file, header, names, page, sealed_before };
+        if header.is_compacted() {
+            // What still counts of what it said was said again behind it.
+            let missing = format!(
+                "segment {} is missing: {} was compacted, which the last never is",
+                name.ordinal + 1,
+                path.display()
+            );
+            return Err(Error::corrupt(Damage::new(dir, 0, 0, missing)));
+        }
+        let last = Last { env, dir, settings, name, file, header, names, first, page, sealed_before };
         return last.open();
     }
-    create(env, dir)
+    create(env, dir, settings)
+}
+
+/// Whether the keys are those that the newest segment is encrypted with. Asked before anything is changed.
+pub(crate) fn check_keys(storage: &dyn Storage, dir: &Path, names: &[SegmentName], keys: Option<&Keys>) -> Result<()> {
+    for name in names.iter().rev() {
+        let path = dir.join(name.file_name());
+        let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
+        if let Ok(header) = check_header(&*file, &path, *name, None) {
+            return header.check_key(keys).map_err(|error| error.context(dir.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Where a compaction was stopped between writing a segment anew and removing what it was: the new one counts if it is
+/// whole.
+fn settle_generations(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for (name, older) in directory::superseded(storage, dir)? {
+        let path = dir.join(name.file_name());
+        if !is_whole(storage, &path, name)? && is_whole(storage, &dir.join(older.file_name()), older)? {
+            storage.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether every byte of a sealed segment is as it was written.
+fn is_whole(storage: &dyn Storage, path: &Path, name: SegmentName) -> Result<bool> {
+    let file = storage.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
+    let header = match check_header(&*file, path, name, None) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(false),
+        header => header?,
+    };
+    let len = file.len().map_err(|error| Error::io("read", path, error))?;
+    let bytes = read_exactly(&*file, path, 0, len as usize)?;
+    let mut replay = Replay::new(Position::start(&header));
+    replay.run(&bytes, header.id, u64::MAX);
+    let Stop::Index { end } = replay.stop else { return Ok(false) };
+    Ok(bytes
+        .get(end as usize..)
+        .is_some_and(|rest| Trailer::decode(rest).is_ok_and(|trailer| trailer.chain == replay.position.chain)))
 }
 
 /// Whether the last segment, whose file is given, was being made when the power went: nothing was ever in it, and nothing
@@ -109,14 +169,15 @@ fn draw_u64(env: &Env, dir: &Path) -> Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn create(env: &Env, dir: &Path) -> Result<Opened> {
+fn create(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Opened> {
     // Nothing is in the log yet, so if this fails it will be tried again.
     directory::sync_above(&*env.storage, dir)?;
     let mut id = LogId([0; 16]);
     env.random.fill(&mut id.0).map_err(|error| Error::io("get randomness for", dir, error))?;
     let epoch = draw_u64(env, dir)?;
-    let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), id));
-    let active = Active::create(&shared, 0, 0, 0, epoch)?;
+    let packing = Packing::wanted(settings, id, Bytes::new())?;
+    let shared = Arc::new(Shared::of_writer(env.clone(), dir.to_owned(), id, settings.keys.clone()));
+    let active = Active::create(&shared, 0, Position { offset: 0, chain: 0, next: 0 }, epoch, packing)?;
     shared.table.push_active(active.segment.clone());
     let head = HeadFile::create(&*env.storage, dir)?;
     let synced = active.synced;
@@ -126,117 +187,29 @@ fn create(env: &Env, dir: &Path) -> Result<Opened> {
     Ok(Opened { shared, active, head, epoch, recovery: None, clean: true })
 }
 
-/// The last segment that there is, and what is known of it before it is read.
-struct Last<'a> {
-    env: &'a Env,
-    dir: &'a Path,
-    settings: &'a LogSettings,
-    name: SegmentName,
-    file: Arc<dyn File>,
-    header: SegmentHeader,
-    names: Vec<SegmentName>,
-    page: Option<HeadPage>,
+/// What is known of the last segment besides its bytes.
+pub(super) struct Witnesses {
+    pub(super) page: Option<HeadPage>,
+    pub(super) name: SegmentName,
+    pub(super) id: LogId,
     /// A segment was begun after it, so it had been sealed.
-    sealed_before: bool,
+    pub(super) sealed_before: bool,
 }
 
-impl Last<'_> {
-    fn open(self) -> Result<Opened> {
-        let path = self.dir.join(self.name.file_name());
-        let id = self.header.id;
-        if self.page.is_some_and(|page| page.id != id) {
-            let damage = Damage::new(HeadFile::path(self.dir), 16, 16, "it belongs to another log");
-            return Err(Error::corrupt(damage));
-        }
-        self.check_link()?;
-
-        let len = self.file.len().map_err(|error| Error::io("read", &path, error))?;
-        let bytes = read_exactly(&*self.file, &path, 0, len as usize)?;
-        let mut replay = Replay::new(Position::start(&self.header));
-        replay.run(&bytes, id, u64::MAX);
-        let at = replay.position;
-
-        let sealed = match replay.stop {
-            Stop::Index { end } => {
-                let trailer = bytes.get(end as usize..).and_then(|rest| Trailer::decode(rest).ok());
-                trailer.is_some_and(|trailer| trailer.chain == at.chain && len == end + TRAILER_LEN as u64)
-            }
-            _ => false,
-        };
-        if !sealed {
-            self.check_witnesses(&replay, &bytes, &path)?;
-        } else if let Some(page) = self.page.filter(|page| page.ordinal > self.name.ordinal) {
-            // A segment is on the disk before the page names it.
-            let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
-            return Err(Error::corrupt(Damage::new(self.dir, 0, 0, reason)));
-        }
-        let clean =
-            self.page.is_some_and(|page| page.clean && page.ordinal == self.name.ordinal && page.synced == at.offset);
-        let recovery = if clean && len == at.offset {
-            None
-        } else {
-            let recovery = if sealed { None } else { self.cut(at, &bytes, &path)? };
-            self.write_again(&replay, bytes.slice(..if sealed { bytes.len() } else { at.offset as usize }), &path)?;
-            recovery
-        };
-
-        let epoch = draw_u64(self.env, self.dir)?;
-        let shared = Arc::new(Shared::new(self.env.clone(), self.dir.to_owned(), id));
-        for pair in self.names.windows(2) {
-            if let [name, next] = pair {
-                shared.table.push_sealed(*name, next.first - name.first);
-            }
-        }
-        let next = at.next;
-        shared.carry(replay.deletions);
-        shared.set_durable(next);
-        shared.publish(next, Vec::new(), replay.notes.into_values().collect());
-        let active = match replay.stop {
-            Stop::Index { .. } if sealed => {
-                shared.table.push_sealed(self.name, next - self.name.first);
-                Active::create(&shared, self.name.ordinal + 1, next, at.chain, epoch)?
-            }
-            _ => {
-                let segment = Segment::active(self.name, path, self.file, id, at.offset);
-                let begun = replay.offsets.first().copied().unwrap_or(at.offset);
-                segment.extend(replay.offsets, at.offset);
-                Active::found(Arc::new(segment), at, begun)
-            }
-        };
-        shared.table.push_active(active.segment.clone());
-        let head = HeadFile::create(&*self.env.storage, self.dir)?;
-        directory::sync(&*self.env.storage, self.dir)?;
-        Ok(Opened { shared, active, head, epoch, recovery, clean })
-    }
-
-    /// The last segment must begin where the one before it ends.
-    fn check_link(&self) -> Result<()> {
-        let Some(before) = self.names.len().checked_sub(2).and_then(|index| self.names.get(index)) else {
-            return Ok(());
-        };
-        let path = self.dir.join(before.file_name());
-        let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
-        let trailer = read_trailer(&*file, &path)?;
-        if trailer.chain != self.header.chain || trailer.first.checked_add(trailer.count) != Some(self.name.first) {
-            let reason = format!("it does not lead to segment {}", self.name.ordinal);
-            return Err(Error::corrupt(Damage::new(&path, trailer.index_offset, TRAILER_LEN as u64, reason)));
-        }
-        Ok(())
-    }
-
+impl Witnesses {
     /// What follows the last whole commit may be cut only if nobody vouches for it.
-    fn check_witnesses(&self, replay: &Replay, bytes: &[u8], path: &Path) -> Result<()> {
+    pub(super) fn check(&self, replay: &Replay, bytes: &[u8], path: &Path) -> Result<()> {
         let at = replay.position.offset;
         let head = self.page.map_or(0, |page| match page.ordinal.cmp(&self.name.ordinal) {
             std::cmp::Ordering::Less => 0,
             std::cmp::Ordering::Equal => page.synced,
             std::cmp::Ordering::Greater => u64::MAX,
         });
-        let later = find_commit(bytes, self.header.id, at, |commit| {
+        let later = find_commit(bytes, self.id, at, |commit| {
             // What a payload holds of an older part of this very log is no witness.
             commit.synced > at && commit.first >= replay.position.next
         });
-        if head <= at && later.is_none() && !self.sealed_before {
+        if head <= at && later.is_none() && !self.sealed_before || planted(Bug::TailRuleInTheMiddle) {
             return match replay.stop {
                 // Whole, and in its place, but nothing that this version can read: that is no torn tail.
                 Stop::Bad { offset, fault: fault @ super::format::Fault::Newer(..) } => {
@@ -258,12 +231,129 @@ impl Last<'_> {
             }
         }
     }
+}
+
+/// The last segment that there is, and what is known of it before it is read.
+struct Last<'a> {
+    env: &'a Env,
+    dir: &'a Path,
+    settings: &'a LogSettings,
+    name: SegmentName,
+    file: Arc<dyn File>,
+    header: SegmentHeader,
+    names: Vec<SegmentName>,
+    first: Option<FirstPage>,
+    page: Option<HeadPage>,
+    /// A segment was begun after it, so it had been sealed.
+    sealed_before: bool,
+}
+
+impl Last<'_> {
+    fn open(self) -> Result<Opened> {
+        let path = self.dir.join(self.name.file_name());
+        let id = self.header.id;
+        let pages = [
+            (self.page.map(|page| page.id), HeadFile::path(self.dir)),
+            (self.first.map(|page| page.id), first_path(self.dir)),
+        ];
+        if let Some((_, path)) = pages.into_iter().find(|(of, _)| of.is_some_and(|of| of != id)) {
+            return Err(Error::corrupt(Damage::new(path, 16, 16, "it belongs to another log")));
+        }
+        self.check_link()?;
+
+        let len = self.file.len().map_err(|error| Error::io("read", &path, error))?;
+        let bytes = read_exactly(&*self.file, &path, 0, len as usize)?;
+        let mut replay = Replay::new(Position::start(&self.header)).with_keys(self.settings.keys.clone());
+        replay.run(&bytes, id, u64::MAX);
+        let mut at = replay.position;
+        if planted(Bug::SeqTwice) {
+            at.next = self.page.map_or(at.next, |page| page.watermark.min(at.next));
+        }
+        if let Some(key) = replay.lacks {
+            // What cannot be read could not be carried on.
+            return Err(missing(key).context(format_args!("a note in {}", path.display())));
+        }
+
+        let sealed = match replay.stop {
+            Stop::Index { end } => {
+                let trailer = bytes.get(end as usize..).and_then(|rest| Trailer::decode(rest).ok());
+                trailer.is_some_and(|trailer| trailer.chain == at.chain && len == end + TRAILER_LEN as u64)
+            }
+            _ => false,
+        };
+        if !sealed {
+            let (page, name, sealed_before) = (self.page, self.name, self.sealed_before);
+            Witnesses { page, name, id, sealed_before }.check(&replay, &bytes, &path)?;
+        } else if let Some(page) = self.page.filter(|page| page.ordinal > self.name.ordinal) {
+            // A segment is on the disk before the page names it.
+            let reason = format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
+            return Err(Error::corrupt(Damage::new(self.dir, 0, 0, reason)));
+        }
+        let clean =
+            self.page.is_some_and(|page| page.clean && page.ordinal == self.name.ordinal && page.synced == at.offset);
+        let recovery = if clean && len == at.offset {
+            None
+        } else {
+            let recovery = if sealed { None } else { self.cut(at, &bytes, &path)? };
+            self.write_again(&replay, bytes.slice(..if sealed { bytes.len() } else { at.offset as usize }), &path)?;
+            recovery
+        };
+
+        let epoch = draw_u64(self.env, self.dir)?;
+        let keys = self.settings.keys.clone();
+        let shared = Arc::new(Shared::of_writer(self.env.clone(), self.dir.to_owned(), id, keys));
+        for pair in self.names.windows(2) {
+            if let [name, next] = pair {
+                shared.table.push_sealed(*name, next.first - name.first);
+            }
+        }
+        if let Some(first) = &self.first {
+            shared.table.begin_at(first);
+        }
+        directory::clear_leftovers(&*self.env.storage, self.dir, &self.names)?;
+        let next = at.next;
+        shared.carry(replay.deletions);
+        shared.set_durable(next);
+        shared.publish(next, Vec::new(), replay.notes.into_values().collect());
+        let active = match replay.stop {
+            Stop::Index { .. } if sealed => {
+                shared.table.push_sealed(self.name, next - self.name.first);
+                let packing = Packing::wanted(self.settings, id, Bytes::new())?;
+                Active::create(&shared, self.name.ordinal + 1, at, epoch, packing)?
+            }
+            _ => {
+                let segment = Segment::active(self.name, path, self.file, id, at.offset);
+                let segment = segment.with_keys(self.settings.keys.clone());
+                let begun = replay.places.first().unwrap_or(at.offset);
+                segment.change(at.offset, |places| *places = replay.places);
+                Active::found(Arc::new(segment), &self.header, at, begun, self.settings)?
+            }
+        };
+        shared.table.push_active(active.segment.clone());
+        shared.forget_erased()?;
+        let head = HeadFile::create(&*self.env.storage, self.dir)?;
+        directory::sync(&*self.env.storage, self.dir)?;
+        Ok(Opened { shared, active, head, epoch, recovery, clean })
+    }
+
+    /// The last segment must begin where the one before it ends.
+    fn check_link(&self) -> Result<()> {
+        let before = self.names.len().checked_sub(2).and_then(|index| self.names.get(index));
+        let Some(before) = before.filter(|_| !planted(Bug::LinkNotChecked)) else { return Ok(()) };
+        let path = self.dir.join(before.file_name());
+        let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
+        let trailer = read_trailer(&*file, &path)?;
+        if trailer.chain != self.header.chain || trailer.first.checked_add(trailer.count) != Some(self.name.first) {
+            let reason = format!("it does not lead to segment {}", self.name.ordinal);
+            return Err(Error::corrupt(Damage::new(&path, trailer.index_offset, TRAILER_LEN as u64, reason)));
+        }
+        Ok(())
+    }
 
     /// Keeps what follows the last whole commit elsewhere, where it is not zeros, and cuts it.
     fn cut(&self, at: Position, bytes: &bytes::Bytes, path: &Path) -> Result<Option<Recovery>> {
         let tail = bytes.slice((at.offset as usize).min(bytes.len())..);
         let dropped = tail.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        let storage = &*self.env.storage;
         let recovery = if dropped > 0 {
             let torn = tail.slice(..dropped);
             Some(Recovery {
@@ -271,18 +361,23 @@ impl Last<'_> {
                 file: path.to_owned(),
                 offset: at.offset,
                 dropped_bytes: dropped as u64,
-                kept_in: directory::keep_torn(storage, self.dir, self.name, at.offset, &torn, self.settings)?,
+                kept_in: directory::keep_torn(self.env, self.dir, self.name, at.offset, &torn, self.settings)?,
             })
         } else {
             None
         };
-        self.file.set_len(at.offset).map_err(|error| Error::io("cut", path, error))?;
+        if !planted(Bug::TailNotCut) {
+            self.file.set_len(at.offset).map_err(|error| Error::io("cut", path, error))?;
+        }
         Ok(recovery)
     }
 
     /// Writes anew what nobody vouches for: after an unclean stop, that bytes can be read is no proof that they are on
     /// the disk. The end of a sealed segment is vouched for by the next one only, and this is the last.
     fn write_again(&self, replay: &Replay, bytes: bytes::Bytes, path: &Path) -> Result<()> {
+        if planted(Bug::NotWrittenAgain) {
+            return Ok(());
+        }
         let vouched = self.page.filter(|page| page.ordinal == self.name.ordinal).map_or(0, |page| page.synced);
         let from = vouched.max(replay.synced).min(bytes.len() as u64);
         // A copy, as the bytes may be the file itself.

@@ -8,19 +8,22 @@ use super::{
     check::{Examination, Examined, examine},
     directory,
     format::{
-        ALIGN, Commit, FLAG_ERASED, HEADER_LEN, HeadPage, LogId, Record, SegmentHeader, SegmentName, kind, push_kept,
-        push_record, record_size,
+        Commit, FEATURE_COMPACTED, FLAG_ERASED, FirstPage, Gap, Gone, HEADER_LEN, HeadPage, LogId, Record,
+        SegmentHeader, SegmentName, kind, push_kept, push_record, record_size,
     },
+    places::Places,
+    recovery,
     replay::{Hole, MAX_LOST},
     settings::LogSettings,
     walk::{Item, Position, next_commit},
 };
-use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env::OpenMode};
+use crate::{Damage, Env, Error, ErrorKind, Result, check::Repair, env};
 
 /// Repairs the log in `dir`, whose lock is held.
 pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage: bool) -> Result<Repair> {
+    recovery::check_keys(&*env.storage, dir, &directory::found_segments(&*env.storage, dir)?, settings.keys.as_ref())?;
     // The lock is held here, and by nobody who writes.
-    let examination = examine(env, dir, false)?;
+    let examination = examine(env, dir, false, settings.keys.as_ref())?;
     let mut repair = Repair::default();
     if !examination.report.damage.is_empty() {
         if !skip_damage {
@@ -34,7 +37,7 @@ pub(crate) fn repair(env: &Env, dir: &Path, settings: &LogSettings, skip_damage:
         repair.kept_in = skip(env, dir, &examination)?;
         repair.damage = examination.report.damage;
     }
-    let opened = super::recovery::open(env, dir, settings)?;
+    let opened = recovery::open(env, dir, settings)?;
     repair.torn_tail = examination.report.torn_tail;
     repair.kept_in.extend(opened.recovery.and_then(|recovery| recovery.kept_in));
     Ok(repair)
@@ -48,7 +51,9 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
     };
     /// More segments than this are not made up for.
     const MAX_MISSING: u64 = 1000;
-    let (mut first, mut ordinal) = (0, 0);
+    let begins = examination.segments.first().map_or((0, 0), |segment| (segment.name.first, segment.name.ordinal));
+    let (mut first, mut ordinal) =
+        if directory::read_first(&*env.storage, dir).is_ok_and(|page| page.is_none()) { (0, 0) } else { begins };
     for segment in &examination.segments {
         let missing = segment.name.ordinal.saturating_sub(ordinal);
         ordinal = segment.name.ordinal.saturating_add(1);
@@ -59,15 +64,30 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
         first = segment.name.first;
     }
     let mut kept = Vec::new();
+    let page = if examination.first_is_lost { None } else { directory::read_first(&*env.storage, dir)? };
+    let begins = match (page, examination.segments.first()) {
+        // It is not known what the segments before it held; that they are gone is no damage to what is there.
+        (None, Some(segment)) if examination.first_is_lost => {
+            let (ordinal, first) = (segment.name.ordinal, segment.name.first);
+            let gone = Gone { tombstones: 0, least: if first > 0 { 0 } else { u64::MAX } };
+            let page = FirstPage { id, ordinal, first, gone };
+            directory::write_first(&*env.storage, dir, &page)?;
+            Some(page)
+        }
+        (page, _) => page,
+    };
     // Where the segment before ended, as it is after the repair.
-    let mut before = Position { offset: 0, chain: 0, next: 0 };
-    let mut ordinal = 0;
+    let mut before = Position { offset: 0, chain: 0, next: begins.map_or(0, |page| page.first) };
+    let mut ordinal = begins.map_or(0, |page| page.ordinal);
+    if let Some(segment) = examination.segments.first().filter(|_| begins.is_some()) {
+        before.chain = segment.chain.unwrap_or(0);
+    }
     for (index, segment) in examination.segments.iter().enumerate() {
         // A segment links to the next by the chain value that the next one's header repeats.
         let link = segment.chain.filter(|_| !segment.damaged);
         while ordinal < segment.name.ordinal {
             let missing = SegmentName { ordinal, first: before.next, generation: 0 };
-            let mut rewrite = Rewrite::begin(env, id, missing, before.chain)?;
+            let mut rewrite = Rewrite::begin(env, id, missing, before.chain, None)?;
             // All that the gap had goes into its first segment; the others are empty.
             let last = ordinal + 1 == segment.name.ordinal;
             rewrite.lose(segment.name.first, if last { link } else { None });
@@ -78,13 +98,19 @@ fn skip(env: &Env, dir: &Path, examination: &Examination) -> Result<Vec<PathBuf>
             let after = examination.segments.get(index + 1);
             let name = SegmentName { generation: segment.name.generation + 1, ..segment.name };
             let link = after.and_then(|after| after.chain.filter(|_| !after.damaged));
-            let mut rewrite = Rewrite::begin(env, id, name, before.chain)?;
+            let mut rewrite = Rewrite::begin(env, id, name, before.chain, segment.header.as_ref())?;
             rewrite.copy(segment, after.map(|after| after.name.first), link);
             before = rewrite.finish(env, dir, name)?;
             kept.push(directory::set_aside(&*env.storage, dir, segment.name)?);
         } else {
             before = segment.replay.position;
         }
+        ordinal += 1;
+    }
+    if examination.segments.last().is_some_and(Examined::is_compacted) {
+        // It is never the last; of the one that followed nothing is left.
+        let name = SegmentName { ordinal, first: before.next, generation: 0 };
+        before = Rewrite::begin(env, id, name, before.chain, None)?.finish(env, dir, name)?;
         ordinal += 1;
     }
     // A page that names a segment which is gone would go on saying so.
@@ -111,14 +137,22 @@ struct Rewrite {
     id: LogId,
     bytes: Vec<u8>,
     at: Position,
-    offsets: Vec<u32>,
+    places: Places,
+    features: u64,
+    /// Tombstones in its gaps.
+    tombstones: u64,
 }
 
 impl Rewrite {
-    fn begin(env: &Env, id: LogId, name: SegmentName, chain: u32) -> Result<Self> {
+    /// `from`: the header of the segment that it takes the place of, if that can be read.
+    fn begin(env: &Env, id: LogId, name: SegmentName, chain: u32, from: Option<&SegmentHeader>) -> Result<Self> {
         let mut salt = [0; 16];
         let path = Path::new("the repaired segment");
-        env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", path, error))?;
+        match from {
+            // It belongs to the check of the key.
+            Some(from) => salt = from.salt,
+            None => env.random.fill(&mut salt).map_err(|error| Error::io("get randomness for", path, error))?,
+        }
         let header = SegmentHeader {
             id,
             ordinal: name.ordinal,
@@ -127,9 +161,12 @@ impl Rewrite {
             chain,
             created_us: env.clock.unix_us(),
             salt,
+            features: from.map_or(0, |from| from.features),
+            key: from.map_or(0, |from| from.key),
+            key_check: from.map_or([0; 16], |from| from.key_check),
         };
-        let at = Position::start(&header);
-        Ok(Self { id, bytes: header.encode().to_vec(), at, offsets: Vec::new() })
+        let (at, features) = (Position::start(&header), header.features);
+        Ok(Self { id, bytes: header.encode().to_vec(), at, places: Places::default(), features, tombstones: 0 })
     }
 
     /// Takes over what is whole, with stubs in the holes, up to the seq `to` if that is known; the chain must then end in
@@ -167,12 +204,9 @@ impl Rewrite {
                 return;
             };
             let shift = self.bytes.len() as u64;
-            self.offsets.extend(
-                items
-                    .iter()
-                    .filter(|item| item.record.takes_seq())
-                    .map(|item| ((item.offset - at.offset + shift) / ALIGN as u64) as u32),
-            );
+            for item in &items {
+                self.place(item, item.offset - at.offset + shift);
+            }
             let raw = segment.bytes.get(at.offset as usize..after.offset as usize);
             self.bytes.extend_from_slice(raw.unwrap_or_default());
             self.at = Position { offset: self.bytes.len() as u64, ..after };
@@ -194,15 +228,13 @@ impl Rewrite {
                 let chain = items.last().map_or(record.crc, |item: &Item<'_>| item.record.crc);
                 let stubs = self.stubs(chain, from, to, end);
                 let body: u64 = items.iter().map(|item| item.record.size as u64).sum::<u64>() + stubs.len() as u64;
-                let count = items.iter().filter(|item| item.record.takes_seq()).count() as u64 + (to - from);
+                let count = items.iter().map(|item| item.record.seqs()).sum::<u64>() + (to - from);
                 let commit = Commit::decode(record.payload).unwrap_or_default();
                 let commit = Commit { count: count as u32, body: body as u32, ..commit };
                 let place = self.id.place(hole.before.next);
                 push_kept(&mut self.bytes, kind::COMMIT, 0, &commit.encode(), (record.crc, self.at.chain), place);
                 for item in &items {
-                    if item.record.takes_seq() {
-                        self.offsets.push((self.bytes.len() / ALIGN) as u32);
-                    }
+                    self.place(item, self.bytes.len() as u64);
                     let raw = segment.bytes.get(item.offset as usize..item.offset as usize + item.record.size);
                     self.bytes.extend_from_slice(raw.unwrap_or_default());
                 }
@@ -246,9 +278,20 @@ impl Rewrite {
     fn push_stubs(&mut self, stubs: &Stubs, from: u64, to: u64) {
         for index in 0..to - from {
             let offset = self.bytes.len() as u64 + index * Stubs::SIZE as u64;
-            self.offsets.push((offset / ALIGN as u64) as u32);
+            self.places.push(offset);
         }
         self.bytes.extend_from_slice(&stubs.bytes);
+    }
+
+    /// Notes where a record begins that is taken over.
+    fn place(&mut self, item: &Item<'_>, offset: u64) {
+        if item.record.takes_seq() {
+            self.places.push(offset);
+        } else if item.record.kind == kind::GAP {
+            let gap = Gap::decode(item.record.payload);
+            self.places.push_gap(gap.count.into(), offset);
+            self.tombstones += u64::from(gap.tombstones);
+        }
     }
 
     fn stubs(&self, chain: u32, from: u64, to: u64, end: Option<u32>) -> Stubs {
@@ -266,21 +309,10 @@ impl Rewrite {
 
     /// Seals the segment and brings it to the disk.
     fn finish(mut self, env: &Env, dir: &Path, name: SegmentName) -> Result<Position> {
-        let index: Vec<u8> = self.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-        push_seal(&mut self.bytes, &index, self.at, name.first, self.id);
-        let storage = &*env.storage;
-        let (path, temporary) = (dir.join(name.file_name()), dir.join(format!("{}.new", name.file_name())));
-        if storage.kind(&temporary).map_err(|error| Error::io("look at", &temporary, error))?.is_some() {
-            storage.remove(&temporary).map_err(|error| Error::io("remove", &temporary, error))?;
-        }
-        let written = (|| {
-            let file = storage.open(&temporary, OpenMode::CreateNew)?;
-            file.write_all(0, &self.bytes)?;
-            file.sync()?;
-            storage.rename(&temporary, &path)?;
-            storage.sync_dir(dir)
-        })();
-        written.map_err(|error| Error::io("write", &path, error))?;
+        let index = self.places.encode(self.features & FEATURE_COMPACTED != 0);
+        push_seal(&mut self.bytes, &index, self.at, (name.first, self.places.count()), self.tombstones, self.id);
+        let path = dir.join(name.file_name());
+        env::replace(&*env.storage, &path, &self.bytes).map_err(|error| Error::io("write", &path, error))?;
         Ok(self.at)
     }
 }

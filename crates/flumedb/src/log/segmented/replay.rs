@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::{
-    format::{Fault, LogId, TRAILER_LEN, Trailer, kind, record_size},
+    format::{Fault, Gap, LogId, Record, TRAILER_LEN, Trailer, kind, record_size},
     note::{Deletions, decode_note},
+    payload::unpack,
+    places::Places,
     walk::{Item, Next, Position, Stop, find_commit, next_commit, walk},
 };
-use crate::log::{Note, chunk::decode_targets};
+use crate::{
+    keys::Keys,
+    log::{Note, chunk::decode_targets},
+};
 
 /// More entries than this are not taken to be lost in one place: as many as a segment of 64 MiB can hold at most.
 pub(crate) const MAX_LOST: u64 = (64 << 20) / record_size(0) as u64;
@@ -19,9 +26,11 @@ pub(crate) struct Replay {
     /// Why it ended there.
     pub(crate) stop: Stop,
     /// Where each entry begins.
-    pub(crate) offsets: Vec<u64>,
-    /// So many more are known to have been there, and the file ends before them.
-    pub(crate) lost: u64,
+    pub(crate) places: Places,
+    /// So many tombstones were there and are gone.
+    pub(crate) tombstones_gone: u64,
+    /// The lowest seq that one of those deleted; `u64::MAX` if there are none.
+    pub(crate) least_forgotten: u64,
     pub(crate) deletions: Deletions,
     pub(crate) notes: BTreeMap<String, Note>,
     /// Bytes below this are vouched for by a later commit.
@@ -30,6 +39,16 @@ pub(crate) struct Replay {
     pub(crate) entries: u64,
     /// Damage that was stepped over.
     pub(crate) damage: Vec<Hole>,
+    /// For notes that are encrypted.
+    keys: Option<Keys>,
+    /// Payloads are looked into, whatever their form.
+    inside: bool,
+    /// What compressed ones refer to.
+    dictionary: Bytes,
+    /// Where payloads begin that cannot be had though their records are whole, and the size of those.
+    pub(crate) unreadable: Vec<(u64, u64)>,
+    /// The key of a note that cannot be read without it.
+    pub(crate) lacks: Option<u16>,
 }
 
 /// Damage between two whole commits (or behind the last).
@@ -53,14 +72,32 @@ impl Replay {
         Self {
             position,
             stop: Stop::End,
-            offsets: Vec::new(),
-            lost: 0,
+            places: Places::default(),
+            tombstones_gone: 0,
+            least_forgotten: u64::MAX,
             deletions: Deletions::default(),
             notes: BTreeMap::new(),
             synced: 0,
             entries: 0,
             damage: Vec::new(),
+            keys: None,
+            inside: false,
+            dictionary: Bytes::new(),
+            unreadable: Vec::new(),
+            lacks: None,
         }
+    }
+
+    /// Looks into every payload for which there is a key.
+    pub(crate) fn looking_inside(mut self) -> Self {
+        self.inside = true;
+        self
+    }
+
+    /// With keys for notes that are encrypted.
+    pub(crate) fn with_keys(mut self, keys: Option<Keys>) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Reads on from where it stands, up to the first bad record, and only commits whose entries are all below `limit`.
@@ -68,7 +105,7 @@ impl Replay {
         let mut at = self.position;
         self.stop = walk(bytes, id, limit, &mut at, |commit, items| {
             self.synced = self.synced.max(commit.synced);
-            self.take(items);
+            self.take(items, id);
         });
         self.position = at;
     }
@@ -85,7 +122,7 @@ impl Replay {
             if let Ok(Next::Stop(_)) = next_commit(bytes, id, self.position, &mut items).map_err(|_| ()) {
                 return;
             }
-            let next = self.position.next + items.iter().filter(|item| item.record.takes_seq()).count() as u64;
+            let next = self.position.next + items.iter().map(|item| item.record.seqs()).sum::<u64>();
             // A power cut may have kept later commits and not this one. Only what somebody vouches for is damaged.
             let vouched = next < known || find_commit(bytes, id, offset + 1, |commit| commit.synced > offset).is_some();
             if !vouched {
@@ -105,16 +142,16 @@ impl Replay {
                 // Whatever says that there were so many is wrong itself.
                 return;
             }
-            self.take(&items);
+            self.take(&items, id);
             let before = self.position;
             self.damage.push(Hole { offset, end, fault, before, lost: (next, to), after: later });
             match later {
                 Some(position) => {
-                    self.offsets.extend((next..to).map(|_| offset));
+                    (next..to).for_each(|_| self.places.push(offset));
                     self.position = position;
                 }
                 None => {
-                    self.lost = to - next;
+                    (self.places.lost, self.places.lost_at) = (to - next, offset);
                     self.position.next = to;
                     return;
                 }
@@ -122,30 +159,70 @@ impl Replay {
         }
     }
 
-    /// Where the damage is by which entries at the end were lost.
-    pub(crate) fn lost_at(&self) -> u64 {
-        self.damage.last().map_or(0, |hole| hole.offset)
+    /// Where each entry begins, and where the damage is by which entries at the end were lost.
+    pub(crate) fn into_places(self) -> Places {
+        self.places
     }
 
-    fn take(&mut self, items: &[Item<'_>]) {
+    fn take(&mut self, items: &[Item<'_>], id: LogId) {
         for Item { number, offset, record } in items {
             if record.takes_seq() {
-                self.offsets.push(*offset);
+                self.places.push(*offset);
             }
             self.entries += u64::from(record.kind == kind::ENTRY && !record.is_erased());
+            if self.inside && !record.form.is_plain() && !record.is_erased() {
+                let missing = record.form.is_encrypted() && self.keys.is_none();
+                if !missing && self.unpack(id, *number, record).is_none() {
+                    self.unreadable.push((*offset, record.size as u64));
+                }
+            }
             match record.kind {
+                kind::DICTIONARY => self.dictionary = self.unpack(id, *number, record).unwrap_or_default().into(),
                 kind::TOMBSTONE if !record.is_erased() => {
                     self.deletions.insert(*number, decode_targets(record.payload));
                 }
-                kind::CARRY => self.deletions = Deletions::decode(record.payload),
-                kind::NOTE => {
-                    if let Some(note) = decode_note(record.payload) {
-                        self.notes.insert(note.name.clone(), note);
+                kind::GAP => {
+                    let gap = Gap::decode(record.payload);
+                    self.places.push_gap(gap.count.into(), *offset);
+                    if gap.tombstones > 0 {
+                        self.tombstones_gone += u64::from(gap.tombstones);
+                        self.least_forgotten = self.least_forgotten.min(gap.least);
                     }
                 }
+                kind::CARRY => self.deletions = Deletions::decode(record.payload),
+                kind::NOTE => match self.open_note(id, *number, record) {
+                    Some(note) => drop(self.notes.insert(note.name.clone(), note)),
+                    None if record.form.is_encrypted() => self.lacks = Some(record.form.key),
+                    None => {}
+                },
                 _ => {}
             }
         }
+    }
+}
+
+impl Replay {
+    fn open_note(&self, id: LogId, number: u64, record: &Record<'_>) -> Option<Note> {
+        if record.form.is_plain() {
+            decode_note(record.payload)
+        } else {
+            decode_note(&self.unpack(id, number, record)?)
+        }
+    }
+
+    /// A payload as it was appended, if it can be had.
+    fn unpack(&self, id: LogId, number: u64, record: &Record<'_>) -> Option<Vec<u8>> {
+        if record.form.is_plain() {
+            return Some(record.payload.to_vec());
+        }
+        let cipher = match &self.keys {
+            Some(keys) if record.form.is_encrypted() => Some(keys.cipher(record.form.key).ok()?),
+            _ => None,
+        };
+        let (what, mut payload) = ((number, record.kind, record.form), Vec::new());
+        let dictionary = || Ok(self.dictionary.clone());
+        unpack(id, what, record.payload, cipher.as_deref(), dictionary, &mut payload).ok()?;
+        Some(payload)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -12,16 +12,18 @@ use bytes::Bytes;
 
 use super::{
     format::{
-        ALIGN, Fault, HEADER_LEN, LogId, Record, SegmentHeader, SegmentName, TRAILER_LEN, Trailer, kind, record_size,
-        u32_at,
+        ALIGN, Fault, Gap, HEADER_LEN, KIND_AT, LogId, RECORD_LEN, Record, SegmentHeader, SegmentName, TRAILER_LEN,
+        Trailer, kind, record_size, u32_at,
     },
+    places::Places,
     replay::Replay,
     walk::{Next, Position, Stop, next_commit},
 };
 use crate::{
-    Damage, Error, ErrorKind, Result, Seq,
+    Damage, Error, ErrorKind, Result, Seq, Span,
     env::{File, OpenMode, Storage},
-    log::{Slot, SlotKind},
+    keys::Keys,
+    log::{Forgotten, Slot, SlotKind, memory::deleted},
 };
 
 /// One file of the log.
@@ -29,30 +31,57 @@ pub(crate) struct Segment {
     pub(crate) name: SegmentName,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn File>,
-    id: LogId,
+    pub(super) id: LogId,
+    /// For encrypted records.
+    pub(super) keys: Option<Keys>,
+    /// What compressed payloads refer to, once one was read.
+    pub(super) dictionary: OnceLock<Bytes>,
     index: Index,
+    /// So many of its seqs were tombstones and are gone.
+    pub(crate) tombstones_gone: u64,
 }
 
-/// Where the entries begin, in units of [`ALIGN`] bytes from the start of the file.
+/// Where the entries begin.
 enum Index {
-    /// As the file itself says, in its index record.
+    /// As the file itself says, in its index record: in units of [`ALIGN`] bytes from the start of the file.
     Sealed { offsets: Bytes, end: u64 },
-    /// As it was written, or found by walking.
-    Active { offsets: RwLock<Offsets>, end: AtomicU64 },
+    /// As it was written, or found by walking, or of a compacted segment.
+    Found { places: RwLock<Places>, end: AtomicU64 },
 }
 
-#[derive(Default)]
-struct Offsets {
-    found: Vec<u32>,
-    /// So many more are known to have been there, and the file ends before them.
-    lost: u64,
-    /// Where that damage is.
-    lost_at: u64,
+/// An index that is looked at.
+enum Look<'a> {
+    Sealed { offsets: &'a [u8], end: u64 },
+    Found { places: &'a Places, end: u64 },
 }
 
-impl Offsets {
+impl Look<'_> {
+    /// Where the record of a number begins, counted from the segment's first; the end, past the last.
+    #[inline]
+    fn at(&self, index: u64) -> u64 {
+        match self {
+            Self::Sealed { offsets, end } => {
+                let raw = offsets.get(index as usize * 4..index as usize * 4 + 4);
+                raw.map_or(*end, |raw| u64::from(u32_at(raw, 0)) * ALIGN as u64)
+            }
+            Self::Found { places, end } => places.at(index, *end),
+        }
+    }
+
     fn count(&self) -> u64 {
-        self.found.len() as u64 + self.lost
+        match self {
+            Self::Sealed { offsets, .. } => offsets.len() as u64 / 4,
+            Self::Found { places, .. } => places.count(),
+        }
+    }
+
+    /// See [`Places::gap`].
+    #[inline]
+    fn gap(&self, index: u64) -> Option<(u64, u64)> {
+        match self {
+            Self::Sealed { .. } => None,
+            Self::Found { places, .. } => places.gap(index),
+        }
     }
 }
 
@@ -60,6 +89,10 @@ impl Offsets {
 pub(crate) struct Part {
     pub(crate) bytes: Bytes,
     pub(crate) slots: Vec<Slot>,
+    /// Some of the payloads are not stored as they are.
+    pub(super) packed: bool,
+    /// Deletions of which it cannot tell any more.
+    pub(crate) forgotten: Vec<Forgotten>,
     /// The read stopped here, before what was asked for, because of this.
     pub(crate) fault: Option<(u64, Error)>,
 }
@@ -67,15 +100,21 @@ pub(crate) struct Part {
 impl Segment {
     /// A segment that is appended to, or that was found by walking.
     pub(crate) fn active(name: SegmentName, path: PathBuf, file: Arc<dyn File>, id: LogId, end: u64) -> Self {
-        let index = Index::Active { offsets: RwLock::default(), end: AtomicU64::new(end) };
-        Self { name, path, file, id, index }
+        let index = Index::Found { places: RwLock::default(), end: AtomicU64::new(end) };
+        Self { name, path, file, id, keys: None, dictionary: OnceLock::new(), index, tombstones_gone: 0 }
+    }
+
+    /// With keys for what is encrypted in it.
+    pub(crate) fn with_keys(mut self, keys: Option<Keys>) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Opens a sealed segment, of which `count` entries are expected.
     pub(crate) fn sealed(storage: &dyn Storage, dir: &Path, name: SegmentName, id: LogId, count: u64) -> Result<Self> {
         let path = dir.join(name.file_name());
         let file = storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
-        check_header(&*file, &path, name, Some(id))?;
+        let header = check_header(&*file, &path, name, Some(id))?;
         let trailer = read_trailer(&*file, &path)?;
         let len = file.len().map_err(|error| Error::io("read", &path, error))?;
         let damaged = |offset, bytes, reason: &str| Error::corrupt(Damage::new(&path, offset, bytes, reason));
@@ -88,11 +127,21 @@ impl Segment {
         let bytes = read_exactly(&*file, &path, trailer.index_offset, body as usize)?;
         let record = Record::parse(&bytes, id.place(name.first.wrapping_add(count)))
             .map_err(|fault| fault_error(&path, trailer.index_offset, fault))?;
-        if record.kind != kind::INDEX || record.prev != trailer.chain || record.payload.len() as u64 != count * 4 {
-            return Err(damaged(trailer.index_offset, body, "its index belongs to another segment"));
+        let end = trailer.index_offset;
+        let of_another = || damaged(end, body, "its index belongs to another segment");
+        if record.kind != kind::INDEX || record.prev != trailer.chain {
+            return Err(of_another());
         }
-        let offsets = bytes.slice_ref(record.payload);
-        Ok(Self { name, path, file, id, index: Index::Sealed { offsets, end: trailer.index_offset } })
+        let index = if header.is_compacted() {
+            let places = Places::decode(record.payload, count).ok_or_else(of_another)?;
+            Index::Found { places: RwLock::new(places), end: AtomicU64::new(end) }
+        } else if record.payload.len() as u64 == count * 4 {
+            Index::Sealed { offsets: bytes.slice_ref(record.payload), end }
+        } else {
+            return Err(of_another());
+        };
+        let (keys, dictionary, tombstones_gone) = (None, OnceLock::new(), trailer.tombstones);
+        Ok(Self { name, path, file, id, keys, dictionary, index, tombstones_gone })
     }
 
     /// Opens a sealed segment whose index cannot be trusted: its entries are found by walking. Those that are damaged
@@ -110,9 +159,10 @@ impl Segment {
             Stop::Bad { .. } => bytes.len() as u64,
             _ => replay.position.offset,
         };
-        let segment = Self::active(name, path, file, id, end);
-        segment.lose(replay.lost, replay.lost_at());
-        segment.extend(replay.offsets, end);
+        let tombstones_gone = replay.tombstones_gone;
+        let index = Index::Found { places: RwLock::new(replay.into_places()), end: AtomicU64::new(end) };
+        let (keys, dictionary) = (None, OnceLock::new());
+        let segment = Self { name, path, file, id, keys, dictionary, index, tombstones_gone };
         if segment.count() < count { Err(segment.misplaced(end)) } else { Ok(segment) }
     }
 
@@ -122,27 +172,81 @@ impl Segment {
 
     /// How many seqs it holds.
     pub(crate) fn count(&self) -> u64 {
+        self.look(|look| look.count())
+    }
+
+    /// How many of its seqs are gone.
+    pub(crate) fn gone(&self) -> u64 {
         match &self.index {
-            Index::Sealed { offsets, .. } => offsets.len() as u64 / 4,
-            Index::Active { offsets, .. } => offsets.read().unwrap_or_else(PoisonError::into_inner).count(),
+            Index::Sealed { .. } => 0,
+            Index::Found { places, .. } => places.read().unwrap_or_else(PoisonError::into_inner).gone(),
         }
     }
 
-    /// More entries were written, or found; they begin at these offsets, and the commits now end at `end`.
+    /// Whether the payload of `seq` was taken out.
+    pub(crate) fn is_gone(&self, seq: u64) -> bool {
+        self.look(|look| look.gap(seq.saturating_sub(self.name.first)).is_some())
+    }
+
+    /// Bytes that the record of `seq` takes, with what lies before the next one; 0 if it was taken out.
+    pub(crate) fn bytes_of(&self, seq: u64) -> u64 {
+        let index = seq.saturating_sub(self.name.first);
+        self.look(|look| if look.gap(index).is_some() { 0 } else { look.at(index + 1).saturating_sub(look.at(index)) })
+    }
+
+    /// Where its first entry begins.
+    pub(crate) fn begins_at(&self) -> u64 {
+        self.look(|look| look.at(0))
+    }
+
+    /// The seqs whose records are of this kind, as far as they are there. Looks at each record's first bytes only.
+    pub(crate) fn numbers_of(&self, kind: u8) -> Result<Vec<u64>> {
+        let bytes = self.bytes()?;
+        Ok(self.look(|look| {
+            let (mut numbers, mut index) = (Vec::new(), 0);
+            while index < look.count() {
+                if let Some((_, to)) = look.gap(index) {
+                    index = to;
+                    continue;
+                }
+                if bytes.get(look.at(index) as usize + KIND_AT) == Some(&kind) {
+                    numbers.push(self.name.first + index);
+                }
+                index += 1;
+            }
+            numbers
+        }))
+    }
+
+    /// The lowest seq that a tombstone deleted which is gone; [`u64::MAX`] if there is none.
+    pub(crate) fn least_forgotten(&self) -> Result<u64> {
+        let header = check_header(&*self.file, &self.path, self.name, Some(self.id))?;
+        let mut replay = Replay::new(Position::start(&header));
+        replay.run(&self.bytes()?, self.id, u64::MAX);
+        match replay.stop {
+            Stop::Bad { offset, fault } => Err(fault_error(&self.path, offset, fault)),
+            _ => Ok(replay.least_forgotten),
+        }
+    }
+
+    /// The whole file.
+    fn bytes(&self) -> Result<Bytes> {
+        let bytes = self.file.len().and_then(|len| self.file.read(0, len as usize));
+        bytes.map_err(|error| Error::io("read", &self.path, error))
+    }
+
+    /// More entries were written; they begin at these offsets, and the commits now end at `end`.
     pub(crate) fn extend(&self, new: impl IntoIterator<Item = u64>, new_end: u64) {
-        if let Index::Active { offsets, end } = &self.index {
-            let mut offsets = offsets.write().unwrap_or_else(PoisonError::into_inner);
+        self.change(new_end, |places| new.into_iter().for_each(|offset| places.push(offset)));
+    }
+
+    /// Changes the index of a segment that was found, whose commits now end at `end`.
+    pub(crate) fn change(&self, new_end: u64, change: impl FnOnce(&mut Places)) {
+        if let Index::Found { places, end } = &self.index {
+            let mut places = places.write().unwrap_or_else(PoisonError::into_inner);
             // The end first: whoever sees an offset must see an end behind it.
             end.store(new_end, Ordering::Release);
-            offsets.found.extend(new.into_iter().map(|offset| (offset / ALIGN as u64) as u32));
-        }
-    }
-
-    /// So many entries behind those that were found are lost, by the damage at `at`.
-    pub(crate) fn lose(&self, lost: u64, at: u64) {
-        if let Index::Active { offsets, .. } = &self.index {
-            let mut offsets = offsets.write().unwrap_or_else(PoisonError::into_inner);
-            (offsets.lost, offsets.lost_at) = (lost, at);
+            change(&mut places);
         }
     }
 
@@ -150,36 +254,34 @@ impl Segment {
     pub(crate) fn encode_index(&self) -> Vec<u8> {
         match &self.index {
             Index::Sealed { offsets, .. } => offsets.to_vec(),
-            Index::Active { offsets, .. } => {
-                let offsets = offsets.read().unwrap_or_else(PoisonError::into_inner);
-                offsets.found.iter().flat_map(|offset| offset.to_le_bytes()).collect()
+            Index::Found { places, .. } => places.read().unwrap_or_else(PoisonError::into_inner).encode(false),
+        }
+    }
+
+    #[inline]
+    fn look<T>(&self, with: impl FnOnce(&Look<'_>) -> T) -> T {
+        match &self.index {
+            Index::Sealed { offsets, end } => with(&Look::Sealed { offsets, end: *end }),
+            Index::Found { places, end } => {
+                let places = places.read().unwrap_or_else(PoisonError::into_inner);
+                with(&Look::Found { places: &places, end: end.load(Ordering::Acquire) })
             }
         }
     }
 
-    /// Calls `with` with a function that tells where the entry at an index begins (the end, past the last).
-    fn with_offsets<T>(&self, with: impl FnOnce(&dyn Fn(usize) -> u64, u64) -> T) -> T {
-        let bytes = |unit: u32| u64::from(unit) * ALIGN as u64;
-        match &self.index {
-            Index::Sealed { offsets, end } => {
-                let at = |index: usize| offsets.get(index * 4..index * 4 + 4).map_or(*end, |raw| bytes(u32_at(raw, 0)));
-                with(&at, offsets.len() as u64 / 4)
-            }
-            Index::Active { offsets, end } => {
-                let offsets = offsets.read().unwrap_or_else(PoisonError::into_inner);
-                let end = end.load(Ordering::Acquire);
-                let behind = |index: usize| if (index as u64) < offsets.count() { offsets.lost_at } else { end };
-                let at = |index: usize| offsets.found.get(index).map_or_else(|| behind(index), |&unit| bytes(unit));
-                with(&at, offsets.count())
-            }
-        }
+    /// Where the record of `seq` begins, and the next one; and the gap that it is in, if it was taken out.
+    pub(super) fn range(&self, seq: u64) -> (u64, u64, Option<(u64, u64)>) {
+        let index = seq - self.name.first;
+        self.look(|look| (look.at(index), look.at(index + 1), look.gap(index)))
     }
 
     /// The record of `seq`, to look at through `with`, and the memory that it is at the start of.
     #[inline]
     pub(crate) fn record<T>(&self, seq: u64, with: impl FnOnce(&Record<'_>) -> T) -> Result<(T, Bytes)> {
-        let index = (seq - self.name.first) as usize;
-        let (start, end) = self.with_offsets(|at, _| (at(index), at(index + 1)));
+        let (start, end, gap) = self.range(seq);
+        if gap.is_some() {
+            return Err(deleted(Seq::new(seq)));
+        }
         let len = end.checked_sub(start).ok_or_else(|| self.misplaced(start))?;
         let bytes = self.file.read(start, len as usize).map_err(|error| Error::io("read", &self.path, error))?;
         let record = Record::parse(&bytes, self.id.place(seq)).map_err(|fault| self.fault(start, fault, seq))?;
@@ -190,14 +292,24 @@ impl Segment {
         Ok((seen, bytes))
     }
 
-    /// The entries `from..to`, as many as fit `max_bytes` (one at least), from that end which `reverse` says.
-    pub(crate) fn read(&self, from: u64, to: u64, max_bytes: usize, reverse: bool) -> Result<Part> {
+    /// The entries `from..to`, as many as fit `max_bytes` (one at least), from that end which `reverse` says. Nothing is
+    /// given of those that are deleted, if it takes work to give it.
+    pub(crate) fn read(
+        &self,
+        (from, to): (u64, u64),
+        max_bytes: usize,
+        reverse: bool,
+        is_deleted: impl Fn(u64) -> bool,
+    ) -> Result<Part> {
         let mut from = from;
         loop {
-            let (low, high) = ((from - self.name.first) as usize, (to - self.name.first) as usize);
-            let (low, high, start, end) = self.with_offsets(|at, count| {
-                let high = high.min(count as usize);
-                let fits = |a: usize, b: usize| at(b).saturating_sub(at(a)) <= max_bytes as u64;
+            let (low, high) = (from - self.name.first, to - self.name.first);
+            let (low, high, begin, start, end) = self.look(|look| {
+                let high = high.min(look.count());
+                // Of what was taken out there are no bytes, but there is an end to it too.
+                let fits = |a: u64, b: u64| {
+                    look.at(b).saturating_sub(look.at(a)).max((b - a) * RECORD_LEN as u64) <= max_bytes as u64
+                };
                 let (mut low, mut high) = (low, high);
                 if !fits(low, high) {
                     // The offsets ascend, so the farthest that fits is found by halving.
@@ -209,10 +321,14 @@ impl Segment {
                     }
                     if reverse { low = yes } else { high = yes }
                 }
-                (low, high, at(low), at(high))
+                // A gap is one record: it is read from its start to its end.
+                let begin = look.gap(low).map_or(low, |(from, _)| from);
+                let end = look.gap(high).filter(|gap| gap.0 < high).map_or(high, |(_, to)| to);
+                (low, high, begin, look.at(low), look.at(end))
             });
-            let number = self.name.first + low as u64;
-            let part = self.parse(number, self.name.first + high as u64, start, end)?;
+            let number = self.name.first + low;
+            let span = Span { from: number, to: self.name.first + high };
+            let part = self.parse(self.name.first + begin, span, start, end)?;
             match &part.fault {
                 // Backwards the entries behind the damage come first.
                 Some((bad, error)) if reverse => {
@@ -222,33 +338,35 @@ impl Segment {
                     from = self.behind_hole(*bad).clamp(bad + 1, to - 1);
                 }
                 Some((bad, error)) if *bad == number => return Err(error.clone()),
-                _ => return Ok(part),
+                _ => return self.unpack_part(part, max_bytes, reverse, is_deleted),
             }
         }
     }
 
     /// The first seq behind `seq` whose record begins elsewhere: those that were lost together share a place.
     fn behind_hole(&self, seq: u64) -> u64 {
-        self.with_offsets(|at, count| {
-            let place = at((seq - self.name.first) as usize);
-            let (mut inside, mut behind) = (seq - self.name.first, count);
+        self.look(|look| {
+            let place = look.at(seq - self.name.first);
+            let (mut inside, mut behind) = (seq - self.name.first, look.count());
             while behind.saturating_sub(inside) > 1 {
                 let middle = inside.midpoint(behind);
-                if at(middle as usize) == place { inside = middle } else { behind = middle }
+                if look.at(middle) == place { inside = middle } else { behind = middle }
             }
             self.name.first + behind
         })
     }
 
-    fn parse(&self, from: u64, to: u64, start: u64, end: u64) -> Result<Part> {
+    /// The slots of `span`, read from the bytes `start..end`, which begin with the record of `number`.
+    fn parse(&self, mut number: u64, span: Span, start: u64, end: u64) -> Result<Part> {
         let len = end.checked_sub(start).ok_or_else(|| self.misplaced(start))?;
         let bytes = self.file.read(start, len as usize).map_err(|error| Error::io("read", &self.path, error))?;
         // No more than there can be: of those that are lost there are no bytes.
-        let mut slots = Vec::with_capacity((bytes.len() / record_size(0)).min((to - from) as usize));
-        let (mut number, mut done, mut chain) = (from, 0, None);
+        let mut slots = Vec::with_capacity((bytes.len() / record_size(0)).min((span.to - span.from) as usize));
+        let mut packed = false;
+        let (mut done, mut chain) = (0, None);
         let mut place = self.id.place(number);
-        let mut fault = None;
-        while number < to {
+        let (mut forgotten, mut fault) = (Vec::new(), None);
+        while number < span.to {
             let record = Record::parse(bytes.get(done..).unwrap_or_default(), place).and_then(|record| {
                 let follows = chain.is_none_or(|chain| chain == record.prev);
                 follows.then_some(record).ok_or(Fault::Bad("it does not follow the record before it"))
@@ -256,32 +374,44 @@ impl Segment {
             let record = match record {
                 Ok(record) => record,
                 Err(bad) => {
+                    let number = number.max(span.from);
                     fault = Some((number, self.fault(start + done as u64, bad, number)));
                     break;
                 }
             };
+            let at = (done + RECORD_LEN) as u32;
             if record.takes_seq() {
                 let (kind, len) = match (record.is_erased(), record.kind) {
                     (true, _) => (SlotKind::Deleted, 0),
                     (false, kind::TOMBSTONE) => (SlotKind::Tombstone, record.payload.len()),
                     (false, _) => (SlotKind::Entry, record.payload.len()),
                 };
-                let start = (done + super::format::RECORD_LEN) as u32;
-                slots.push(Slot { seq: Seq::new(number), kind, start, len: len as u32 });
+                packed |= !record.form.is_plain();
+                slots.push(Slot { seq: Seq::new(number), kind, start: at, len: len as u32 });
                 number += 1;
+                place = self.id.place(number);
+            } else if record.kind == kind::GAP {
+                let gap = Gap::decode(record.payload);
+                let behind = number.saturating_add(gap.count.into());
+                let gone = (number.max(span.from)..behind.min(span.to)).map(Seq::new);
+                slots.extend(gone.map(|seq| Slot { seq, kind: SlotKind::Deleted, start: at, len: 0 }));
+                if gap.tombstones > 0 && behind <= span.to {
+                    forgotten.push(Forgotten { at: Seq::new(behind - 1), least: Seq::new(gap.least) });
+                }
+                number = behind;
                 place = self.id.place(number);
             }
             chain = Some(record.crc);
             done += record.size;
         }
-        Ok(Part { bytes, slots, fault })
+        Ok(Part { bytes, slots, forgotten, fault, packed })
     }
 
     fn fault(&self, offset: u64, fault: Fault, seq: u64) -> Error {
         fault_error(&self.path, offset, fault).at(Seq::new(seq))
     }
 
-    fn misplaced(&self, offset: u64) -> Error {
+    pub(super) fn misplaced(&self, offset: u64) -> Error {
         Error::corrupt(Damage::new(&self.path, offset, ALIGN as u64, "its index points to the wrong place"))
     }
 }

@@ -1,6 +1,8 @@
-//! [`LogSettings`]: what can be chosen about a log on disk.
+//! [`LogSettings`]: what can be chosen about a log, limits among it.
 
 use std::time::Duration;
+
+use crate::Keys;
 
 /// When an append is acknowledged, and what a power cut may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -23,7 +25,21 @@ pub enum Durability {
     System,
 }
 
-/// What can be chosen about a log on disk. None of it changes the format: any log can be opened with any settings.
+/// Whether new entries are made shorter on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// They are kept as they are, and reading them copies nothing.
+    #[default]
+    None,
+    /// Each by itself with LZ4, together with what many entries of the segment before had in common: a read is still one
+    /// access. Those that do not get shorter are kept as they are.
+    Lz4,
+}
+
+/// What can be chosen about a log. None of it changes the format: any log can be opened with any settings, save that one
+/// which is encrypted wants its keys. What is past a limit fails with
+/// [`LimitExceeded`](crate::ErrorKind::LimitExceeded), and changes nothing.
 ///
 /// ```
 /// use flumedb::log::{Durability, LogSettings};
@@ -37,12 +53,72 @@ pub struct LogSettings {
     /// A new segment is begun once this many bytes are in one. Opening reads the last segment, so this bounds the time
     /// that takes. At least 4 KiB, at most 8 GiB.
     pub segment_bytes: u64,
-    /// Appends wait once this many bytes wait to be written.
+    /// An entry has at most so many bytes; never more than 1 GiB.
+    pub entry_bytes: usize,
+    /// Entries that are appended together have at most so many bytes, with [`Batch::ROOM`](super::Batch::ROOM) and padding for each; never more
+    /// than 2 GiB.
+    pub batch_bytes: usize,
+    /// So many entries may be appended together, or deleted.
+    pub batch_entries: usize,
+    /// Appends and deletions wait once this many bytes wait to be written.
     pub pending_bytes: usize,
+    /// So many appends and deletions may wait at the same time, in the caller's memory or in the queue; one more fails.
+    pub pending_requests: usize,
+    /// So many entries may be deleted without their bytes being gone: each segment begins with all of them, 16 bytes each, and
+    /// they are kept in memory. Never more than 33,554,432.
+    pub deletions: u64,
+    /// Notes of so many names are kept: each segment begins with all of them. A name has at most 1 KiB, a proof 64 KiB.
+    pub notes: usize,
     /// Cut tails are kept up to this many bytes each; of larger ones, the beginning.
     pub torn_bytes: u64,
     /// So many cut tails are kept, the newest.
     pub torn_files: usize,
+    /// And for so long, as they may hold what was deleted since. Looked at when a log is opened or closed and at the end of
+    /// each segment.
+    pub torn_age: Duration,
+    /// Whether new entries are compressed.
+    pub compression: Compression,
+    /// With these keys new entries and notes are encrypted, and those that are can be read.
+    pub keys: Option<Keys>,
+    /// When what was deleted leaves the disk.
+    pub compaction: Compaction,
+}
+
+/// When what was deleted leaves the disk. Until then it cannot be read any more, but its bytes are still in a file.
+///
+/// ```
+/// use flumedb::log::{Compaction, LogSettings};
+/// let mut settings = LogSettings::default();
+/// settings.compaction = Compaction { automatic: false, ..settings.compaction };
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Compaction {
+    /// It is done in the background while the log is open for writing. Without that it is done when asked for
+    /// ([`Flume::compact`](crate::Flume::compact)).
+    pub automatic: bool,
+    /// In the background a segment is written anew once so many percent of its bytes are deleted; when asked for, once
+    /// anything is.
+    pub least_percent: u8,
+    /// In the background so many bytes a second are written at most.
+    pub bytes_per_second: u64,
+    /// In the background nothing is done before a log has been open for so long: views that are about to be added are to
+    /// meet the deletions that they have not met yet while there is something to take back.
+    pub delay: Duration,
+    /// So long it waits, when asked for, for views that have not come past a deletion; in the background 60 times as long.
+    /// Past that a view that needs what was deleted in order to take it back is built anew.
+    pub patience: Duration,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self {
+            automatic: true,
+            least_percent: 50,
+            bytes_per_second: 64 << 20,
+            delay: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Default for LogSettings {
@@ -50,9 +126,19 @@ impl Default for LogSettings {
         Self {
             durability: Durability::default(),
             segment_bytes: 64 << 20,
+            entry_bytes: 64 << 20,
+            batch_bytes: 256 << 20,
+            batch_entries: 4 << 20,
             pending_bytes: 16 << 20,
+            pending_requests: 1 << 20,
+            deletions: 1 << 25,
+            notes: 4096,
             torn_bytes: 16 << 20,
             torn_files: 8,
+            torn_age: Duration::from_hours(30 * 24),
+            compression: Compression::None,
+            keys: None,
+            compaction: Compaction::default(),
         }
     }
 }

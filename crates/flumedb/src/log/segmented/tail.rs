@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,15 @@ use super::{
 };
 use crate::{
     Damage, Env, Error, ErrorKind, Result,
-    env::{OpenMode, Step, Storage, Task, Watch},
+    env::{
+        OpenMode, Step, Storage, Task, Watch,
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
+    },
+    keys::Keys,
+    telemetry::events,
 };
 
 /// How long it sleeps at most before it looks again.
@@ -34,28 +42,34 @@ pub(crate) struct Tail {
 struct State {
     segment: Arc<Segment>,
     replay: Replay,
-    /// How many of the replay's offsets the segment has.
-    extended: usize,
+    /// How many of the replay's entries the segment has.
+    extended: u64,
     /// What the head page said then.
     seen: Option<HeadPage>,
 }
 
 impl Tail {
     /// Opens a log to read only. Nothing is changed, damage is stepped over.
-    pub(crate) fn open(env: &Env, dir: &Path) -> Result<Self> {
+    pub(crate) fn open(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_open(env, dir) {
+            match Self::try_open(env, dir, keys) {
                 Err(error) if tries < TRIES && matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {}
                 other => return other,
             }
         }
     }
 
-    fn try_open(env: &Env, dir: &Path) -> Result<Self> {
+    fn try_open(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
         let storage = &*env.storage;
-        let mut names = directory::list_segments(storage, dir)?;
+        let (mut names, first) = match directory::list_segments(storage, dir) {
+            // Where the log begins is not known; it is read from what there is.
+            Err(error) if error.damage().is_some_and(|damage| damage.file == directory::first_path(dir)) => {
+                (directory::found_segments(storage, dir)?, None)
+            }
+            listed => listed?,
+        };
         let page = HeadFile::read(storage, dir)?;
         // A segment that was being made when the power went does not count.
         if let [.., _, last] = names[..]
@@ -73,14 +87,17 @@ impl Tail {
             names.retain(|name| name.ordinal <= page.ordinal);
             limit = page.visible;
         }
-        let mut state = State::begin(env, dir, &names)?;
-        let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id()));
+        let mut state = State::begin(env, dir, &names, keys)?;
+        let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id(), keys.cloned()));
         for pair in names.windows(2) {
             if let [name, next] = pair {
                 shared.table.push_sealed(*name, next.first - name.first);
             }
         }
         shared.table.push_active(state.segment.clone());
+        if let Some(first) = first.filter(|first| first.id == shared.id) {
+            shared.table.begin_at(&first);
+        }
         state.read(&shared, page, limit)?;
         let tail = Self { shared, state: Mutex::new(state) };
         match tail.refresh() {
@@ -119,7 +136,7 @@ impl Tail {
             if !is_behind {
                 return Ok(());
             }
-            if !state.next_segment(&self.shared)? {
+            if !state.next_segment(&self.shared, page)? {
                 let reason = "the segment after it is missing, though entries of it were on the disk";
                 return Err(Error::corrupt(Damage::new(&state.segment.path, 0, 0, reason)));
             }
@@ -134,23 +151,28 @@ fn is_whole(storage: &dyn Storage, dir: &Path, name: SegmentName) -> Result<bool
     is_begun(&*file, &path, name)
 }
 
-fn begin(env: &Env, dir: &Path, name: SegmentName) -> Result<(Arc<Segment>, Replay)> {
+fn begin(env: &Env, dir: &Path, name: SegmentName, keys: Option<&Keys>) -> Result<(Arc<Segment>, Replay)> {
     let path = dir.join(name.file_name());
     let file = env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
     let header = check_header(&*file, &path, name, None)?;
+    if header.is_compacted() {
+        // It was followed by another; that is missing, or was made since one looked.
+        let reason = "the segment after it is missing: it was compacted, which the last never is";
+        return Err(Error::corrupt(Damage::new(path, 0, 0, reason)));
+    }
     let position = Position::start(&header);
-    let segment = Arc::new(Segment::active(name, path, file, header.id, position.offset));
-    Ok((segment, Replay::new(position)))
+    let segment = Segment::active(name, path, file, header.id, position.offset).with_keys(keys.cloned());
+    Ok((Arc::new(segment), Replay::new(position).with_keys(keys.cloned())))
 }
 
 impl State {
     /// The last of these segments, of which nothing is read yet.
-    fn begin(env: &Env, dir: &Path, names: &[SegmentName]) -> Result<Self> {
+    fn begin(env: &Env, dir: &Path, names: &[SegmentName], keys: Option<&Keys>) -> Result<Self> {
         let Some(&last) = names.last() else {
             let message = format!("{} holds no log", dir.display());
             return Err(Error::new(ErrorKind::NotFound, message));
         };
-        let (segment, replay) = begin(env, dir, last)?;
+        let (segment, replay) = begin(env, dir, last, keys)?;
         Ok(Self { segment, replay, extended: 0, seen: None })
     }
 
@@ -180,24 +202,39 @@ impl State {
             Stop::Bad { .. } => len,
             _ => self.replay.position.offset,
         };
-        self.segment.extend(self.replay.offsets.get(self.extended..).unwrap_or_default().iter().copied(), end);
-        self.extended = self.replay.offsets.len();
-        self.segment.lose(self.replay.lost, self.replay.lost_at());
+        self.segment.change(end, |places| places.extend_from(&self.replay.places, self.extended));
+        self.extended = self.replay.places.there();
+        self.replay.lacks.inspect(|&key| shared.lack(key));
         shared.set_durable(page.map_or(next, |page| page.watermark));
         shared.replace(next, &self.replay.deletions, &self.replay.notes);
         self.seen = page;
         Ok(())
     }
 
-    /// Goes on to the next segment, if its name can be seen.
-    fn next_segment(&mut self, shared: &Shared) -> Result<bool> {
-        let names = directory::list_segments(&*shared.env.storage, &shared.dir)?;
-        let Some(&next) = names.iter().find(|name| name.ordinal == self.segment.name.ordinal + 1) else {
-            return Ok(false);
-        };
-        let (segment, replay) = begin(&shared.env, &shared.dir, next)?;
-        shared.table.seal_last(next.first - self.segment.name.first);
+    /// Goes on to the segment that the page names, if it can be seen. Those between need not be read: it says what of them
+    /// still counts.
+    fn next_segment(&mut self, shared: &Shared, page: Option<HeadPage>) -> Result<bool> {
+        let (mut names, first) = directory::list_segments(&*shared.env.storage, &shared.dir)?;
+        let here = self.segment.name.ordinal;
+        names.retain(|name| name.ordinal > here && page.is_none_or(|page| name.ordinal <= page.ordinal));
+        let Some(&last) = names.last() else { return Ok(false) };
+        let (segment, replay) = begin(&shared.env, &shared.dir, last, shared.keys.as_ref())?;
+        let after = names.first().map_or(last.first, |next| next.first);
+        shared.table.seal_last(after.saturating_sub(self.segment.name.first));
+        for pair in names.windows(2) {
+            if let [name, next] = pair {
+                shared.table.push_sealed(*name, next.first - name.first);
+            }
+        }
         shared.table.push_active(segment.clone());
+        if let Some(first) = first.filter(|first| first.id == shared.id) {
+            shared.table.begin_at(&first);
+        }
+        // What it says is deleted need not be all: what was erased before it was made, the segments written anew know.
+        // They are looked for now that it is there, and those that they replace are read no more.
+        for name in directory::found_segments(&*shared.env.storage, &shared.dir)? {
+            shared.table.supersede(name);
+        }
         *self = Self { segment, replay, extended: 0, seen: None };
         Ok(true)
     }
@@ -208,13 +245,15 @@ pub(crate) struct Follower {
     tail: Arc<Tail>,
     watch: Box<dyn Watch>,
     stop: Arc<AtomicBool>,
+    /// The last look failed.
+    lost: bool,
 }
 
 impl Follower {
     pub(crate) fn new(tail: Arc<Tail>, stop: Arc<AtomicBool>) -> Result<Self> {
         let path = HeadFile::path(&tail.shared.dir);
         let watch = tail.shared.env.storage.watch(&path).map_err(|error| Error::io("watch", &path, error))?;
-        Ok(Self { tail, watch, stop })
+        Ok(Self { tail, watch, stop, lost: false })
     }
 }
 
@@ -225,7 +264,12 @@ impl Task for Follower {
         }
         self.watch.wait(PATIENCE);
         // A failed look is not the end: the next may find the writer done with what it does. `barrier` tells.
-        drop(self.tail.refresh());
+        let looked = self.tail.refresh();
+        match &looked {
+            Err(error) if !self.lost => events::lost_touch(&self.tail.shared.label, error),
+            _ => {}
+        }
+        self.lost = looked.is_err();
         Step::Again
     }
 }

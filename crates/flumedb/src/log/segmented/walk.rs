@@ -1,6 +1,7 @@
 //! Walking the commits of one segment in order, accepting only what the chain of checksums proves.
 
 use super::format::{ALIGN, COMMIT_LEN, Commit, Fault, HEADER_LEN, LogId, RECORD_LEN, Record, SegmentHeader, kind};
+use crate::env::planted::{Bug, planted};
 
 /// A place between two commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,14 @@ pub(crate) fn next_commit<'a>(
     if opening.kind == kind::INDEX {
         return Ok(Next::Stop(Stop::Index { end: at.offset + opening.size as u64 }));
     }
+    if opening.kind == kind::GAP {
+        // Whole commits that were taken out.
+        let count = opening.seqs();
+        let next = at.next.checked_add(count).ok_or(bad(Fault::Bad("more entries than there are numbers")))?;
+        items.push(Item { number: at.next, offset: at.offset, record: opening });
+        let after = Position { offset: at.offset + opening.size as u64, chain: opening.crc, next };
+        return Ok(Next::Commit(Commit { first: at.next, count: count as u32, ..Commit::default() }, after));
+    }
     let commit = Some(opening.payload)
         .filter(|_| opening.kind == kind::COMMIT)
         .and_then(Commit::decode)
@@ -101,16 +110,24 @@ pub(crate) fn next_commit<'a>(
     while done < body.len() {
         let offset = at.offset + (start + done) as u64;
         let bad = |fault| (offset, fault);
-        let record = Record::parse(body.get(done..).unwrap_or_default(), id.place(number)).map_err(bad)?;
+        let record = Record::parse(body.get(done..).unwrap_or_default(), id.place(number));
+        if planted(Bug::HalfBatch) && !items.is_empty() && record.is_err() {
+            return Ok(Next::Commit(commit, Position { offset, chain, next: number }));
+        }
+        let record = record.map_err(bad)?;
         if record.prev != chain {
             return Err(bad(Fault::Bad("it does not follow the record before it")));
         }
-        if !matches!(record.kind, kind::ENTRY | kind::TOMBSTONE | kind::NOTE | kind::CARRY) {
+        let known = matches!(
+            record.kind,
+            kind::ENTRY | kind::TOMBSTONE | kind::NOTE | kind::CARRY | kind::DICTIONARY | kind::GAP
+        );
+        if !known {
             return Err(bad(Fault::Newer("record kind", record.kind.into())));
         }
         items.push(Item { number, offset, record });
         chain = record.crc;
-        number += u64::from(record.takes_seq());
+        number = number.saturating_add(record.seqs());
         done += record.size;
     }
     if done != body.len() || number - at.next != u64::from(commit.count) {

@@ -2,30 +2,39 @@
 //! for that, lets readers see it, and answers.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     active::Active,
-    directory::HeadFile,
+    compact::Compactions,
+    dictionary,
+    directory::{self, HeadFile},
     flusher::{FLUSH_BYTES, Flushing},
     format::{Commit, HeadPage, LogId},
     group::Group,
+    payload::Packing,
     queue::{Queue, Request},
     recovery::Opened,
-    settings::{Durability, LogSettings},
+    settings::{Compression, Durability, LogSettings},
     shared::Shared,
 };
 use crate::{
     Error, ErrorKind, Result, Seq, Span,
-    env::{Step, Task},
+    env::{
+        Step, Task,
+        planted::{Bug, planted},
+    },
     log::{
         Batch, Condition, ReadRequest, SlotKind,
         memory::{check_head, conflicting, not_found, past_limit},
     },
+    telemetry::{self, events},
 };
 
 /// A commit takes no more requests once it has this many bytes.
@@ -34,9 +43,6 @@ const GROUP_BYTES: usize = 8 << 20;
 /// After so long without a request the writer settles: syncs what nobody waited for, and vouches for what it synced.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// Each segment begins with all deletions, in one record.
-const MAX_DELETIONS: u64 = 1 << 25;
-
 /// The longest time that a commit is put off to gather more requests.
 const GATHER: Duration = Duration::from_micros(200);
 
@@ -44,6 +50,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     flushing: Flushing,
+    compactions: Arc<Compactions>,
     settings: LogSettings,
     head: HeadFile,
     active: Active,
@@ -59,16 +66,24 @@ pub(crate) struct Writer {
     busy_until: Duration,
     /// How many waited for the last sync, and how long it took: so many may soon wait again, and be worth so long.
     last_sync: (usize, Duration),
+    /// When the oldest of the waiting requests came.
+    waiting_since: Duration,
 }
 
 impl Writer {
-    pub(crate) fn new(opened: Opened, queue: Arc<Queue>, settings: LogSettings) -> Result<(Self, Arc<Shared>)> {
+    pub(crate) fn new(
+        opened: Opened,
+        queue: Arc<Queue>,
+        compactions: Arc<Compactions>,
+        settings: LogSettings,
+    ) -> Result<(Self, Arc<Shared>)> {
         let Opened { shared, active, head, epoch, clean, .. } = opened;
         let vouched = if clean { active.synced } else { 0 };
         let writer = Self {
             shared: shared.clone(),
             queue,
             flushing: Flushing::start(&shared)?,
+            compactions,
             settings,
             head,
             active,
@@ -79,6 +94,7 @@ impl Writer {
             vouched,
             busy_until: Duration::ZERO,
             last_sync: (0, Duration::ZERO),
+            waiting_since: Duration::ZERO,
         };
         Ok((writer, shared))
     }
@@ -123,6 +139,7 @@ impl Writer {
                     return Some(Request::Append { batch, reply, permit });
                 }
                 let holds = batch.condition.take().map_or(Ok(()), |condition| self.test(&condition, next));
+                let holds = holds.and_then(|()| self.has_place_for(&batch, group));
                 if let Err(error) = holds {
                     drop(reply.send(Err(error)));
                     return None;
@@ -132,15 +149,15 @@ impl Writer {
                 group.requests.push(Request::Append { batch: Batch::new(), reply, permit });
                 None
             }
-            Request::Delete { targets, reply } => {
+            Request::Delete { targets, reply, permit } => {
                 if group.count() > 0 {
-                    return Some(Request::Delete { targets, reply });
+                    return Some(Request::Delete { targets, reply, permit });
                 }
                 match self.deletable(&targets) {
                     Ok(targets) => {
                         group.durable |= self.settings.durability == Durability::EveryCommit;
                         group.add_deletions(&targets);
-                        group.requests.push(Request::Delete { targets, reply });
+                        group.requests.push(Request::Delete { targets, reply, permit });
                     }
                     Err(error) => drop(reply.send(Err(error))),
                 }
@@ -151,7 +168,11 @@ impl Writer {
                 group.requests.push(Request::Sync { reply });
                 None
             }
-            close @ Request::Close { .. } if !group.is_empty() => Some(close),
+            alone @ (Request::Close { .. } | Request::Roll { .. }) if !group.is_empty() => Some(alone),
+            Request::Roll { reply } => {
+                drop(reply.send(self.roll_on_request()));
+                None
+            }
             Request::Close { reply } => {
                 drop(reply.send(self.finish()));
                 self.queue.close(Error::closed());
@@ -160,7 +181,23 @@ impl Writer {
         }
     }
 
+    /// Whether the note of a batch has a place: each segment begins with all of them.
+    fn has_place_for(&self, batch: &Batch, group: &Group) -> Result<()> {
+        let Some(note) = &batch.note else { return Ok(()) };
+        let known = self.shared.notes();
+        if known.contains_key(&note.name) {
+            return Ok(());
+        }
+        let mut fresh: BTreeSet<&str> = group.note_names().filter(|name| !known.contains_key(*name)).collect();
+        fresh.insert(&note.name);
+        let checked = self.settings.check_notes(known.len() + fresh.len());
+        checked.inspect_err(|error| telemetry::refused(&self.shared.label, error))
+    }
+
     fn test(&self, condition: &Condition, next: u64) -> Result<()> {
+        if planted(Bug::ConditionNotTested) {
+            return Ok(());
+        }
         let (after, matches, limit) = match condition {
             Condition::Head(expected) => return check_head(*expected, super::format::head_of(next)),
             Condition::NoneAfter { after, matches, limit } => (after, matches, *limit),
@@ -192,41 +229,49 @@ impl Writer {
         wanted.dedup();
         let mut left = Vec::with_capacity(wanted.len());
         for seq in wanted {
-            match self.shared.get(seq) {
-                Ok(_) => left.push(seq),
+            match self.shared.check(seq) {
+                Ok(()) => left.push(seq),
                 Err(error) if error.kind() == ErrorKind::Deleted => {}
                 // What is damaged may well be deleted.
                 Err(error) if error.kind() == ErrorKind::Corrupt => left.push(seq),
+                // The log begins behind it: it was deleted with all that was around it.
+                Err(_) if seq.get() < self.shared.table.first() => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(seq)),
                 Err(error) => return Err(error),
             }
         }
-        if self.shared.deletions().len() + left.len() as u64 > MAX_DELETIONS {
-            let message = format!("a log keeps at most {MAX_DELETIONS} deletions; copy what is left into a new one");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        let checked = self.settings.check_deletions(self.shared.deletions().len() + left.len() as u64);
+        checked.inspect_err(|error| telemetry::refused(&self.shared.label, error))?;
         Ok(left)
     }
 
     fn commit(&mut self, mut group: Group) {
         if let Some(error) = self.shared.failure().cloned() {
-            group.requests.into_iter().for_each(|request| request.fail(&error));
-            return;
+            return group.fail(&error);
         }
+        let _span = events::committing(&self.shared.label).entered();
+        let wrote = group.has_records();
         match self.write(&mut group) {
-            Ok(()) => self.answer(group),
+            Ok(()) if !wrote => self.answer(group),
+            Ok(()) => {
+                let (entries, bytes, requests) = (group.count(), group.size() as u64, group.requests.len());
+                let waited = self.now().saturating_sub(self.waiting_since);
+                // Before anybody is answered: who has been may look at the metrics.
+                self.shared.meters.committed(entries, bytes, requests, waited);
+                events::committed(&self.shared.label, self.active.at.next, entries, bytes, requests, waited);
+                self.answer(group);
+            }
             Err(error) if error.kind() == ErrorKind::StorageFull => {
+                self.shared.meters.full();
+                events::full(&self.shared.label, group.size(), &error);
                 // Nothing was acknowledged and nothing is unknown, if the disk is as it was before.
                 let error = match self.take_back() {
                     Ok(()) => error,
                     Err(worse) => self.shared.poison(&worse),
                 };
-                group.requests.into_iter().for_each(|request| request.fail(&error));
+                group.fail(&error);
             }
-            Err(error) => {
-                let error = self.shared.poison(&error);
-                group.requests.into_iter().for_each(|request| request.fail(&error));
-            }
+            Err(error) => group.fail(&self.shared.poison(&error)),
         }
     }
 
@@ -234,10 +279,11 @@ impl Writer {
         if group.has_records() {
             let size = group.size() as u64;
             let limit = self.settings.segment_bytes.clamp(LogSettings::MIN_SEGMENT, LogSettings::MAX_SEGMENT);
-            let full = self.active.size() + size > limit;
-            if self.sealed || (full && self.active.segment.count() > 0) {
+            let full = self.active.size() + size > limit || self.active.can_teach();
+            if self.sealed || self.active.outdated || (full && self.active.segment.count() > 0) {
                 self.roll()?;
             }
+            group.pack(&self.active.packing, &self.shared.env, self.active.at.next)?;
             let encoded = group.encode(self.active.at, self.shared.id, self.stamp());
             self.active.write(&encoded.pieces)?;
             self.active.at = encoded.after;
@@ -245,10 +291,13 @@ impl Writer {
             self.vouched = self.vouched.max(self.active.synced);
             let now = self.now();
             self.unsynced_since.get_or_insert(now);
-            if group.durable || self.is_sync_due() {
-                let before = self.now();
-                self.sync()?;
-                self.last_sync = (group.requests.len(), self.now().saturating_sub(before));
+            if planted(Bug::VisibleBeforeDurable) {
+                self.shared.publish(encoded.after.next, Vec::new(), Vec::new());
+            }
+            let durable = group.durable && !planted(Bug::AcknowledgeBeforeSync);
+            if durable || self.is_sync_due() {
+                let took = self.sync()?;
+                self.last_sync = (group.requests.len(), took);
             } else if self.active.at.offset - self.active.synced >= FLUSH_BYTES {
                 self.flushing.ask(&self.active.segment, self.active.at);
             }
@@ -267,9 +316,13 @@ impl Writer {
                     let (first, count) = names.next().unwrap_or_default();
                     drop(reply.send(Ok((first..first + count).map(Seq::new).collect())));
                 }
-                Request::Delete { reply, .. } | Request::Sync { reply } | Request::Close { reply } => {
+                // It is answered when it is taken.
+                Request::Roll { .. } => {}
+                Request::Delete { targets, reply, .. } => {
+                    events::deleted(&self.shared.label, targets.len());
                     drop(reply.send(Ok(())));
                 }
+                Request::Sync { reply } | Request::Close { reply } => drop(reply.send(Ok(()))),
             }
         }
     }
@@ -277,20 +330,24 @@ impl Writer {
     fn stamp(&self) -> Commit {
         Commit {
             watermark: self.shared.durable(),
-            synced: self.active.synced,
+            synced: if planted(Bug::WatermarkEarly) { self.active.at.offset } else { self.active.synced },
             time_us: self.shared.env.clock.unix_us(),
             epoch: self.epoch,
             ..Commit::default()
         }
     }
 
-    fn sync(&mut self) -> Result<()> {
-        if self.unsynced_since.is_some() {
-            self.active.sync()?;
-            self.unsynced_since = None;
-            self.shared.set_durable(self.active.at.next);
+    /// Brings everything to the disk, and says how long that took.
+    fn sync(&mut self) -> Result<Duration> {
+        if self.unsynced_since.is_none() {
+            return Ok(Duration::ZERO);
         }
-        Ok(())
+        let before = self.now();
+        self.active.sync()?;
+        let took = self.now().saturating_sub(before);
+        self.unsynced_since = None;
+        self.shared.synced(self.active.at.next, took);
+        Ok(took)
     }
 
     fn is_sync_due(&self) -> bool {
@@ -301,6 +358,7 @@ impl Writer {
 
     /// Ends the active segment and begins the next. May be tried again after it failed for want of space.
     fn roll(&mut self) -> Result<()> {
+        let before = self.now();
         if !self.sealed {
             let count = self.active.seal()?;
             self.unsynced_since = None;
@@ -309,11 +367,58 @@ impl Writer {
             self.sealed = true;
         }
         let ordinal = self.active.segment.name.ordinal + 1;
-        self.active = Active::create(&self.shared, ordinal, self.active.at.next, self.active.at.chain, self.epoch)?;
+        let packing = Packing::wanted(&self.settings, self.shared.id, self.dictionary())?;
+        self.active = Active::create(&self.shared, ordinal, self.active.at, self.epoch, packing)?;
         self.sealed = false;
         self.vouched = 0;
         self.shared.table.push_active(self.active.segment.clone());
+        self.shared.meters.rolled();
+        let took = self.now().saturating_sub(before);
+        events::rolled(&self.shared.label, ordinal, self.active.at.next, took);
+        self.forget_torn();
+        self.compactions.look();
         Ok(())
+    }
+
+    /// Removes tails that were kept long enough. If that fails it is tried at the next segment.
+    fn forget_torn(&self) {
+        let Shared { env, dir, label, .. } = &*self.shared;
+        drop(directory::forget_torn(env, dir, label, &self.settings));
+    }
+
+    /// What the entries of the active segment have in common, for the next one, if that is to be compressed. What was
+    /// deleted has no part in it.
+    fn dictionary(&self) -> Bytes {
+        if self.settings.compression != Compression::Lz4 {
+            return Bytes::new();
+        }
+        let (first, next) = (self.active.segment.name.first, self.active.at.next);
+        let step = ((next - first) / dictionary::SAMPLES as u64).max(1);
+        let samples: Vec<Bytes> =
+            (first..next).step_by(step as usize).filter_map(|seq| self.shared.get(Seq::new(seq)).ok()).collect();
+        dictionary::build(samples.iter().map(|sample| &**sample)).into()
+    }
+
+    /// Ends the active segment although it is not full, if some of it is deleted, or if it begins with deletions that have
+    /// been carried out.
+    fn roll_on_request(&mut self) -> Result<bool> {
+        const LEAST: u64 = 64 << 10;
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
+        let carried = self.active.carried() >= LEAST + 2 * self.shared.deletions().bytes();
+        let wanted = self.shared.is_deleted_in_last() || carried;
+        if self.sealed || self.active.segment.count() == 0 || !wanted {
+            return Ok(false);
+        }
+        match self.roll().and_then(|()| self.write_head(false)) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => match self.take_back() {
+                Ok(()) => Err(error),
+                Err(worse) => Err(self.shared.poison(&worse)),
+            },
+            Err(error) => Err(self.shared.poison(&error)),
+            Ok(()) => Ok(true),
+        }
     }
 
     /// Leaves nothing of a commit that failed. A segment that is sealed has none.
@@ -350,17 +455,19 @@ impl Writer {
             visible: self.active.at.next,
             watermark: self.shared.durable(),
             ordinal: self.active.segment.name.ordinal,
-            synced: self.active.synced,
+            synced: if planted(Bug::HeadEarly) { self.active.at.offset } else { self.active.synced },
             end: self.active.at.offset,
             clean,
-        })
+        })?;
+        self.shared.set_told(self.active.segment.name.ordinal);
+        Ok(())
     }
 
     /// However busy it is, and with whatever: what is due is synced before anything else.
     fn sync_if_due(&mut self) {
         if self.shared.failure().is_none()
             && self.is_sync_due()
-            && let Err(error) = self.sync().and_then(|()| self.tell(false))
+            && let Err(error) = self.sync().and_then(|_| self.tell(false))
         {
             self.shared.poison(&error);
         }
@@ -408,7 +515,7 @@ impl Writer {
         if quiet < IDLE {
             return Step::WaitFor(IDLE - quiet);
         }
-        let settled = self.sync().and_then(|()| self.vouch()).and_then(|()| self.tell(false));
+        let settled = self.sync().and_then(|_| self.vouch()).and_then(|()| self.tell(false));
         match settled {
             Ok(()) => Step::Wait,
             // No room to vouch: nothing is lost by not doing it.
@@ -444,13 +551,16 @@ impl Writer {
             self.tell(!self.sealed)?;
             self.head.sync()
         })();
+        self.forget_torn();
         finished.map_err(|error| self.shared.poison(&error))
     }
 }
 
 impl Task for Writer {
     fn step(&mut self) -> Step {
-        self.queue.take(&mut self.waiting);
+        if let Some(since) = self.queue.take(&mut self.waiting) {
+            self.waiting_since = since;
+        }
         self.heed_flusher();
         self.sync_if_due();
         if self.is_gathering() {
@@ -459,6 +569,8 @@ impl Task for Writer {
         if !self.waiting.is_empty() {
             self.commit_waiting();
             self.busy_until = self.now();
+            let (bytes, requests) = self.queue.pending();
+            self.shared.meters.pending(bytes, requests);
             return Step::Again;
         }
         if self.queue.is_closed() {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Actor, Turn};
 use crate::{
     Error, ErrorKind, Seq,
+    telemetry::events,
     view::{View, shared::faulted},
 };
 
@@ -29,6 +30,7 @@ impl<V: View> Actor<V> {
         if before.is_some_and(|before| range.start < before.range.end) {
             return Turn::Park { error: faulted(&self.name, error.seq().or(at), &error), lost: false };
         }
+        events::faulted(&self.core.log, &self.name, error.seq().or(at), &error);
         self.suspect = Some(Suspect { range });
         if error.kind() == ErrorKind::Corrupt { Turn::Rebuild } else { Turn::Reopen }
     }

@@ -25,8 +25,12 @@ use super::{
     horizons::Horizons,
     host::Core,
     shared::{Order, Shared, Stage},
+    status::{Status, StoredState},
 };
-use crate::{Error, Result, Seq};
+use crate::{
+    Error, Result, Seq,
+    telemetry::{ViewMeters, events},
+};
 use fault::Suspect;
 use reprocess::Anew;
 
@@ -65,6 +69,9 @@ pub(super) struct Actor<V: View> {
     sync_at: Duration,
     suspect: Option<Suspect>,
     attempts: u32,
+    meters: Arc<ViewMeters>,
+    /// When it began to open its store.
+    begun: Duration,
     /// Its store is to be thrown away before it is opened; these want to know when that has been done.
     wipe: bool,
     wiped: Vec<oneshot::Sender<()>>,
@@ -122,6 +129,8 @@ impl<V: View> Actor<V> {
             id,
             view,
             definition,
+            meters: core.measure(&name),
+            begun: Duration::ZERO,
             name,
             strict,
             dir,
@@ -154,6 +163,8 @@ impl<V: View> Actor<V> {
     pub(super) async fn run(mut self) {
         let mut end = End { shared: self.shared.clone(), result: Ok(()) };
         end.result = self.live().await;
+        self.tell(StoredState::Closed);
+        events::view_closed(&self.core.log, &self.name, self.cursor.since);
         // The store is closed before anybody is told that it is.
         drop(self);
     }
@@ -186,7 +197,11 @@ impl<V: View> Actor<V> {
                 return Ok(());
             }
             Turn::Reopen => {}
-            Turn::Rebuild => self.wipe = true,
+            Turn::Rebuild => {
+                self.meters.rebuilds();
+                events::rebuilding(&self.core.log, &self.name);
+                self.wipe = true;
+            }
             Turn::Retry(error) => {
                 self.open = false;
                 self.pause(error).await?;
@@ -194,6 +209,9 @@ impl<V: View> Actor<V> {
             Turn::Park { error, lost } => {
                 self.open = false;
                 self.anew.settle(&Err(error.clone()));
+                self.meters.parked();
+                events::parked(&self.core.log, &self.name, &error);
+                self.tell(StoredState::Faulted);
                 self.shared.park(error, lost);
                 let Err(turn) = self.unless_ordered(pending::<Infallible>()).await;
                 return Err(turn);
@@ -207,8 +225,11 @@ impl<V: View> Actor<V> {
         const LONGEST: Duration = Duration::from_secs(5);
         self.core.scan.leave(self.id);
         self.live = false;
-        self.shared.retry(error);
         let pause = Duration::from_millis(10).saturating_mul(1 << self.attempts.min(10)).min(LONGEST);
+        self.meters.retries();
+        events::retrying(&self.core.log, &self.name, &error, pause);
+        self.tell(StoredState::Retrying);
+        self.shared.retry(error);
         self.attempts = self.attempts.saturating_add(1);
         let deadline = self.core.pool.now() + pause;
         self.unless_ordered(self.core.pool.clone().sleep_until(deadline)).await?;
@@ -246,6 +267,15 @@ impl<V: View> Actor<V> {
     fn call<R>(&mut self, call: impl FnOnce(&mut V) -> Result<R>) -> Result<R> {
         catch_unwind(AssertUnwindSafe(|| call(&mut self.view)))
             .unwrap_or_else(|panic| Err(panicked("the view", panic.as_ref())))
+    }
+
+    /// Says beside the store, for other processes, what it does. That it cannot be said is no reason to stop.
+    fn tell(&self, state: StoredState) {
+        if let Some(dir) = self.dir.as_ref().filter(|_| self.stored) {
+            let (env, at) = (&self.core.env, (self.cursor.since, self.cursor.skipped));
+            let status = Status::new(state, at, self.definition.clone(), env.clock.unix_us());
+            drop(status.write(&*env.storage, dir));
+        }
     }
 
     /// Whether something has been taken in that is not published.

@@ -3,14 +3,19 @@
 use super::{Actor, Cursor, Turn};
 use crate::{
     Error, ErrorKind, Result, Seq,
-    env::PathKind,
-    view::{Checkpoint, Place, View, ViewContext, after, horizons::Horizons, shared::Stage},
+    env::{
+        self, PathKind,
+        planted::{Bug, planted},
+    },
+    telemetry::events,
+    view::{Checkpoint, Place, StoredState, View, ViewContext, after, horizons::Horizons, shared::Stage},
 };
 
 impl<V: View> Actor<V> {
     /// Opens the store and shows what is in it.
     pub(super) async fn open(&mut self) -> Result<(), Turn> {
         self.shared.reopened();
+        self.begun = self.core.pool.now();
         self.live = false;
         self.unsynced = false;
         self.touched = false;
@@ -46,8 +51,14 @@ impl<V: View> Actor<V> {
         };
         self.shared.stage(Stage::Building);
         self.report();
+        self.meters.stands(self.cursor.position, self.core.scan.head());
+        self.shared.keeps(self.cursor.position);
         self.open = true;
-        self.publish().await
+        self.publish().await?;
+        let took = self.core.pool.now().saturating_sub(self.begun);
+        events::view_opened(&self.core.log, &self.name, self.cursor.since, took);
+        self.tell(StoredState::Building);
+        Ok(())
     }
 
     /// Whether the store goes on a disk: where there is a directory, and a log that can prove later on that it is the
@@ -63,6 +74,8 @@ impl<V: View> Actor<V> {
             let Some(head) = head else { return Ok(true) };
             match log.proof(head) {
                 Ok(proof) => return Ok(proof.is_some()),
+                // It gives evidence of what it has.
+                Err(error) if error.kind() == ErrorKind::Deleted => return Ok(true),
                 Err(error) => self.log_failed(error).await?,
             }
         }
@@ -84,6 +97,7 @@ impl<V: View> Actor<V> {
             self.call(|view| view.open(&nowhere))?;
         }
         let storage = &self.core.env.storage;
+        env::refuse_link(&**storage, &dir).map_err(|error| Error::io("use", &dir, error))?;
         let kind = storage.kind(&dir).map_err(|error| Error::io("look at", &dir, error))?;
         if wipe && kind.is_some() {
             storage.remove_dir_all(&dir).map_err(|error| Error::io("remove", &dir, error))?;
@@ -117,12 +131,18 @@ impl<V: View> Actor<V> {
         loop {
             let core = self.core.clone();
             let head = self.unless_ordered(core.barrier()).await?;
-            let proof = head.and_then(|head| Ok((head, log.proof(since)?)));
+            let proof = head.and_then(|head| {
+                // Erased with what it was evidence of: that it is the same log, and long enough, must do.
+                let erased = |error: Error| {
+                    if error.kind() == ErrorKind::Deleted { Ok(checkpoint.proof.clone()) } else { Err(error) }
+                };
+                Ok((head, log.proof(since).or_else(erased)?))
+            });
             match proof {
                 Ok((head, _)) if after(Some(since)) > head => {
                     return Err(Turn::Park { error: self.lost(since, head), lost: true });
                 }
-                Ok((_, proof)) => return Ok(proof.is_some() && proof == checkpoint.proof),
+                Ok((_, proof)) => return Ok(proof == checkpoint.proof || planted(Bug::CheckpointNotCompared)),
                 Err(error) => self.log_failed(error).await?,
             }
         }

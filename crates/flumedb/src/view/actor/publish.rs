@@ -5,7 +5,9 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::{Actor, Turn};
 use crate::{
     Error, ErrorKind, Result, Seq,
-    view::{Checkpoint, View, after},
+    env::planted::{Bug, planted},
+    telemetry::events,
+    view::{Checkpoint, StoredState, View, after},
 };
 
 impl<V: View> Actor<V> {
@@ -16,7 +18,7 @@ impl<V: View> Actor<V> {
         const PAUSE: u32 = 4;
         self.core.scan.busy(self.id);
         let at = loop {
-            if self.stored {
+            if self.stored && !planted(Bug::CheckpointBeforeData) {
                 self.leave_room().await?;
                 // Deletions too that have kept entries from it, wherever they are recorded.
                 self.make_durable(after(self.cursor.since).max(self.cursor.horizons.reach())).await?;
@@ -28,7 +30,8 @@ impl<V: View> Actor<V> {
         };
         let position = self.cursor.position;
         let start = self.core.pool.now();
-        let reader = match self.call(|view| view.publish(&at)) {
+        let span = events::publishing(&self.core.log, &self.name);
+        let reader = match span.in_scope(|| self.call(|view| view.publish(&at))) {
             Ok(reader) => reader,
             Err(error) => return Err(self.failed(error, position..position.saturating_add(1), self.cursor.since)),
         };
@@ -38,6 +41,8 @@ impl<V: View> Actor<V> {
         self.published = position;
         self.published_at = self.core.pool.now();
         let took = self.published_at.saturating_sub(start);
+        self.meters.published(took);
+        events::published(&self.core.log, &self.name, self.cursor.since, took);
         self.publish_pause = self.core.settings.publish_every.max(Duration::saturating_mul(took, PAUSE));
         if self.stored && !self.unsynced {
             self.unsynced = true;
@@ -95,7 +100,10 @@ impl<V: View> Actor<V> {
         let log = self.core.entries.log();
         let since = self.cursor.since;
         let proof = match since {
-            Some(since) if self.stored => log.proof(since)?,
+            Some(since) if self.stored => match log.proof(since) {
+                Err(error) if error.kind() == ErrorKind::Deleted => None,
+                proof => proof?,
+            },
             _ => None,
         };
         Ok(Checkpoint {
@@ -122,6 +130,9 @@ impl<V: View> Actor<V> {
         }
         self.attempts = 0;
         self.unsynced = false;
+        events::stored(&self.core.log, &self.name, self.cursor.since, end.saturating_sub(start));
+        self.tell(if self.live { StoredState::Live } else { StoredState::Building });
+        self.shared.keeps(self.published);
         self.sync_at = end + Duration::saturating_mul(end.saturating_sub(start), SHARE);
         self.core.scan.arrive(self.id, position);
         Ok(())

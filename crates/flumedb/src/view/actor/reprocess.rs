@@ -109,6 +109,7 @@ impl<V: View> Actor<V> {
         let Some(path) = self.anew_path() else { return Ok(Some(())) };
         let storage = &self.core.env.storage;
         let failed = |error| Error::io("read", &path, error);
+        env::remove_unfinished(&**storage, &path).map_err(failed)?;
         if storage.kind(&path).map_err(failed)?.is_none() {
             return Ok(Some(()));
         }

@@ -5,8 +5,10 @@ use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll,
 use super::{Actor, Turn};
 use crate::{
     Error, Result, Seq,
+    env::planted::{Bug, planted},
+    telemetry::events,
     view::{
-        Retraction, View,
+        Retraction, StoredState, View,
         block::{Block, Piece, decode},
         pool::yield_now,
         scan::Take,
@@ -102,6 +104,9 @@ impl<V: View> Actor<V> {
                 if !std::mem::replace(&mut self.live, true) {
                     self.attempts = 0;
                     self.shared.stage(Stage::Live);
+                    let took = now.saturating_sub(self.begun);
+                    events::caught_up(&self.core.log, &self.name, self.cursor.since, took);
+                    self.tell(StoredState::Live);
                 }
                 if publish_at.is_some() && self.shared.is_watched() {
                     return (Some(Next::Publish), None);
@@ -152,6 +157,13 @@ impl<V: View> Actor<V> {
             }
         }
         self.cursor.horizons.read(position, block.horizon, piece.has_deleted);
+        for gone in &piece.forgotten {
+            // It applied something that was deleted while it was away, and nobody can say what.
+            if self.cursor.horizons.applied_any(gone.least.get(), gone.at.get(), gone.at) {
+                self.least_horizon = gone.at.get().saturating_add(1);
+                return Err(Turn::Rebuild);
+            }
+        }
         if let Some((tombstone, targets)) = piece.tombstone {
             self.retract(tombstone, targets)?;
         }
@@ -162,6 +174,7 @@ impl<V: View> Actor<V> {
     /// Takes back what a tombstone deletes, as far as the view ever took it in.
     fn retract(&mut self, tombstone: Seq, targets: &[Seq]) -> Result<(), Turn> {
         let number = tombstone.get();
+        let targets = if planted(Bug::RetractForgotten) { &[] } else { targets };
         for &target in targets {
             if !self.cursor.horizons.applied(target, tombstone) {
                 continue;
@@ -197,6 +210,12 @@ impl<V: View> Actor<V> {
             self.suspect = None;
         }
         self.report();
+        self.meters.took_in(piece.run.len() as u64);
+        self.meters.stands(piece.to, self.core.scan.head());
+        if !self.stored {
+            // There is nothing that it could go back to.
+            self.shared.keeps(piece.to);
+        }
         self.core.scan.arrive(self.id, piece.to);
     }
 

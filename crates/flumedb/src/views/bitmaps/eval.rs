@@ -132,18 +132,17 @@ impl<T: Document + Send + Sync + 'static> Eval<T> {
     }
 }
 
-/// What a query that is to be sorted may hold.
-const MOST_BYTES: usize = 256 << 20;
-
 /// Everything a query has, if that is not too much.
 pub(super) struct Collected {
     pub(super) bitmaps: Bitmaps,
     bytes: usize,
+    most: usize,
 }
 
 impl Collected {
-    pub(super) fn new() -> Self {
-        Self { bitmaps: Bitmaps::new(), bytes: 0 }
+    /// Nothing yet, and later at most so many bytes.
+    pub(super) fn new(most: usize) -> Self {
+        Self { bitmaps: Bitmaps::new(), bytes: 0, most }
     }
 
     pub(super) fn add(&mut self, high: u32, bits: RoaringBitmap) -> Result<()> {
@@ -151,10 +150,10 @@ impl Collected {
             return Ok(());
         }
         self.bytes += bits.serialized_size();
-        if self.bytes > MOST_BYTES {
-            let message =
-                format!("more than {MOST_BYTES} bytes of matches to sort; narrow the query, or ask in the log's order");
-            return Err(Error::new(ErrorKind::Invalid, message));
+        if self.bytes > self.most {
+            let (bytes, most) = (self.bytes, self.most);
+            let message = format!("at least {bytes} bytes of matches to sort are more than {most}; narrow the query");
+            return Err(Error::over_limit(message, "memory_bytes"));
         }
         *self.bitmaps.entry(high).or_default() |= bits;
         Ok(())

@@ -37,16 +37,17 @@ enum Order<T> {
 impl<T: Document + Send + Sync + 'static> Matches<T> {
     pub(super) async fn new(
         eval: Arc<Eval<T>>,
-        sort: Option<usize>,
+        sort: Option<(usize, usize)>,
         reverse: bool,
         after: Option<Cursor>,
         skip: u64,
         limit: Option<u64>,
     ) -> Result<Self> {
         let order = match sort {
-            Some(view) => {
+            // The view, and how many bytes sorting may take.
+            Some((view, memory_bytes)) => {
                 let wanted = limit.map(|limit| limit.saturating_add(skip));
-                Order::Number(Box::new(Sorted::new(&eval, view, reverse, after, wanted).await?))
+                Order::Number(Box::new(Sorted::new(&eval, view, reverse, after, wanted, memory_bytes).await?))
             }
             None => {
                 let (mut from, mut to) = (0, eval.end());

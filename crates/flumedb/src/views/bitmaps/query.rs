@@ -19,6 +19,7 @@ pub struct Query<C: Codec> {
     after: Option<Cursor>,
     skip: u64,
     limit: Option<u64>,
+    memory_bytes: usize,
 }
 
 impl<C: Codec> Clone for Query<C> {
@@ -28,8 +29,13 @@ impl<C: Codec> Clone for Query<C> {
 }
 
 impl<C: Codec<Item: Document>> Query<C> {
+    /// How much a query that is [sorted](Query::sort) may keep in memory, unless [`memory_bytes`](Query::memory_bytes) says
+    /// otherwise.
+    pub const MEMORY_BYTES: usize = 256 << 20;
+
     pub(super) fn new(bitmaps: Bitmaps<C>, op: Op) -> Self {
-        Self { bitmaps, op, sort: None, reverse: false, after: None, skip: 0, limit: None }
+        let memory_bytes = Self::MEMORY_BYTES;
+        Self { bitmaps, op, sort: None, reverse: false, after: None, skip: 0, limit: None, memory_bytes }
     }
 
     /// What is asked.
@@ -64,6 +70,13 @@ impl<C: Codec<Item: Document>> Query<C> {
     /// At most so many.
     pub fn limit(mut self, rows: u64) -> Self {
         self.limit = Some(rows);
+        self
+    }
+
+    /// How many bytes of matches may be kept to sort them, those with a number and those without apart; a query that needs
+    /// more ends with `LimitExceeded`. In the log's order nothing is kept.
+    pub fn memory_bytes(mut self, memory_bytes: usize) -> Self {
+        self.memory_bytes = memory_bytes;
         self
     }
 
@@ -102,6 +115,7 @@ impl<C: Codec<Item: Document>> Query<C> {
 
     async fn matches(&self, limit: Option<u64>) -> Result<Matches<C::Item>> {
         let (eval, sort) = self.bitmaps.plan(&self.op, self.sort.as_ref()).await?.read().await?;
+        let sort = sort.map(|view| (view, self.memory_bytes));
         Matches::new(eval, sort, self.reverse, self.after, self.skip, limit).await
     }
 

@@ -50,9 +50,10 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
         reverse: bool,
         after: Option<Cursor>,
         wanted: Option<u64>,
+        memory_bytes: usize,
     ) -> Result<Self> {
         let numbers = eval.reader(view)?.clone();
-        let (mut with, mut without) = (Collected::new(), Collected::new());
+        let (mut with, mut without) = (Collected::new(memory_bytes), Collected::new(memory_bytes));
         let mut walk = Walk::new(0, eval.end(), false, eval.node.checks()).whole();
         while let Some(window) = walk.next_window() {
             let found = eval.window(window).await?;

@@ -15,7 +15,7 @@ use futures_util::{
 };
 use roaring::RoaringBitmap;
 use siphasher::sip128::{Hasher128, SipHasher13};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::{
     Op, Plan,
@@ -29,8 +29,9 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Seq, Span,
     codec::Document,
+    env::sync::watch,
     log::{
-        Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Proof, ReadRequest, Slot, SlotKind, decode_targets,
+        Batch, BoxFuture, Chunk, Log, LogIdentity, LogStat, Passed, Proof, ReadRequest, Slot, SlotKind, decode_targets,
         encode_targets, not_found, unsupported,
     },
     view::{Live, LiveSet},
@@ -178,7 +179,7 @@ impl<T: Document + Send + Sync + 'static> SubLog<T> {
 /// Shows what the views have taken in, until the log is dropped or the database closed.
 async fn follow<T: Document + Send + Sync + 'static>(
     log: Weak<SubLog<T>>,
-    mut since: watch::Receiver<Option<Seq>>,
+    mut since: tokio::sync::watch::Receiver<Option<Seq>>,
     mut ended: oneshot::Receiver<()>,
 ) {
     loop {
@@ -217,6 +218,10 @@ impl<T: Document + Send + Sync + 'static> Log for SubLog<T> {
             self.eval(false)?;
             self.renew().await
         })
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.parent.is_encrypted()
     }
 
     fn first(&self) -> Option<Seq> {
@@ -265,6 +270,10 @@ impl<T: Document + Send + Sync + 'static> Log for SubLog<T> {
 
     fn delete(&self, _: &[Seq]) -> BoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(Err(unsupported("deleting: it is a part of another log"))))
+    }
+
+    fn followed_by(&self, passed: Weak<Passed>) {
+        self.parent.followed_by(passed);
     }
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {

@@ -9,7 +9,7 @@ use std::{
 
 use redb::{ReadOnlyTable, ReadableTableMetadata};
 
-use super::{AsKey, Key, KeysOf, Matches, Prefix, ROWS, matches::Within, rows::SEQ_LEN};
+use super::{AsKey, Key, KeysOf, Match, Matches, Prefix, ROWS, matches::Within, rows::SEQ_LEN};
 use crate::{
     Result, Seq,
     view::Entries,
@@ -127,6 +127,35 @@ impl<T, K: Key> IndexReader<T, K> {
             None => Bound::Unbounded,
         };
         self.rows(Bound::Included(start), end)
+    }
+
+    /// The first of the rows that are here and not in `other`, or there and not here, in words; `None` if there is none.
+    /// For [`Flume::verify_view`](crate::Flume::verify_view).
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`, as the stores say.
+    pub fn difference(&self, other: &Self) -> Result<Option<String>> {
+        let row = |found: Option<Result<Match<K>>>| {
+            let row = |found: Match<K>| {
+                let mut key = Vec::new();
+                found.key.encode(&mut key);
+                (key, found.seq)
+            };
+            found.map(|found| found.map(row)).transpose()
+        };
+        let (mut ours, mut theirs) = (self.all(), other.all());
+        let mut number = 0_u64;
+        loop {
+            let missing = |seq: Seq| Ok(Some(format!("a row of entry {seq} is missing (row {number})")));
+            let extra = |seq: Seq| Ok(Some(format!("a row of entry {seq} is too many (row {number})")));
+            match (row(ours.next())?, row(theirs.next())?) {
+                (None, None) => return Ok(None),
+                (Some(one), Some(two)) if one == two => number += 1,
+                (Some(one), Some(two)) if two < one => return missing(two.1),
+                (None, Some(two)) => return missing(two.1),
+                (Some(one), _) => return extra(one.1),
+            }
+        }
     }
 
     fn rows(&self, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>) -> Matches<T, K> {

@@ -19,7 +19,10 @@ use self::blocks::Blocks;
 pub(crate) use self::error::failed;
 use crate::{
     Damage, Error, Result,
-    env::{OpenMode, PathKind},
+    env::{
+        OpenMode, PathKind,
+        planted::{Bug, planted},
+    },
     view::{Checkpoint, Place},
 };
 
@@ -73,6 +76,12 @@ impl Store {
             let mut transaction = self.db.begin_write()?;
             transaction.set_durability(Durability::None)?;
             change(&transaction)?;
+            if planted(Bug::StateWithoutPosition) {
+                transaction.set_durability(Durability::Immediate)?;
+                transaction.commit()?;
+                transaction = self.db.begin_write()?;
+                transaction.set_durability(Durability::None)?;
+            }
             transaction.open_table(META)?.insert(CHECKPOINT, at.to_bytes().as_slice())?;
             Ok(transaction.commit()?)
         })?;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 pub use distance::{Distance, Stance};
 
 use super::LinksReader;
-use crate::{Error, ErrorKind, Result, Seq};
+use crate::{Error, Result, Seq};
 
 /// The graph that links make.
 ///
@@ -115,7 +115,7 @@ impl<T: Send + Sync + 'static> Graph<T> {
     /// The nodes next to a node, by name, each once.
     ///
     /// # Errors
-    /// `Invalid` if there are more than [`max_nodes`](Graph::max_nodes); `Corrupt` or `Io`, as the store says.
+    /// `LimitExceeded` if there are more than [`max_nodes`](Graph::max_nodes); `Corrupt` or `Io`, as the store says.
     pub fn neighbours(&self, node: &str, way: Way) -> Result<Vec<String>> {
         Ok(self.next_to(node, way)?.into_keys().collect())
     }
@@ -171,10 +171,9 @@ impl<T: Send + Sync + 'static> Graph<T> {
             return Ok(());
         }
         let message = format!(
-            "more than {} nodes are reached from {start:?}; ask for fewer hops or for links of one kind, or allow more with \
-             `Graph::max_nodes`",
+            "more than {} nodes are reached from {start:?}; ask for fewer hops or for links of one kind",
             self.max_nodes
         );
-        Err(Error::new(ErrorKind::Invalid, message))
+        Err(Error::over_limit(message, "max_nodes"))
     }
 }

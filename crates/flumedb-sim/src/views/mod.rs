@@ -4,6 +4,8 @@
 //! A kind of view takes part as a [`Subject`]; [`check`] lives through many histories of it, each from a seed: appends,
 //! deletions, entries that read otherwise later, rebuilds, closings, kills and power cuts, other versions.
 
+mod power;
+
 use std::{
     fmt::Debug,
     future::{Future, IntoFuture},
@@ -15,11 +17,13 @@ use std::{
 };
 
 use flumedb::{
-    Bytes, Entry, Error, ErrorKind, Flume, Result, Seq,
+    Bytes, Entry, Error, ErrorKind, Flume, Keys, Result, Seq,
     codec::{Codec, Json},
     view::{Live, View},
 };
 use serde::{Serialize, de::DeserializeOwned};
+
+pub use power::power;
 
 use crate::{Choices, Sim, soak_or_count};
 
@@ -151,6 +155,11 @@ impl<'a, S: Subject> History<'a, S> {
             settings.views.publish_every = publish_every;
             settings.views.sync_every = sync_every;
         });
+        // A third of them lie encrypted on the disk, so that every kind of store lives through everything there.
+        let small = match self.seed % 3 {
+            2 => small.keys(Keys::new(1, [7; 32]).unwrap_or_else(|error| panic!("{self}: {error}"))),
+            _ => small,
+        };
         let opened = self.sim.block_on(small.open(Self::DIR).into_future());
         let db = opened.unwrap_or_else(|error| panic!("{self}: {error}"));
         let view = self.sim.block_on(db.view("view", self.subject.view(self.version)).into_future());
@@ -163,7 +172,7 @@ impl<'a, S: Subject> History<'a, S> {
     }
 
     fn step(&mut self, open: &mut Open<S>) {
-        match self.chance.pick(16) {
+        match self.chance.pick(17) {
             0..=5 => self.append(open),
             6..=7 => self.delete(open),
             8..=10 => self.compare_and_hold(open),
@@ -177,6 +186,10 @@ impl<'a, S: Subject> History<'a, S> {
                 open.held = None;
                 self.keys.fetch_or(1 << key, Ordering::SeqCst);
                 self.reprocess(open, key);
+            }
+            15 => {
+                // Whatever a reader shows, it goes on showing.
+                self.sim.block_on(open.db.compact().into_future()).unwrap_or_else(|error| panic!("{self}: {error}"));
             }
             _ => {
                 // Something is going on when the next thing happens.

@@ -1,0 +1,53 @@
+//! Which test has to find which bug.
+
+use super::Planted;
+
+const fn bug(name: &'static str, file: &'static str, test: &'static str) -> Planted {
+    Planted { name, file, test }
+}
+
+const STORM: (&str, &str) = ("flumedb/crash_random", "what_was_acknowledged_outlives_every_storm");
+
+pub(super) const BUGS: &[Planted] = &[
+    bug("acknowledge-before-sync", STORM.0, STORM.1),
+    bug("skip-sync", STORM.0, STORM.1),
+    bug("skip-dir-sync", STORM.0, STORM.1),
+    bug("seal-without-sync", STORM.0, STORM.1),
+    bug(
+        "visible-before-durable",
+        "flumedb/visible_when_durable",
+        "nothing_is_seen_before_the_sync_that_its_append_waits_for",
+    ),
+    bug("lost-waiter", "flumedb/io_faults", "a_failed_sync_frees_every_waiter"),
+    bug("retry-sync", "flumedb/env_latched", "after_a_failed_sync_nothing_is_written_and_reads_work"),
+    bug("short-write", "flumedb/io_faults", "every_write_is_short"),
+    bug("full-by-text", "flumedb/io_faults", "a_full_disk_is_only_full"),
+    bug("seq-twice", STORM.0, STORM.1),
+    bug("watermark-early", STORM.0, STORM.1),
+    bug("head-early", STORM.0, STORM.1),
+    bug("checksum-without-length", "flumedb/bit_flips", "of_a_closed_log"),
+    bug("checksum-without-place", "flumedb/misplaced", "records_and_commits_in_the_place_of_others"),
+    bug("tail-rule-in-the-middle", "flumedb/bit_flips", "of_a_closed_log"),
+    bug("half-batch", STORM.0, STORM.1),
+    bug("notes-not-carried", "flumedb/segmented_log", "deletions_and_notes_are_carried_from_segment_to_segment"),
+    bug("deletions-not-carried", "flumedb/segmented_log", "deletions_and_notes_are_carried_from_segment_to_segment"),
+    bug("tail-not-cut", STORM.0, STORM.1),
+    bug("not-written-again", STORM.0, STORM.1),
+    bug("link-not-checked", "flumedb/misplaced", "segments_that_are_missing_swapped_doubled_or_of_another_log"),
+    bug("lock-not-released", "flumedb/lifetime", "dropping_the_last_handle_frees_the_lock_though_others_still_read"),
+    bug("flusher-failure", STORM.0, STORM.1),
+    bug("condition-not-tested", "flumedb/segmented_log", "conditions_are_tested_by_the_writer"),
+    bug("lost-wake-up", "flumedb/subscribers", "what_comes_between_the_last_read_and_the_wait_is_not_missed"),
+    bug("checkpoint-before-data", "flumedb/view_sim", "views_agree_with_the_log_whatever_the_order_and_the_power"),
+    bug("checkpoint-not-compared", "flumedb/view_stored", "a_view_of_another_log_is_built_anew"),
+    bug("state-without-position", "flumedb/view_sim", "views_agree_with_the_log_whatever_the_order_and_the_power"),
+    bug("retract-forgotten", "flumedb/view_model", "what_grew_is_what_is_built_in_one_go"),
+    bug("fresh-read-not-fresh", "flumedb/read_your_writes", "on_a_log_on_disk"),
+    bug(
+        "fingerprint-believed",
+        "flumedb/hash_index_model",
+        "entries_with_the_fingerprint_of_another_key_are_no_answer",
+    ),
+    bug("search-skip-dir-sync", "flumedb-search/search_model", "what_was_synced_is_not_built_anew_after_a_power_cut"),
+    bug("file-skip-sync", "flumedb-ssb/file_power", "a_power_cut_at_any_call_takes_nothing_that_was_acknowledged"),
+];
