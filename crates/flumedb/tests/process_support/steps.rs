@@ -1,6 +1,6 @@
 //! [`steps`], what a child does whose calls to the system are made to fail, or are looked at: one thing after the other.
 
-use std::{path::Path, process};
+use std::{path::Path, process, time::Duration};
 
 use flumedb::{
     Error, ErrorKind, Flume, Seq,
@@ -25,6 +25,8 @@ pub fn open_small(dir: &Path) -> flumedb::Result<Flume<JsonDocs>> {
         .set(|settings| {
             settings.log.segment_bytes = 4096;
             settings.log.compaction.automatic = false;
+            // A view whose calls fail does not come past deletions.
+            settings.log.compaction.patience = Duration::from_secs(1);
         })
         .open(dir)
         .blocking()
@@ -98,7 +100,7 @@ fn all(dir: &Path, how: Steps) -> flumedb::Result<()> {
             && !poisoned
         {
             // It may have to wait for the disk, or have stopped; what it shows is right.
-            match by_id.read().timeout(std::time::Duration::from_secs(2)).blocking() {
+            match by_id.read().timeout(Duration::from_secs(2)).blocking() {
                 Ok(reader) => {
                     for (seq, item) in &kept {
                         let found = reader.candidates(&item.id()).collect::<flumedb::Result<Vec<Seq>>>()?;
