@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::PoisonError};
 use bytes::Bytes;
 
 use super::{
-    Batch, BoxFuture, Chunk, Compacted, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest, Slot,
-    SlotKind, chunk::encode_targets,
+    Batch, BoxFuture, Chunk, Compacted, Condition, Log, LogIdentity, LogSettings, LogStat, Note, Proof, ReadRequest,
+    Slot, SlotKind, chunk::encode_targets,
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq, Span,
