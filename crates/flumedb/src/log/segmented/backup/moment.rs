@@ -71,6 +71,11 @@ impl Moment {
                 continue;
             }
             let header = check_header(&*file, &path, name, page.map(|page| page.id))?;
+            if header.is_compacted() {
+                // What still counts of what it said was said again behind it.
+                let missing = format!("segment {} is missing: the one before it was compacted", name.ordinal + 1);
+                return Err(Error::corrupt(Damage::new(dir, 0, 0, missing)));
+            }
             if let Some(page) = page.filter(|page| page.ordinal > name.ordinal) {
                 let reason =
                     format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);
