@@ -35,7 +35,7 @@ pub(super) const BUGS: &[Planted] = &[
     bug("not-written-again", STORM.0, STORM.1),
     bug("link-not-checked", "flumedb/misplaced", "segments_that_are_missing_swapped_doubled_or_of_another_log"),
     bug("lock-not-released", "flumedb/lifetime", "dropping_the_last_handle_frees_the_lock_though_others_still_read"),
-    bug("flusher-failure", STORM.0, STORM.1),
+    bug("flusher-failure", "flumedb/io_faults", "a_failed_sync_in_the_background_is_heeded"),
     bug("condition-not-tested", "flumedb/segmented_log", "conditions_are_tested_by_the_writer"),
     bug("lost-wake-up", "flumedb/subscribers", "what_comes_between_the_last_read_and_the_wait_is_not_missed"),
     bug("compaction-drops-live", "flumedb/compaction", "whatever_happens_the_log_holds_what_it_should"),
