@@ -60,6 +60,9 @@ impl Moment {
         let mut sealed_before = false;
         loop {
             let Some(&name) = names.last() else {
+                if let Some(page) = page {
+                    return Err(directory::segments_gone(dir, &page));
+                }
                 let message = format!("{} holds no log", dir.display());
                 return Err(Error::new(ErrorKind::NotFound, message));
             };

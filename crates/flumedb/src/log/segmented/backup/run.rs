@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     Damage, Env, Error, ErrorKind, Result, Seq,
-    env::{self, Lock, OpenMode, PathKind, Signal, Step, Storage, Task, Worker},
+    env::{
+        self, Lock, OpenMode, PathKind, Signal, Step, Storage, Task, Worker,
+        planted::{Bug, planted},
+    },
     log::{
         Proof,
         segmented::{
@@ -235,6 +238,9 @@ impl Run {
         let mut files: Vec<Listed> = moment.sealed.iter().filter_map(|name| self.taken.get(name).copied()).collect();
         files.push(self.last(storage, moment)?);
         self.check_links(storage, moment, &files)?;
+        if planted(Bug::BackupWithoutLast) {
+            files.pop();
+        }
         let Some(begun) = &self.begun else { return Err(Error::closed()) };
         let mut manifest = Manifest {
             id: moment.id,
