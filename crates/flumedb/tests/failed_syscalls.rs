@@ -48,6 +48,9 @@ const FAILURES: &[Failure] = &[
     once("fdatasync", "ENOSPC", &["Poisoned", "Io", "StorageFull"]),
     from_then_on("fdatasync", "EIO", &["Poisoned", "Io"]),
     once("ftruncate", "EIO", &["Poisoned", "Io"]),
+    // Of a segment that is written anew without what was deleted.
+    once("rename", "EIO", &["Poisoned", "Io"]),
+    once("rename", "ENOSPC", &["StorageFull"]),
     once("fsync", "EIO", &["Poisoned", "Io"]),
     from_then_on("fsync", "EIO", &["Poisoned", "Io"]),
     Failure { views: true, ..once("rename", "EIO", &["TimedOut", "Io", "Faulted"]) },

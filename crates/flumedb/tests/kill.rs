@@ -1,8 +1,8 @@
 //! Guards against a process that dies and takes acknowledged entries with it, leaves half a batch, lets what was deleted
 //! come back, leaves a view that shows something else than the log or has to be built anew, or a lock that nobody frees.
 //!
-//! A child process works on a database on the real disk with several writers, deletions, readers and views at once, and
-//! says what was acknowledged; another process follows it. It is killed (SIGKILL on Unix) after 0 to 60 ms: 300 times,
+//! A child process works on a database on the real disk with several writers, deletions, compaction, readers and views at
+//! once, and says what was acknowledged; another process follows it. It is killed (SIGKILL on Unix) after 0 to 60 ms: 300 times,
 //! 20,000 with `FLUME_SOAK` set. This is the death of a process, not a power cut: see `power_cut.rs`.
 
 #![allow(
@@ -36,6 +36,7 @@ const LIVES: u64 = 40;
 struct Totals {
     acknowledged: AtomicU64,
     deleted: AtomicU64,
+    compacted: AtomicU64,
     followed: AtomicU64,
     torn: AtomicU64,
 }
@@ -134,16 +135,19 @@ fn nothing_is_lost_when_the_process_is_killed() {
                     }
                     totals.acknowledged.fetch_add(model.acknowledged, Ordering::Relaxed);
                     totals.deleted.fetch_add(model.deleted, Ordering::Relaxed);
+                    totals.compacted.fetch_add(model.compacted, Ordering::Relaxed);
                 }
             });
         }
     });
-    let Totals { acknowledged, deleted, followed, torn } = totals;
-    let (acknowledged, deleted) = (acknowledged.into_inner(), deleted.into_inner());
-    let (followed, torn) = (followed.into_inner(), torn.into_inner());
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (acknowledged, deleted, followed) = (of(&totals.acknowledged), of(&totals.deleted), of(&totals.followed));
     println!(
-        "{} kills: {acknowledged} entries acknowledged, {deleted} deleted, {followed} followed; {torn} torn tails",
-        lives * LANES
+        "{} kills: {acknowledged} entries acknowledged, {deleted} deleted, {followed} followed, {} segments compacted; {} \
+         torn tails",
+        lives * LANES,
+        of(&totals.compacted),
+        of(&totals.torn)
     );
     assert!(acknowledged > lives * LANES && deleted > 0 && followed > 0, "the children were killed before they worked");
 }

@@ -1,10 +1,10 @@
 //! Guards against what shows only after a long time: memory or descriptors that are never given back, a view or a
 //! subscriber that falls behind ever further.
 //!
-//! A database on the real disk is written to, deleted from, read, followed and asked by several tasks at a steady rate, and
-//! closed and opened again and again: three times for a few seconds, or for as many minutes as `FLUME_SOAK` says (two hours
-//! before a release). The number of entries that are not deleted stays the same. After the first third, what it takes must
-//! not grow any more: the median of anonymous memory (RssAnon) in the last third is within 5 % of that in the second,
+//! A database on the real disk is written to, deleted from, compacted, read, followed and asked by several tasks at a steady
+//! rate, and closed and opened again and again: three times for a few seconds, or for as many minutes as `FLUME_SOAK` says
+//! (two hours before a release). The number of entries that are not deleted stays the same. After the first third, what it takes must
+//! not grow any more: the median of anonymous memory (RssAnon) in the last third is within 5 % (and 512 KiB) of that in the second,
 //! descriptors are as many, and lag is no greater. Prints a table.
 #![cfg(target_os = "linux")]
 #![allow(
@@ -165,7 +165,15 @@ impl Epoch {
 /// left behind it.
 fn live(dir: &Path, life: u64, kept: &Arc<Mutex<VecDeque<Seq>>>, length: Duration) -> (Sample, u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-    let db = Flume::open(dir, JsonDocs).blocking().unwrap();
+    let db = Flume::builder(JsonDocs)
+        .set(|settings| {
+            // So that what was deleted leaves the disk again and again.
+            settings.log.segment_bytes = 1 << 20;
+            settings.log.compaction.delay = Duration::from_millis(500);
+        })
+        .open(dir)
+        .blocking()
+        .unwrap();
     let views = Arc::new(Views::add(&db).unwrap());
     let followed = (0..3).map(|_| AtomicU64::new(position(db.head()))).collect();
     let epoch = Arc::new(Epoch { db, life, over: AtomicBool::new(false), kept: kept.clone(), followed });
@@ -237,6 +245,7 @@ fn what_it_takes_does_not_grow() {
     println!("RssAnon {before} KiB in the second third, {after} KiB in the last");
     // A few seconds say nothing about memory.
     if soak_minutes().is_some() {
-        assert!(after * 100 <= before * 105, "memory grows: {before} KiB and then {after} KiB");
+        // Of a few MiB the allocator alone makes up more than a twentieth.
+        assert!(after * 100 <= before * 105 + 51_200, "memory grows: {before} KiB and then {after} KiB");
     }
 }

@@ -18,6 +18,8 @@ pub struct Model {
     closed_with: usize,
     pub acknowledged: u64,
     pub deleted: u64,
+    /// Segments written anew or dropped.
+    pub compacted: u64,
 }
 
 impl Model {
@@ -39,6 +41,7 @@ impl Model {
                     self.deleted += numbers().count() as u64;
                     self.gone.extend(numbers());
                 }
+                "compacted" => self.compacted += numbers().sum::<u64>(),
                 _ => {}
             }
         }

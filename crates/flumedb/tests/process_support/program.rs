@@ -1,4 +1,5 @@
-//! [`work`], what a child does until it is killed: several tasks append, delete, read, follow and ask views.
+//! [`work`], what a child does until it is killed: several tasks append, delete, compact, read, follow and
+//! ask views.
 
 use std::{
     path::Path,
@@ -25,6 +26,8 @@ pub fn open(dir: &Path) -> Result<Flume<JsonDocs>> {
     Flume::builder(JsonDocs)
         .set(|settings| {
             settings.log.segment_bytes = 64 << 10;
+            // When it is asked for: views that are not added yet would have to be built anew.
+            settings.log.compaction.automatic = false;
             settings.views.publish_every = Duration::from_millis(2);
             settings.views.sync_every = Duration::from_millis(5);
         })
@@ -47,6 +50,7 @@ pub fn work(dir: &Path, load: Load) -> ! {
         runtime.spawn(append(db.clone(), load, task, written.clone()));
     }
     runtime.spawn(delete(db.clone(), load, written));
+    runtime.spawn(compact(db.clone()));
     runtime.spawn(read(db.clone()));
     runtime.spawn(follow(db.clone()));
     runtime.block_on(async {
@@ -96,6 +100,16 @@ async fn delete(db: Flume<JsonDocs>, load: Load, written: Arc<Mutex<Vec<Seq>>>) 
             say(&format!("deleted {}", words(&chosen)));
         }
         tokio::time::sleep(Duration::from_millis(chance.pick(8))).await;
+    }
+}
+
+async fn compact(db: Flume<JsonDocs>) {
+    loop {
+        let done = db.compact().await.unwrap();
+        if done.segments + done.dropped > 0 {
+            say(&format!("compacted {}", done.segments + done.dropped));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -21,7 +21,13 @@ pub struct Steps {
 
 /// The smallest segments there are, so that many begin and end.
 pub fn open_small(dir: &Path) -> flumedb::Result<Flume<JsonDocs>> {
-    Flume::builder(JsonDocs).set(|settings| settings.log.segment_bytes = 4096).open(dir).blocking()
+    Flume::builder(JsonDocs)
+        .set(|settings| {
+            settings.log.segment_bytes = 4096;
+            settings.log.compaction.automatic = false;
+        })
+        .open(dir)
+        .blocking()
 }
 
 pub fn by_id() -> HashIndex<JsonDoc, String> {
@@ -80,6 +86,12 @@ fn all(dir: &Path, how: Steps) -> flumedb::Result<()> {
                     kept.push((seq, item));
                 }
             }
+        }
+        if batch % 8 == 7
+            && let Err(error) = db.compact().blocking()
+        {
+            failed("compact", &error);
+            poisoned |= error.kind() == ErrorKind::Poisoned;
         }
         if let Some(by_id) = &by_id
             && batch % 3 == 2
