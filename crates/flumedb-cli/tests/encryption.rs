@@ -31,7 +31,7 @@ fn every_command_takes_the_keys_and_none_leaks() {
     );
     let lines = format!("{line}\n{line}\n{line}\n");
     assert_eq!(flume_with(at, &["append", "db", "--compress", "--key-file", "keys"], &lines).fine(), ["0", "1", "2"]);
-    assert_eq!(flume(at, &["cat", "db", "--values", "--key-file", "keys"]).fine(), [&line, &line, &line]);
+    assert_eq!(flume(at, &["cat", "db", "--values", "--key-file", "keys"]).fine(), [&*line; 3]);
     assert_eq!(flume(at, &["get", "db", "1", "--values", "--key-file", "keys"]).fine(), [&line[..]]);
     flume(at, &["check", "db", "--key-file", "keys"]).fine();
     // Damage shows without keys.

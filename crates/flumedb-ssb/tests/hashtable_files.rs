@@ -10,6 +10,7 @@ use flumedb::{
     Env, Seq,
     log::{Log, ReadRequest},
 };
+use flumedb_sim::{figure, on_all_cores, soak_or};
 use flumedb_ssb::{
     OffsetLog,
     indexes::{Checker, Content, Hashtable, IndexFile, Verdict, check},
@@ -65,6 +66,34 @@ async fn every_file_finds_every_entry_that_it_covers() {
         assert_eq!(finding.holds.as_deref(), Some("entries by key, hashed by FNV-1a"), "{name}");
         assert!(finding.faults.is_empty(), "{name}: {finding:#?}");
     }
+}
+
+/// The file has no checksum, but the log has what it should find: a slot with any bit flipped, and a file cut after any
+/// byte, is told. So is what it says of itself, unless it only says that it covers less.
+#[test]
+fn every_damage_is_told() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let log = runtime().block_on(log());
+    let sound = std::fs::read(vectors().join("views/ht.ht")).unwrap();
+    let verdict = |bytes: Vec<u8>| {
+        let report = runtime().block_on(check(&folder(&[("keys.ht", bytes)]), "dir", &log)).unwrap();
+        report.indexes[0].verdict
+    };
+    assert_eq!(verdict(sound.clone()), Verdict::Right);
+    let step = soak_or(1, 5);
+    on_all_cores(sound.len() / step, |number| {
+        let len = number * step;
+        assert!(!verdict(sound[..len].to_vec()).is_ok(), "cut to {len}");
+    });
+    on_all_cores(sound.len() * 8 / step, |number| {
+        let bit = number * step;
+        let mut bytes = sound.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let verdict = verdict(bytes);
+        let header = bit < 64 && verdict != Verdict::Right;
+        assert!(header || !verdict.is_ok(), "bit {bit}: {verdict}");
+    });
+    figure("every_damage_is_told", (sound.len() * 9 / step) as u64);
 }
 
 /// Row V16: the original answers with the position plus 1, as the file holds it.

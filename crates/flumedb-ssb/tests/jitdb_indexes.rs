@@ -6,10 +6,14 @@
 mod common;
 mod index_support;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use common::{hex, sha256, vectors};
 use flumedb::{Env, codec::Field};
+use flumedb_sim::{SECTOR, figure, on_all_cores};
 use flumedb_ssb::indexes::{Checker, Checksum, Content, IndexFile, Verdict, escape, read_dir};
 use index_support::{Listed, bitvector, finding, folder, rows};
 use proptest::prelude::*;
@@ -61,6 +65,38 @@ fn every_file_is_read_and_its_bytes_are_as_written() {
             assert_eq!(sha256(&bytes), manifest[&name]["sha256"], "{name}");
         }
     }
+}
+
+/// Each file has a checksum: cut after any byte, with any bit flipped, or with a sector of zeros, it is told.
+#[test]
+fn every_damage_is_told() {
+    let cases = AtomicU64::new(0);
+    for (dir, names) in directories() {
+        for name in names {
+            let sound = std::fs::read(vectors().join(&dir).join(&name)).unwrap();
+            let told = |bytes: Vec<u8>, what: &str| {
+                let whole = |file: &IndexFile| file.damage.is_none() && file.checksum == Checksum::Right;
+                let parsed = IndexFile::parse(&name, bytes);
+                assert!(!parsed.as_ref().is_some_and(whole), "{dir}/{name} {what}: {parsed:?}");
+                cases.fetch_add(1, Ordering::Relaxed);
+            };
+            (0..sound.len()).for_each(|len| told(sound[..len].to_vec(), &format!("cut to {len}")));
+            on_all_cores(sound.len() * 8, |bit| {
+                let mut bytes = sound.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                told(bytes, &format!("bit {bit}"));
+            });
+            for start in (0..sound.len()).step_by(SECTOR as usize) {
+                let mut bytes = sound.clone();
+                let end = sound.len().min(start + SECTOR as usize);
+                bytes[start..end].fill(0);
+                if bytes != sound {
+                    told(bytes, &format!("zeros from {start} on"));
+                }
+            }
+        }
+    }
+    figure("every_damage_is_told", cases.into_inner());
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ fn a_first_backup_is_whole_or_none() {
     for (closed, sharing) in [(true, Sharing::Share), (false, Sharing::Copy)] {
         let sim = machine(closed);
         let expected = contents(&sim, LOG);
-        let moments = moments(&sim, || drop(back_up(&sim, sharing)));
+        let moments = moments(&sim, || _ = back_up(&sim, sharing));
         assert!(moments.len() > 20, "{} calls", moments.len());
         after_each(&moments, |sim, what| {
             let before = files(&sim.disk.image());
@@ -133,7 +133,7 @@ fn the_next_backup_leaves_the_one_before_whole_until_it_is_whole_itself() {
         drop(log);
         let sim = sim.kill();
         let second = contents(&sim, LOG);
-        let moments = moments(&sim, || drop(back_up(&sim, sharing)));
+        let moments = moments(&sim, || _ = back_up(&sim, sharing));
         let restored = |sim: &Sim, what: &str| {
             let restored = SegmentedLog::restore(&sim.env, BACKUP.as_ref(), RESTORED.as_ref(), |_, _| ());
             let head = restored.unwrap_or_else(|error| panic!("{what}: {error}")).head;

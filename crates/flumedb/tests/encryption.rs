@@ -139,7 +139,9 @@ fn a_wrong_or_missing_key_is_told_before_anything_is_changed() {
     let keys = Keys::new(1, key(1)).unwrap();
     let sim = Sim::new(1);
     let log = open(&sim.env, settings(&keys)).unwrap();
-    (0..20).for_each(|number| drop(append(&sim, &log, format!("entry {number}").as_bytes()).unwrap()));
+    for number in 0..20 {
+        append(&sim, &log, format!("entry {number}").as_bytes()).unwrap();
+    }
     // Not closed, so that there is a tail to be cut and something to be written anew.
     let sim = sim.kill();
     let before = sim.disk.image();

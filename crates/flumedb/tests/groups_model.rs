@@ -16,7 +16,7 @@ use flumedb::{
 };
 use flumedb_sim::{
     Choices,
-    views::{Subject, check},
+    views::{Subject, check, power},
 };
 use serde::{Deserialize, Serialize};
 
@@ -313,4 +313,10 @@ fn windows_are_what_their_entries_come_to() {
 fn what_cannot_be_taken_back_is_made_anew() {
     check(&ByNewest { undo: true }, 100);
     check(&ByNewest { undo: false }, 60);
+}
+
+#[test]
+fn what_was_synced_is_not_built_anew_after_a_power_cut() {
+    let name = "what_was_synced_is_not_built_anew_after_a_power_cut";
+    power(&ByText { undo: true, memory_bytes: usize::MAX }, name);
 }

@@ -14,7 +14,7 @@ use std::{
 
 use flumedb::{
     Error, ErrorKind, Seq,
-    log::{Batch, Log, LogSettings, SegmentedLog},
+    log::{Batch, Durability, Log, LogSettings, SegmentedLog},
 };
 use flumedb_sim::{Choices, DIR, Fault, FaultKind, Model, Op, Script, Sim, figure, now, on_all_cores, soak_or};
 use futures_util::future::join_all;
@@ -217,6 +217,24 @@ fn a_later_sync_does_not_say_that_all_is_well() {
     for _ in 0..2 {
         assert_eq!(sim.block_on(log.sync(None)).unwrap_err().kind(), ErrorKind::Poisoned);
     }
+}
+
+/// What nobody waits for is brought to the disk in the background. If that fails, nobody is told later that it is there.
+#[test]
+fn a_failed_sync_in_the_background_is_heeded() {
+    let sim = Sim::new(1);
+    let settings = LogSettings { durability: Durability::System, ..LogSettings::default() };
+    let log = SegmentedLog::open(&sim.env, Path::new(DIR), settings).unwrap();
+    let append = |size: usize| {
+        let mut batch = Batch::new();
+        batch.push(&vec![7; size]);
+        sim.block_on(log.append(batch))
+    };
+    sim.disk.set_fault(Fault { kind: FaultKind::Sync, nth: 0, lasting: false });
+    let seqs = [3 << 20, 3 << 20, 3 << 20].map(|size| append(size).unwrap()[0]);
+    sim.settle();
+    assert_eq!(append(1).unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(sim.block_on(log.sync(Some(seqs[2]))).unwrap_err().kind(), ErrorKind::Poisoned);
 }
 
 /// A disk with less and less room, then with more: what did not fit is refused and leaves nothing behind, and nothing

@@ -215,6 +215,17 @@ fn views_and_the_reads_that_wait_for_one() {
     assert_eq!(pollster(&mut waits).unwrap().since(), Some(far));
 }
 
+/// The least number of bytes, to the byte, with which it is enough.
+fn least(is_enough: impl Fn(usize) -> bool) -> usize {
+    let enough = (0..30).map(|power| 1 << power).find(|memory| is_enough(*memory)).unwrap();
+    let (mut less, mut most) = (enough / 2, enough);
+    while most - less > 1 {
+        let middle = less + (most - less) / 2;
+        if is_enough(middle) { most = middle } else { less = middle }
+    }
+    most
+}
+
 #[test]
 fn memory_of_a_query() {
     let input: Vec<_> = (0..100).map(|n| serde_json::json!({"n": n})).collect();
@@ -222,9 +233,7 @@ fn memory_of_a_query() {
         let query = Language::new().memory_bytes(memory).parse(r#"[{"$sort": ["n"]}]"#).unwrap();
         query.run(&input).collect::<flumedb::Result<Vec<_>>>()
     };
-    let enough = (0..20).map(|power| 1 << power).find(|memory| run(*memory).is_ok()).unwrap();
-    // To the byte.
-    let least = (enough / 2..=enough).find(|memory| run(*memory).is_ok()).unwrap();
+    let least = self::least(|memory| run(memory).is_ok());
     assert_eq!(run(least).unwrap().len(), 100);
     is_refused(&run(least - 1).unwrap_err(), "memory_bytes", ["bytes in memory", &(least - 1).to_string()]);
 
@@ -232,7 +241,7 @@ fn memory_of_a_query() {
     db.append_all(["{\"n\":1}", "{\"n\":2}", "{}"]).blocking().unwrap();
     let bitmaps = Bitmaps::new(&db);
     let sorted = |memory| bitmaps.query(Op::All).sort("n").memory_bytes(memory).seqs().blocking();
-    let least = (0..1000).find(|memory| sorted(*memory).is_ok()).unwrap();
+    let least = self::least(|memory| sorted(memory).is_ok());
     assert_eq!(sorted(least).unwrap().len(), 3);
     is_refused(&sorted(least - 1).unwrap_err(), "memory_bytes", [&least.to_string(), &(least - 1).to_string()]);
     assert_eq!(bitmaps.query(Op::All).memory_bytes(0).seqs().blocking().unwrap().len(), 3, "in order nothing is kept");

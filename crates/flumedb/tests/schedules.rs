@@ -112,7 +112,7 @@ impl Run {
         let known = self.acked.borrow().clone();
         let Some(seen) = self.closed(self.view.read().into_future().await) else { return false };
         assert!(known.iter().all(|number| seen.contains(number)), "{known:?} is known, {seen:?} was read");
-        let mut once = seen.clone();
+        let mut once: Vec<u64> = seen.to_vec();
         once.sort_unstable();
         once.dedup();
         assert_eq!(once.len(), seen.len(), "{seen:?}: an entry was taken in twice");

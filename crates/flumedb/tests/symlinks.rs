@@ -48,7 +48,7 @@ impl Rig {
 
     fn open(&self) -> flumedb::Result<Db> {
         let builder = Flume::builder(Json::<u64>::new());
-        builder.set(|settings| settings.log.segment_bytes = LogSettings::MIN_SEGMENT).open(self.path("db")).blocking()
+        builder.set(|settings| settings.log.segment_bytes = 4096).open(self.path("db")).blocking()
     }
 
     /// Moves what is at `name` in the database outside, and links to it from there.

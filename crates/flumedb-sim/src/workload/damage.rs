@@ -111,7 +111,7 @@ impl Original {
     /// # Panics
     /// If the log does not work.
     pub fn compacted() -> Self {
-        let Self { image, .. } = Self::new(16 << 10, 0, true);
+        let Self { image, settings, .. } = Self::new(16 << 10, 0, true);
         let sim = Sim::boot(image, 67);
         let log = SegmentedLog::open(&sim.env, Path::new(DIR), LogSettings::default());
         let log = log.unwrap_or_else(|error| panic!("{error}"));
@@ -135,7 +135,7 @@ impl Original {
         sim.block_on(log.close()).unwrap_or_else(|error| panic!("{error}"));
         let vouched = slots.len();
         let contents = Contents { slots, note: kept.note };
-        Self { image: sim.kill().disk.image(), contents, vouched }
+        Self { image: sim.kill().disk.image(), contents, vouched, settings }
     }
 
     /// The files with entries in them, with their bytes up to the last that is not zero.

@@ -70,6 +70,22 @@ bugs! {
     ConditionNotTested = "condition-not-tested",
     /// A subscription that waits for more does not see what came between its last read and its wait.
     LostWakeUp = "lost-wake-up",
+    /// A compaction takes the entry before a deleted one with it.
+    CompactionDropsLive = "compaction-drops-live",
+    /// A segment is replaced by one whose bytes are not on the disk.
+    CompactionNotSynced = "compaction-not-synced",
+    /// A segment is removed before the name of the one in its place is on the disk.
+    CompactionSkipDirSync = "compaction-skip-dir-sync",
+    /// A compaction erases what a deletion names that is not on the disk yet.
+    ErasedTooEarly = "erased-too-early",
+    /// What a compaction has replaced stays on the disk.
+    ErasedStays = "erased-stays",
+    /// A backup lacks the last segment.
+    BackupWithoutLast = "backup-without-last",
+    /// A backup names files whose bytes are not on the disk.
+    BackupNotSynced = "backup-not-synced",
+    /// Entries of one commit are encrypted with one nonce.
+    NonceTwice = "nonce-twice",
     /// A view is stored before the log it rests on is on the disk.
     CheckpointBeforeData = "checkpoint-before-data",
     /// The checkpoint of a view is not held against the log.

@@ -221,6 +221,12 @@ impl HeadFile {
     }
 }
 
+/// What is said of a directory with a head page and without a segment.
+pub(crate) fn segments_gone(dir: &Path, page: &HeadPage) -> Error {
+    let reason = format!("its segments are gone, of which {} entries were on the disk", page.watermark);
+    Error::corrupt(Damage::new(HeadFile::path(dir), 0, 0, reason))
+}
+
 /// Whether somebody writes here now. Makes no file.
 pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     let path = dir.join(LOCK_FILE);

@@ -52,10 +52,10 @@ pub(crate) mod kind {
     pub(crate) const INDEX: u8 = 5;
     /// What earlier segments said that still counts: deletions. At the start of a segment.
     pub(crate) const CARRY: u8 = 6;
-    /// What compressed payloads of the segment refer to. The first record of its first commit.
-    pub(crate) const DICTIONARY: u8 = 7;
     /// Stands for records that were taken out.
-    pub(crate) const GAP: u8 = 8;
+    pub(crate) const GAP: u8 = 7;
+    /// What compressed payloads of the segment refer to. The first record of its first commit.
+    pub(crate) const DICTIONARY: u8 = 8;
 }
 
 /// The segment was compacted: it has gaps, its index is by runs, and what it said that still counts is said by the

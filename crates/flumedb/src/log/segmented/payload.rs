@@ -17,7 +17,11 @@ use super::{
     },
     settings::{Compression, LogSettings},
 };
-use crate::{Env, Result, keys::Cipher};
+use crate::{
+    Env, Result,
+    env::planted::{Bug, planted},
+    keys::Cipher,
+};
 
 /// Shorter payloads are not tried to be made shorter.
 const WORTHWHILE: usize = 32;
@@ -118,7 +122,7 @@ pub(crate) struct Nonces {
 impl Nonces {
     fn next(&mut self) -> [u8; Cipher::NONCE] {
         let nonce = self.bytes.get(self.used..).and_then(|rest| rest.first_chunk()).copied();
-        self.used += Cipher::NONCE;
+        self.used += if planted(Bug::NonceTwice) { 0 } else { Cipher::NONCE };
         debug_assert!(nonce.is_some() || self.bytes.is_empty());
         nonce.unwrap_or_default()
     }

@@ -46,9 +46,8 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<Open
     settle_generations(storage, dir)?;
     let (mut names, first) = directory::list_segments(storage, dir)?;
     let page = HeadFile::read(storage, dir)?;
-    if let (Some(page), true) = (page, names.is_empty()) {
-        let reason = format!("its segments are gone, of which {} entries were on the disk", page.watermark);
-        return Err(Error::corrupt(Damage::new(HeadFile::path(dir), 0, 0, reason)));
+    if let (Some(page), []) = (page, &names[..]) {
+        return Err(directory::segments_gone(dir, &page));
     }
     check_keys(storage, dir, &names, settings.keys.as_ref())?;
     let mut sealed_before = false;

@@ -37,7 +37,8 @@ impl SegmentedLog {
             if targets.len() >= AT_ONCE || from >= end {
                 let targets: Vec<Seq> = std::mem::take(&mut targets);
                 deleted += targets.len();
-                self.ask(|reply| Request::Delete { targets, reply }).await?;
+                let permit = self.room_for(size_of_val(targets.as_slice())).await?;
+                self.ask(|reply| Request::Delete { targets, reply, permit }).await?;
             }
             if deleted >= ERASE_EVERY && from < end {
                 deleted = 0;

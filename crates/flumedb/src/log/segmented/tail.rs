@@ -87,6 +87,9 @@ impl Tail {
             names.retain(|name| name.ordinal <= page.ordinal);
             limit = page.visible;
         }
+        if let (Some(page), []) = (page, &names[..]) {
+            return Err(directory::segments_gone(dir, &page));
+        }
         let mut state = State::begin(env, dir, &names, keys)?;
         let shared = Arc::new(Shared::new(env.clone(), dir.to_owned(), state.segment.id(), keys.cloned()));
         for pair in names.windows(2) {

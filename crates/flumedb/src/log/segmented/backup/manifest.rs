@@ -194,7 +194,7 @@ impl Manifest {
             return Err(Fault::Bad("its segments do not follow each other"));
         }
         let proof = first.proof.map(|crc| u32::from_str_radix(&crc, 16)).transpose().map_err(|_| TORN)?;
-        Ok(Self {
+        let manifest = Self {
             id: id(&first.log).ok_or(TORN)?,
             epoch: hex(&first.epoch).ok_or(TORN)?,
             first: begins,
@@ -204,7 +204,12 @@ impl Manifest {
             sealed: first.sealed,
             made_us: first.made_us,
             files,
-        })
+        };
+        // One spelling only: the last line is not under its own checksum.
+        if manifest.encode() != bytes {
+            return Err(Fault::Bad("it is spelled otherwise than it was written"));
+        }
+        Ok(manifest)
     }
 
     /// Whether there is a backup.

@@ -60,6 +60,9 @@ impl Moment {
         let mut sealed_before = false;
         loop {
             let Some(&name) = names.last() else {
+                if let Some(page) = page {
+                    return Err(directory::segments_gone(dir, &page));
+                }
                 let message = format!("{} holds no log", dir.display());
                 return Err(Error::new(ErrorKind::NotFound, message));
             };
@@ -71,6 +74,11 @@ impl Moment {
                 continue;
             }
             let header = check_header(&*file, &path, name, page.map(|page| page.id))?;
+            if header.is_compacted() {
+                // What still counts of what it said was said again behind it.
+                let missing = format!("segment {} is missing: the one before it was compacted", name.ordinal + 1);
+                return Err(Error::corrupt(Damage::new(dir, 0, 0, missing)));
+            }
             if let Some(page) = page.filter(|page| page.ordinal > name.ordinal) {
                 let reason =
                     format!("segment {} is missing: entries up to {} were in it", page.ordinal, page.watermark);

@@ -19,13 +19,19 @@ use super::{
     take::{Taker, Way, fresh_name},
 };
 use crate::{
-    Damage, Env, Error, ErrorKind, Result,
-    env::{self, Lock, OpenMode, PathKind, Signal, Step, Storage, Task, Worker},
-    log::segmented::{
-        directory::{self, HeadFile},
-        format::{LogId, SegmentName},
-        segment::{check_header, read_trailer},
-        tail::Tail,
+    Damage, Env, Error, ErrorKind, Result, Seq,
+    env::{
+        self, Lock, OpenMode, PathKind, Signal, Step, Storage, Task, Worker,
+        planted::{Bug, planted},
+    },
+    log::{
+        Proof,
+        segmented::{
+            directory::{self, HeadFile},
+            format::{LogId, SegmentName},
+            segment::{check_header, read_trailer},
+            tail::Tail,
+        },
     },
 };
 
@@ -164,7 +170,7 @@ impl Run {
                     "{to} holds entries up to {head}, and this log ends before {end}: it lost some, or is an older copy"
                 ));
             }
-            let proof = tail.shared().proof(head)?;
+            let proof = proof(&tail, head)?;
             if old.proof().is_some() && proof.is_some() && old.proof() != proof {
                 let to = self.to.display();
                 return refuse(format!(
@@ -232,6 +238,9 @@ impl Run {
         let mut files: Vec<Listed> = moment.sealed.iter().filter_map(|name| self.taken.get(name).copied()).collect();
         files.push(self.last(storage, moment)?);
         self.check_links(storage, moment, &files)?;
+        if planted(Bug::BackupWithoutLast) {
+            files.pop();
+        }
         let Some(begun) = &self.begun else { return Err(Error::closed()) };
         let mut manifest = Manifest {
             id: moment.id,
@@ -246,7 +255,7 @@ impl Run {
         };
         if let Some(head) = manifest.head() {
             begun.tail.refresh()?;
-            let proof = begun.tail.shared().proof(head)?;
+            let proof = proof(&begun.tail, head)?;
             manifest.proof = proof.and_then(|proof| Some(u32::from_le_bytes(proof.0.try_into().ok()?)));
         }
         storage.sync_dir(&self.to).map_err(|error| Error::io("sync", &self.to, error))?;
@@ -297,6 +306,14 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+/// Evidence for an entry, unless it was taken out.
+fn proof(tail: &Tail, seq: Seq) -> Result<Option<Proof>> {
+    match tail.shared().proof(seq) {
+        Err(error) if error.kind() == ErrorKind::Deleted => Ok(None),
+        proof => proof,
     }
 }
 

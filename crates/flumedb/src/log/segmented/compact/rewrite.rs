@@ -18,7 +18,10 @@ use super::super::{
 };
 use crate::{
     Damage, Error, Result,
-    env::{File, OpenMode, Storage},
+    env::{
+        File, OpenMode, Storage,
+        planted::{Bug, planted},
+    },
     log::chunk::decode_targets,
 };
 
@@ -42,6 +45,11 @@ impl Erase {
         match record.kind {
             kind::GAP => Some(Gap::decode(record.payload)),
             kind::ENTRY if record.is_erased() || self.targets.binary_search(&item.number).is_ok() => {
+                Some(Gap { count: 1, ..Gap::default() })
+            }
+            kind::ENTRY
+                if planted(Bug::CompactionDropsLive) && self.targets.binary_search(&(item.number + 1)).is_ok() =>
+            {
                 Some(Gap { count: 1, ..Gap::default() })
             }
             kind::TOMBSTONE if record.is_erased() || self.tombstones.binary_search(&item.number).is_ok() => {
@@ -258,6 +266,9 @@ impl Rewrite {
         let numbers = (self.name.first, self.places.count());
         push_seal(&mut self.out, &self.places.encode(true), at, numbers, self.tombstones, self.id);
         self.write()?;
+        if planted(Bug::CompactionNotSynced) {
+            return Ok(());
+        }
         self.file.sync().map_err(|error| Error::io("sync", &self.fresh, error))
     }
 
@@ -272,13 +283,15 @@ impl Rewrite {
         let path = shared.dir.join(self.name.file_name());
         storage
             .rename(&self.fresh, &path)
-            .and_then(|()| storage.sync_dir(&shared.dir))
+            .and_then(|()| if planted(Bug::CompactionSkipDirSync) { Ok(()) } else { storage.sync_dir(&shared.dir) })
             .map_err(|error| Error::io("rename", &path, error))?;
         shared.table.supersede(self.name);
-        storage
-            .remove(&self.path)
-            .and_then(|()| storage.sync_dir(&shared.dir))
-            .map_err(|error| Error::io("remove", &self.path, error))?;
+        if !planted(Bug::ErasedStays) {
+            storage
+                .remove(&self.path)
+                .and_then(|()| storage.sync_dir(&shared.dir))
+                .map_err(|error| Error::io("remove", &self.path, error))?;
+        }
         // The last: that an entry is deleted must be said until nothing that has it can come back, and by whoever does not
         // say it any more the segment is found that knows of it.
         shared.erased(&self.erase.targets);
