@@ -1,7 +1,12 @@
 //! Guards against a file that the program makes and that other users of the machine can read, however careless the umask:
 //! the log, what its views keep (SQLite's files too), converted and repaired logs and what is kept beside them.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, which looks at the real disk")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test, which looks at the real disk"
+)]
 
 mod support;
 

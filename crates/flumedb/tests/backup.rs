@@ -226,7 +226,7 @@ fn two_histories_of_a_log_are_not_mixed() -> Result<()> {
 fn a_damaged_log_is_not_copied_over_a_good_backup() -> Result<()> {
     let env = Env::memory();
     let text = "x".repeat(700);
-    append_small(&env, &vec![text.as_str(); 6])?;
+    append_small(&env, &[text.as_str(); 6])?;
     back_up(&env, LOG, "backup")?;
     let kept = files(&env, "backup");
     append_small(&env, &vec![text.as_str(); 20])?;
@@ -283,7 +283,7 @@ fn only_what_is_new_is_taken() -> Result<()> {
     assert!(first.linked >= 3 && first.copied == 1 && first.kept == 0, "{first:?}");
     let again = back_up(&env, LOG, "backup")?;
     assert_eq!((again.linked, again.copied, again.kept, again.removed), (0, 0, first.files, 0), "{again:?}");
-    append_small(&env, &vec![text.as_str(); 5])?;
+    append_small(&env, &[text.as_str(); 5])?;
     let more = back_up(&env, LOG, "backup")?;
     assert_eq!(more.kept, first.files - 1, "{more:?}");
     assert!(more.copied == 1 && more.copied_bytes < 8192, "{more:?}");

@@ -119,7 +119,6 @@ fn a_full_disk_loses_nothing_and_needs_no_repair() {
             assert!(views.stale(), "a view that has no room does not show what it had");
             let newest = *live.keys().next_back().unwrap();
             writer.delete(chance.pick(newest));
-            drop(writer);
             if time % 3 == 2 {
                 // However it ends: what could not be stored is said, and not lost.
                 if time % 2 == 0 {

@@ -6,7 +6,13 @@
 //! (at every place with `FLUME_SOAK` set). `io_faults.rs` does the same on the simulated disk; this holds it to what Linux
 //! and the standard library do. Where there is no strace it says so.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on ends, on the real disk"
+)]
 
 mod process_support;
 

@@ -205,10 +205,10 @@ fn segments_that_are_missing_swapped_doubled_or_of_another_log() {
             change(&mut image);
             image
         };
-        for at in 0..count {
-            seen.add(logs.shown(changed(&|image| image.remove(paths[at]).unwrap()), around(at)));
-            let theirs = logs.other.image.read(paths[at]).unwrap();
-            seen.add(logs.shown(changed(&|image| image.write(paths[at], &theirs).unwrap()), around(at)));
+        for (at, path) in paths.iter().enumerate() {
+            seen.add(logs.shown(changed(&|image| image.remove(path).unwrap()), around(at)));
+            let theirs = logs.other.image.read(path).unwrap();
+            seen.add(logs.shown(changed(&|image| image.write(path, &theirs).unwrap()), around(at)));
         }
         for number in 0..count * count {
             let (one, two) = (number / count, number % count);

@@ -4,7 +4,13 @@
 //! that was killed leaves no lock, not even if it had started another program that goes on. Killed and opened 30 times,
 //! 1,000 with `FLUME_SOAK` set.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on ends")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::zombie_processes,
+    reason = "a test that cannot go on ends"
+)]
 
 mod process_support;
 

@@ -145,7 +145,7 @@ fn schedule(seed: u64) {
     let on_disk = chance.pick(2) == 0;
     let publish_every = Duration::from_micros([0, 100, 20_000][chance.pick(3) as usize]);
     let builder = Flume::builder(Json::<u64>::new()).env(sim.env.clone()).set(|settings| {
-        settings.log.durability = if seed % 2 == 0 { Durability::EveryCommit } else { Durability::System };
+        settings.log.durability = if seed.is_multiple_of(2) { Durability::EveryCommit } else { Durability::System };
         settings.log.segment_bytes = 4096;
         settings.views.publish_every = publish_every;
         settings.views.memory = 4 << 10;

@@ -97,7 +97,7 @@ pub struct SegmentedLog {
 enum Access {
     Write {
         queue: Arc<Queue>,
-        settings: LogSettings,
+        settings: Box<LogSettings>,
         compactor: Compactor,
         /// Ends before the lock is freed.
         worker: Mutex<Option<Box<dyn Worker>>>,
@@ -157,7 +157,7 @@ impl SegmentedLog {
         let (head, took) = (*shared.head().borrow(), env.clock.monotonic().saturating_sub(begun));
         events::opened(&label, head, shared.table.names().len(), took);
         let (worker, lock) = (Mutex::new(Some(worker)), Mutex::new(Some(lock)));
-        let access = Access::Write { queue, settings, compactor, worker, lock };
+        let access = Access::Write { queue, settings: Box::new(settings), compactor, worker, lock };
         let log = Self { env: machine, shared, access, recovery, closed: AtomicBool::new(false) };
         if log.shared.deletions().len() > 0 {
             log.compact_by_itself(0, true);
