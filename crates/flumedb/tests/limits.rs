@@ -390,6 +390,15 @@ fn the_page_of_limits_has_every_setting_and_names_tests_that_are_there() {
         "publish_every",
         "sync_every",
         "path",
+        "compression",
+        "keys",
+        "compaction",
+        "automatic",
+        "least_percent",
+        "bytes_per_second",
+        "delay",
+        "patience",
+        "reserve_bytes",
     ];
     let fields = sources.iter().flat_map(|source| source.lines()).filter_map(|line| {
         let (name, _) = line.strip_prefix("    pub ")?.split_once(": ")?;

@@ -153,7 +153,9 @@ impl Writer {
                 if group.count() > 0 {
                     return Some(Request::Delete { targets, reply, permit });
                 }
-                match self.deletable(&targets) {
+                // That nothing can be written comes before what there is to delete.
+                let deletable = self.shared.failure().cloned().map_or_else(|| self.deletable(&targets), Err);
+                match deletable {
                     Ok(targets) => {
                         group.durable |= self.settings.durability == Durability::EveryCommit;
                         group.add_deletions(&targets);
