@@ -393,7 +393,7 @@ impl<T: Send + Sync + 'static> Host<T> {
         let removed = self.remove(&aside).await;
         if let Some(dir) = dir {
             let storage = &self.core.env.storage;
-            match storage.remove_dir_all(&dir) {
+            match status::remove(&**storage, &dir) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 removed => removed.map_err(|error| Error::io("remove", &dir, error))?,
             }

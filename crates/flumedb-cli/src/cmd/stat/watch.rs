@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use console::{Term, truncate_str};
-use flumedb::env::Signal;
+use flumedb::{Env, env::Signal};
 use serde_json::Value;
 
 use super::look::Look;
@@ -21,14 +21,21 @@ pub(super) fn watch(opened: &Opened, args: &Stat, period: Duration) -> Outcome {
         .map_err(|error| Failure::system(format!("Ctrl-C cannot be waited for: {error}")))?;
     let path = &args.place.path;
     let screen = Some(Term::stdout()).filter(|term| term.is_term() && !args.json);
+    let clock = Env::os().clock;
     let (mut before, mut shown) = (Look::at(opened, path)?, 0);
     loop {
         // The first look has nothing to compare with: it is shown at once, where it stays on the screen.
         if let Some(screen) = &screen {
             shown = show(screen, shown, &before.lines(None)).map_err(|error| Failure::output(&error))?;
         }
-        if stop.wait(Some(period)) {
-            return Ok(Verdict::Fine);
+        let begun = clock.monotonic();
+        // It may come back sooner without a reason.
+        while let left = period.saturating_sub(clock.monotonic().saturating_sub(begun))
+            && !left.is_zero()
+        {
+            if stop.wait(Some(left)) {
+                return Ok(Verdict::Fine);
+            }
         }
         let look = Look::at(opened, path)?.since(&before);
         if screen.is_none() {
