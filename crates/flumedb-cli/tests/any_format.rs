@@ -289,8 +289,12 @@ fn a_compaction_takes_deleted_entries_out_and_one_that_was_stopped_is_finished()
     assert!(flume(dir, &["compact", "log"]).fine()[0].starts_with("took out 3 deleted entries; "));
     assert_eq!(flume(dir, &["cat", "log", "--values"]).fine(), left);
     assert!(flume(dir, &["compact", "log"]).fine()[0].starts_with("took out 0 deleted entries"));
-    flume_with(dir, &["append", "db"], "1").fine();
-    let ran = flume(dir, &["compact", "db"]);
+    flume_with(dir, &["append", "db"], "1\n2").fine();
+    flume(dir, &["delete", "db", "0"]).fine();
+    assert!(flume(dir, &["compact", "db"]).fine()[0].starts_with("took out 1 deleted entries; "));
+    assert_eq!(flume(dir, &["cat", "db", "--values"]).fine(), ["2"]);
+    flume_with(dir, &["append", "old", "--format", "offset32"], "1").fine();
+    let ran = flume(dir, &["compact", "old"]);
     assert!(ran.err.contains("only one of aaol"), "{ran:?}");
     ran.failed(1);
 
