@@ -1,12 +1,16 @@
 //! [`SealedStorage`], through which views of an encrypted database keep their stores, and [`claim`], which sees to it that
 //! none lies in the clear beside them.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{Keys, files::SealedFile};
 use crate::{
     Env, Error, ErrorKind, Result,
-    env::{File, Lock, OpenMode, PathKind, Random, Storage, Watch},
+    env::{File, Lock, OpenMode, PathKind, Random, Room, Storage, Watch},
 };
 
 /// In the directory of the views: what is in it is encrypted.
@@ -105,5 +109,33 @@ impl Storage for SealedStorage {
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
+    }
+
+    fn points_to(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        self.storage.points_to(path)
+    }
+
+    fn room(&self, dir: &Path) -> io::Result<Option<Room>> {
+        self.storage.room(dir)
+    }
+
+    // Not `local_path`, `link` and `reflink`: whoever goes past it would read and write what is encrypted.
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, which looks at the real disk")]
+mod tests {
+    use super::*;
+
+    /// The failure: views of an encrypted database take the last room from the log, and follow links that lead elsewhere.
+    #[test]
+    fn links_and_room_are_seen_through_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        let sealed = SealedStorage::new(&Env::os(), Keys::new(1, [7; 32]).unwrap());
+        assert!(sealed.points_to(&link).unwrap().is_some());
+        assert!(sealed.room(dir.path()).unwrap().is_some());
+        assert!(sealed.local_path(dir.path()).is_none());
     }
 }
