@@ -268,7 +268,8 @@ impl<C: Codec> Flume<C> {
     }
 
     /// Readers of several views at one and the same position: what was appended before the call is in all of them, and
-    /// nothing is in one that is not in the others.
+    /// nothing is in one that is not in the others, but for entries that are deleted behind that position: a view that took
+    /// one in before may have it until it has come past the deletion.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
