@@ -144,6 +144,9 @@ impl Store {
             journal: self.journal_number,
             journal_bytes: self.journal.len(),
         };
+        // The manifest may reach the disk before the names of the files that it counts on would.
+        let dir = &self.place.dir;
+        self.place.storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
         snapshot::save(&self.place, at, &manifest)?;
         (self.moved, self.crowded) = (false, false);
         for (path, _) in self.old.drain(..) {
