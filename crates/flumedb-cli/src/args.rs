@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use flumedb_ssb::{Format, convert};
 
-use crate::time::Time;
+use crate::time::{Time, age};
 
 /// Import, read, query, check and repair append-only logs.
 ///
@@ -52,8 +52,9 @@ pub(crate) enum Command {
     Check(Check),
     /// Cut what a stopped writer left at the end, keeping the cut bytes beside it.
     Repair(Repair),
-    /// Take the deleted entries out of an aaol log, in place; the others get new numbers.
-    Compact(Place),
+    /// Take what was deleted off the disk; on request the beginning of the log, too. In an aaol log the other entries get new
+    /// numbers.
+    Compact(Compact),
     /// Copy a database to another directory while it is written to; the next time only what is new.
     Backup(Backup),
     /// Make a database of a backup, in a new directory.
@@ -304,6 +305,18 @@ pub(crate) struct Verify {
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compact {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Delete what is before N first, as far as it fills whole segments
+    #[arg(long, value_name = "N", conflicts_with = "older_than")]
+    pub(crate) before: Option<u64>,
+    /// Delete what is older first, as far as it fills whole segments: 90d, 12h, 2w
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) older_than: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

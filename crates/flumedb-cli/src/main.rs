@@ -54,7 +54,7 @@ fn run(command: Command) -> Outcome {
         Command::Tail(args) => cmd::tail(&args),
         Command::Check(args) => cmd::check(&args),
         Command::Repair(args) => cmd::repair(&args),
-        Command::Compact(place) => cmd::compact(&place),
+        Command::Compact(args) => cmd::compact(&args),
         Command::Backup(args) => cmd::backup(&args),
         Command::Restore(args) => cmd::restore(&args),
         Command::Verify(args) => cmd::verify(&args),

@@ -1,8 +1,8 @@
 //! [`Time`], as people write one on a command line.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SpanRelativeTo, Timestamp, civil::Date, tz::TimeZone};
 
 /// Milliseconds since 1970, as messages claim them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +24,13 @@ impl FromStr for Time {
             None => Err("give 2015-08-05, 2015-08-05T15:00:00Z, or milliseconds since 1970".to_owned()),
         }
     }
+}
+
+/// How old something is, as people write it.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    let age =
+        text.parse::<jiff::Span>().ok().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    age.and_then(|age| Duration::try_from(age).ok()).ok_or_else(|| "give 90d, 12h, 2w or the like".to_owned())
 }
 
 /// How long ago a moment is, in seconds since 1970, at another in microseconds.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use flumedb::{
-    Error, ErrorKind, Flume, From, Result,
+    Error, ErrorKind, Flume, From, Result, Seq,
     codec::Utf8,
     env::{OpenMode, Storage},
     log::{Durability, LogSettings},
@@ -162,6 +162,38 @@ fn a_bad_day(sim: Sim) {
     drop((scan, db));
 }
 
+/// The log keeps no more than it should, and what was deleted is erased; both fail once.
+fn a_tidy_day() {
+    let sim = Sim::new(6);
+    let builder = Flume::builder(Utf8).env(sim.env.clone()).set(|all| {
+        all.log = settings();
+        all.log.retention.entries = Some(10);
+        all.log.compaction.delay = Duration::ZERO;
+    });
+    let db = sim.block_on(builder.open("db")).unwrap();
+    for _ in 0..30 {
+        sim.block_on(db.append(&entry(500)).into_future()).unwrap();
+    }
+    sim.advance(Duration::from_secs(20));
+    let first = db.first().unwrap().get();
+    assert!((10..=20).contains(&first), "it begins at {first}");
+
+    sim.disk.set_fault(Fault { kind: FaultKind::Read, nth: 0, lasting: true });
+    let seqs = sim.block_on(db.append_all((0..20).map(|_| entry(500))).into_future()).unwrap();
+    sim.block_on(db.append(&entry(500)).into_future()).unwrap();
+    sim.settle();
+    sim.disk.clear_faults();
+    sim.advance(Duration::from_secs(20));
+    assert!(db.first().unwrap() > Seq::new(first), "it goes on");
+
+    sim.block_on(db.delete([seqs[19]])).unwrap();
+    sim.disk.set_fault(Fault { kind: FaultKind::Full, nth: 0, lasting: true });
+    assert_eq!(sim.block_on(db.compact()).unwrap_err().kind(), ErrorKind::StorageFull);
+    sim.disk.clear_faults();
+    assert!(sim.block_on(db.compact()).unwrap().erased > 0);
+    sim.block_on(db.close()).unwrap();
+}
+
 /// The cells of the rows of the table whose first cell begins with this, without their backticks.
 fn rows(first: &str) -> Vec<Vec<String>> {
     let cells = |row: &str| row.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect();
@@ -176,6 +208,7 @@ fn every_event_of_the_page_comes_and_no_other() {
         let sim = Sim::new(5);
         an_ordinary_day(&sim);
         a_bad_day(sim);
+        a_tidy_day();
     });
     let page: BTreeMap<_, _> = rows("flumedb::")
         .into_iter()
@@ -237,6 +270,7 @@ fn every_metric_of_the_page_is_there_and_no_other() {
         let sim = Sim::new(5);
         an_ordinary_day(&sim);
         a_bad_day(sim);
+        a_tidy_day();
     });
     let (described, labels) = (day.metrics.described(), day.metrics.labels());
     let page: BTreeMap<String, Vec<String>> = rows("flumedb_").into_iter().map(|row| (row[0].clone(), row)).collect();

@@ -80,6 +80,8 @@ bugs! {
     ErasedTooEarly = "erased-too-early",
     /// What a compaction has replaced stays on the disk.
     ErasedStays = "erased-stays",
+    /// Retention takes a segment too many.
+    RetentionTooMuch = "retention-too-much",
     /// A backup lacks the last segment.
     BackupWithoutLast = "backup-without-last",
     /// A backup names files whose bytes are not on the disk.

@@ -20,8 +20,8 @@ pub use memory::MemoryLog;
 pub(crate) use memory::not_found;
 pub use scrub::{OnDamage, Scrub};
 pub use segmented::{
-    BackedUp, Compacted, Compaction, Compression, Durability, Keyed, LogSettings, Restored, SegmentedLog, Sharing,
-    Verified,
+    BackedUp, Compacted, Compaction, Compression, Durability, Keyed, LogSettings, Restored, Retention, SegmentedLog,
+    Sharing, Verified,
 };
 
 use crate::{

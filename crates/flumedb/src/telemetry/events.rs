@@ -7,7 +7,10 @@ use std::{error::Error as StdError, fmt, io, path::Path, time::Duration};
 
 use tracing::{Span, debug, debug_span, error, info, info_span, trace, trace_span, warn};
 
-use crate::{Error, ErrorKind, Seq, log::Recovery};
+use crate::{
+    Error, ErrorKind, Seq,
+    log::{Compacted, Recovery},
+};
 
 const LOG: &str = "flumedb::log";
 const VIEW: &str = "flumedb::view";
@@ -96,6 +99,32 @@ pub(crate) fn rolled(log: &str, segment: u64, next: u64, took: Duration) {
 
 pub(crate) fn deleted(log: &str, entries: usize) {
     debug!(target: LOG, log, entries, "deleted");
+}
+
+/// While what was deleted is erased.
+pub(crate) fn compacting(log: &str) -> Span {
+    info_span!(target: LOG, "compact", log)
+}
+
+/// Segments were written anew or dropped.
+pub(crate) fn compacted(log: &str, done: &Compacted, took: Duration) {
+    let Compacted { erased: entries, segments, dropped, .. } = done;
+    info!(target: LOG, log, entries, segments, dropped, ms = ms(took), "compacted");
+}
+
+/// A segment could not be written anew: it is as it was, and it is tried again when more was deleted.
+pub(crate) fn compaction_failed(log: &str, error: &Error, took: Duration) {
+    warn!(target: LOG, log, error = %Reason(error), ms = ms(took), "compaction failed");
+}
+
+/// So many entries, up to this one, were deleted because the log keeps no more.
+pub(crate) fn expired(log: &str, seq: Option<Seq>, entries: u64) {
+    info!(target: LOG, log, seq = number(seq), entries, "expired");
+}
+
+/// What should be kept no longer could not be deleted; it is tried again.
+pub(crate) fn expiry_failed(log: &str, error: &Error) {
+    warn!(target: LOG, log, error = %Reason(error), "expiry failed");
 }
 
 pub(crate) fn full(log: &str, bytes: usize, error: &Error) {

@@ -19,6 +19,13 @@ const ENTRIES: Named = Named("flumedb_entries_total", Unit::Count, "Entries and 
 const BYTES: Named = Named("flumedb_written_bytes_total", Unit::Bytes, "Bytes written to segments of the log");
 const SEGMENTS: Named =
     Named("flumedb_segments_total", Unit::Count, "Segments that were ended and followed by another");
+const COMPACTIONS: Named = Named(
+    "flumedb_compaction_seconds",
+    Unit::Seconds,
+    "How long each compaction took that changed something, or was asked for",
+);
+const ERASED: Named = Named("flumedb_erased_entries_total", Unit::Count, "Deleted entries whose bytes were taken out");
+const FREED: Named = Named("flumedb_compacted_bytes_total", Unit::Bytes, "Bytes that compactions took out of segments");
 const FULL: Named = Named("flumedb_full_disk_total", Unit::Count, "Commits that failed because the disk was full");
 const POISONED: Named = Named("flumedb_poisoned", Unit::Count, "1 once the log has stopped writing for good, else 0");
 const PENDING_BYTES: Named = Named("flumedb_pending_bytes", Unit::Bytes, "Bytes that wait to be written");
@@ -63,6 +70,9 @@ pub(crate) struct LogMeters {
     entries: Counter,
     bytes: Counter,
     segments: Counter,
+    compactions: Histogram,
+    erased: Counter,
+    freed: Counter,
     full: Counter,
     poisoned: Gauge,
     pending_bytes: Gauge,
@@ -80,6 +90,9 @@ impl LogMeters {
             entries: counter(&ENTRIES, &labels),
             bytes: counter(&BYTES, &labels),
             segments: counter(&SEGMENTS, &labels),
+            compactions: histogram(&COMPACTIONS, &labels),
+            erased: counter(&ERASED, &labels),
+            freed: counter(&FREED, &labels),
             full: counter(&FULL, &labels),
             poisoned: gauge(&POISONED, &labels),
             pending_bytes: gauge(&PENDING_BYTES, &labels),
@@ -99,6 +112,9 @@ impl LogMeters {
             entries: Counter::noop(),
             bytes: Counter::noop(),
             segments: Counter::noop(),
+            compactions: Histogram::noop(),
+            erased: Counter::noop(),
+            freed: Counter::noop(),
             full: Counter::noop(),
             poisoned: Gauge::noop(),
             pending_bytes: Gauge::noop(),
@@ -121,6 +137,17 @@ impl LogMeters {
 
     pub(crate) fn rolled(&self) {
         self.segments.increment(1);
+    }
+
+    /// A segment was written anew without so many bytes.
+    pub(crate) fn rewritten(&self, freed: u64) {
+        self.freed.increment(freed);
+    }
+
+    /// A compaction took out so many entries.
+    pub(crate) fn compacted(&self, entries: u64, took: Duration) {
+        self.compactions.record(took);
+        self.erased.increment(entries);
     }
 
     pub(crate) fn full(&self) {

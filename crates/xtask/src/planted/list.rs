@@ -43,6 +43,7 @@ pub(super) const BUGS: &[Planted] = &[
     bug("compaction-skip-dir-sync", "flumedb/compaction", "the_power_may_go_at_every_call"),
     bug("erased-too-early", "flumedb/compaction", "whatever_happens_the_log_holds_what_it_should"),
     bug("erased-stays", "flumedb/compaction", "the_power_may_go_at_every_call"),
+    bug("retention-too-much", "flumedb/retention", "whatever_happens_it_keeps_what_it_should_and_no_more"),
     bug("backup-without-last", "flumedb/backup", "a_backup_of_a_log_that_is_written_to_is_a_prefix_of_it"),
     bug("backup-not-synced", "flumedb/backup_crash", "a_first_backup_is_whole_or_none"),
     bug("nonce-twice", "flumedb/encryption", "no_nonce_is_used_twice_over_crashes_and_full_disks"),

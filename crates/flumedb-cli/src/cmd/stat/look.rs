@@ -18,6 +18,8 @@ pub(super) struct Look {
     unix_us: i64,
     format: String,
     stat: LogStat,
+    /// The oldest number that there is.
+    first: Option<Seq>,
     head: Option<Seq>,
     views: Vec<StoredView>,
     /// Entries and bytes a second since the look before.
@@ -28,10 +30,11 @@ impl Look {
     pub(super) fn at(opened: &Opened, path: &Path) -> Result<Self, Failure> {
         let env = Env::os();
         let head = opened.db.barrier().blocking()?;
-        let stat = opened.db.stat()?;
+        let (first, stat) = (opened.db.first(), opened.db.stat()?);
         let views = if opened.is_own() { StoredView::list(&env, &views::dir(path))? } else { Vec::new() };
         let format = opened.format.to_string();
-        Ok(Self { at: env.clock.monotonic(), unix_us: env.clock.unix_us(), format, stat, head, views, rates: None })
+        let (at, unix_us) = (env.clock.monotonic(), env.clock.unix_us());
+        Ok(Self { at, unix_us, format, stat, first, head, views, rates: None })
     }
 
     /// The same, with how much has come since `before`.
@@ -54,7 +57,7 @@ impl Look {
         let views: Vec<Value> = self.views.iter().map(|view| self.view_json(view)).collect();
         let object = json!({
             "format": self.format, "entries": self.stat.entries, "deleted": self.stat.deleted, "bytes": self.stat.bytes,
-            "head": self.head, "durable": self.durable(), "segments": self.stat.segments, "torn": self.stat.torn,
+            "first": self.first, "head": self.head, "durable": self.durable(), "segments": self.stat.segments, "torn": self.stat.torn,
             "damaged": self.stat.damaged, "views": views,
         });
         let Value::Object(mut object) = object else { return Map::new() };
@@ -90,6 +93,9 @@ impl Look {
         lines.push(format!("entries  {}", self.stat.entries));
         lines.push(format!("deleted  {}", self.stat.deleted));
         lines.push(format!("bytes    {}", self.stat.bytes));
+        if let Some(first) = self.first.filter(|first| first.get() > 0) {
+            lines.push(format!("first    {first}: what was before is gone"));
+        }
         lines.push(format!("head     {}", say(self.head)));
         if self.stat.segments > 0 {
             lines.push(format!("on disk  {}", say(self.stat.durable)));

@@ -1,6 +1,6 @@
 //! [`Active`], the segment that is appended to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     format::{
@@ -46,6 +46,8 @@ pub(crate) struct Active {
     pub(crate) packing: Packing,
     /// Its header does not allow for what the settings ask for: the next commit begins a new one.
     pub(crate) outdated: bool,
+    /// When it was begun, by the clock on the wall, in microseconds.
+    created_us: i64,
     /// It has no dictionary, for want of entries to make one of.
     untrained: bool,
 }
@@ -65,12 +67,20 @@ impl Active {
             packing.dictionary = segment.dictionary()?;
         }
         let untrained = packing.compress && packing.dictionary.is_empty() && header.ordinal == 0;
-        Ok(Self { segment, at, allocated: at.offset, synced: at.offset, begun, packing, outdated, untrained })
+        let created_us = header.created_us;
+        let (allocated, synced) = (at.offset, at.offset);
+        Ok(Self { segment, at, allocated, synced, begun, packing, outdated, created_us, untrained })
     }
 
     /// Whether enough is in it now to learn from for a new one, which then compresses better.
     pub(crate) fn can_teach(&self) -> bool {
         self.untrained && self.size() >= LESSON
+    }
+
+    /// Whether it was begun so long ago.
+    pub(crate) fn is_older_than(&self, period: Duration, unix_us: i64) -> bool {
+        let period = i64::try_from(period.as_micros()).unwrap_or(i64::MAX);
+        self.created_us.saturating_add(period) <= unix_us
     }
 
     /// Bytes of its own commits.
@@ -125,8 +135,8 @@ impl Active {
         written.map_err(|error| Error::io("write", &path, error))?;
         let segment = Segment::active(name, path, file, shared.id, at.offset).with_keys(shared.keys.clone());
         let untrained = packing.compress && packing.dictionary.is_empty() && ordinal == 0;
-        let (segment, synced) = (Arc::new(segment), at.offset);
-        Ok(Self { segment, at, allocated: synced, synced, begun: synced, packing, outdated: false, untrained })
+        let (segment, begun, outdated) = (Arc::new(segment), at.offset, false);
+        Ok(Self { segment, at, allocated: begun, synced: begun, begun, packing, outdated, created_us, untrained })
     }
 
     /// Writes `pieces` behind the last commit, without counting them as written. On failure nothing has changed, if

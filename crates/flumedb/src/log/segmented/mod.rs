@@ -39,11 +39,12 @@ use bytes::Bytes;
 
 pub use backup::{BackedUp, Restored, Sharing, Verified};
 pub use compact::Compacted;
-pub use settings::{Compaction, Compression, Durability, LogSettings};
+pub use settings::{Compaction, Compression, Durability, LogSettings, Retention};
 
 use self::{
     compact::Compactions,
     queue::{Permit, Queue, Request},
+    retention::Keeper,
     shared::Shared,
     tail::{Follower, Tail},
     writer::Writer,
@@ -99,6 +100,7 @@ enum Access {
         queue: Arc<Queue>,
         settings: Box<LogSettings>,
         compactor: Compactor,
+        keeper: Keeper,
         /// Ends before the lock is freed.
         worker: Mutex<Option<Box<dyn Worker>>>,
         lock: Mutex<Option<Box<dyn Lock>>>,
@@ -149,16 +151,18 @@ impl SegmentedLog {
         let queue = Arc::new(Queue::new(&settings, env.clock.clone()));
         let signal = queue.signal.clone();
         let compactor = Compactor { compactions: Arc::default(), settings: settings.compaction, storage };
-        let compactions = compactor.compactions.clone();
-        let (mut writer, shared) = Writer::new(opened, queue.clone(), compactions, settings.clone())?;
+        let keeper = Keeper::default();
+        let rolled = (compactor.compactions.clone(), keeper.signal());
+        let (mut writer, shared) = Writer::new(opened, queue.clone(), rolled, settings.clone())?;
         writer.begin()?;
         let worker = env.threads.spawn("flume-writer", Box::new(writer), signal);
         let worker = worker.map_err(|error| Error::io("start the writer of", dir, error))?;
         let (head, took) = (*shared.head().borrow(), env.clock.monotonic().saturating_sub(begun));
         events::opened(&label, head, shared.table.names().len(), took);
         let (worker, lock) = (Mutex::new(Some(worker)), Mutex::new(Some(lock)));
-        let access = Access::Write { queue, settings: Box::new(settings), compactor, worker, lock };
+        let access = Access::Write { queue, settings: Box::new(settings), compactor, keeper, worker, lock };
         let log = Self { env: machine, shared, access, recovery, closed: AtomicBool::new(false) };
+        log.keep_what_settings_say()?;
         if log.shared.deletions().len() > 0 {
             log.compact_by_itself(0, true);
         }
@@ -307,7 +311,7 @@ impl SegmentedLog {
         backup::restore(env, dir, to, Box::new(on_progress))
     }
 
-    fn queue(&self) -> Result<(&Queue, &LogSettings)> {
+    fn queue(&self) -> Result<(&Arc<Queue>, &LogSettings)> {
         match &self.access {
             Access::Write { queue, settings, .. } => Ok((queue, settings)),
             Access::Read { .. } => Err(unsupported("writing: it is open read-only")),
@@ -337,8 +341,9 @@ impl SegmentedLog {
             events::closed(&self.shared.label, *self.shared.head().borrow());
         }
         match &self.access {
-            Access::Write { compactor, worker, lock, .. } => {
+            Access::Write { compactor, keeper, worker, lock, .. } => {
                 // Nothing may be written once the lock is free.
+                keeper.stop();
                 compactor.compactions.stop();
                 take(worker);
                 if planted(Bug::LockNotReleased) {
@@ -366,6 +371,13 @@ impl SegmentedLog {
                 compactor.compactions.deleted(deleted);
             }
         }
+    }
+
+    /// Starts what deletes the beginning of the log, if that is wanted.
+    fn keep_what_settings_say(&self) -> Result<()> {
+        let Access::Write { queue, settings, compactor, keeper, .. } = &self.access else { return Ok(()) };
+        let Compactor { compactions, settings: compaction, storage } = compactor;
+        keeper.start(settings.retention, &self.shared, queue, (compactions, storage, *compaction))
     }
 
     /// Hands a request to the writer and waits for its answer.

@@ -194,6 +194,11 @@ impl Segment {
         self.look(|look| if look.gap(index).is_some() { 0 } else { look.at(index + 1).saturating_sub(look.at(index)) })
     }
 
+    /// Where the last of its commits ends.
+    pub(crate) fn ends_at(&self) -> u64 {
+        self.look(|look| look.at(look.count()))
+    }
+
     /// Where its first entry begins.
     pub(crate) fn begins_at(&self) -> u64 {
         self.look(|look| look.at(0))

@@ -82,6 +82,8 @@ pub struct LogSettings {
     pub keys: Option<Keys>,
     /// When what was deleted leaves the disk.
     pub compaction: Compaction,
+    /// How much of the log is kept. As a default, all of it.
+    pub retention: Retention,
 }
 
 /// When what was deleted leaves the disk. Until then it cannot be read any more, but its bytes are still in a file.
@@ -107,6 +109,37 @@ pub struct Compaction {
     /// So long it waits, when asked for, for views that have not come past a deletion; in the background 60 times as long.
     /// Past that a view that needs what was deleted in order to take it back is built anew.
     pub patience: Duration,
+}
+
+/// How much of a log is kept: what is past any of these is dropped from its beginning, in whole segments
+/// ([`segment_bytes`](LogSettings::segment_bytes) is the grain), while the log is open for writing. It is deleted like
+/// anything else, so that views take it back, and then [erased](Compaction).
+///
+/// It is looked at when the log is opened and when a segment ends. The segment that is appended to is kept, however old its
+/// entries are; with an `age` it ends once it is a quarter as old, so that what is appended is gone after one and a quarter of
+/// that, if appends go on.
+///
+/// ```
+/// use std::time::Duration;
+/// use flumedb::log::{LogSettings, Retention};
+/// let mut settings = LogSettings::default();
+/// settings.retention = Retention { age: Some(Duration::from_hours(24 * 90)), ..Retention::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// What is older goes.
+    pub age: Option<Duration>,
+    /// So many of the newest numbers are kept, what was deleted and the deletions among them.
+    pub entries: Option<u64>,
+    /// So many of the newest bytes are kept: the log takes so much, a segment more, and what has not been erased yet.
+    pub bytes: Option<u64>,
+}
+
+impl Retention {
+    /// How long a segment is appended to.
+    pub(crate) fn period(&self) -> Option<Duration> {
+        self.age.map(|age| age / 4)
+    }
 }
 
 impl Default for Compaction {
@@ -139,6 +172,7 @@ impl Default for LogSettings {
             compression: Compression::None,
             keys: None,
             compaction: Compaction::default(),
+            retention: Retention::default(),
         }
     }
 }

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Seq, Span,
     env::{
-        Step, Task,
+        Signal, Step, Task,
         planted::{Bug, planted},
     },
     log::{
@@ -51,6 +51,8 @@ pub(crate) struct Writer {
     queue: Arc<Queue>,
     flushing: Flushing,
     compactions: Arc<Compactions>,
+    /// Raised when a segment was ended.
+    retention: Arc<Signal>,
     settings: LogSettings,
     head: HeadFile,
     active: Active,
@@ -74,7 +76,7 @@ impl Writer {
     pub(crate) fn new(
         opened: Opened,
         queue: Arc<Queue>,
-        compactions: Arc<Compactions>,
+        (compactions, retention): (Arc<Compactions>, Arc<Signal>),
         settings: LogSettings,
     ) -> Result<(Self, Arc<Shared>)> {
         let Opened { shared, active, head, epoch, clean, .. } = opened;
@@ -84,6 +86,7 @@ impl Writer {
             queue,
             flushing: Flushing::start(&shared)?,
             compactions,
+            retention,
             settings,
             head,
             active,
@@ -281,7 +284,7 @@ impl Writer {
         if group.has_records() {
             let size = group.size() as u64;
             let limit = self.settings.segment_bytes.clamp(LogSettings::MIN_SEGMENT, LogSettings::MAX_SEGMENT);
-            let full = self.active.size() + size > limit || self.active.can_teach();
+            let full = self.active.size() + size > limit || self.active.can_teach() || self.is_old();
             if self.sealed || self.active.outdated || (full && self.active.segment.count() > 0) {
                 self.roll()?;
             }
@@ -358,6 +361,12 @@ impl Writer {
         self.now().saturating_sub(since) >= period || self.active.at.offset - self.active.synced >= bytes
     }
 
+    /// Whether what is appended would be kept for too long in the active segment, for want of anything that fills it.
+    fn is_old(&self) -> bool {
+        let now = self.shared.env.clock.unix_us();
+        self.settings.retention.period().is_some_and(|period| self.active.is_older_than(period, now))
+    }
+
     /// Ends the active segment and begins the next. May be tried again after it failed for want of space.
     fn roll(&mut self) -> Result<()> {
         let before = self.now();
@@ -379,6 +388,7 @@ impl Writer {
         events::rolled(&self.shared.label, ordinal, self.active.at.next, took);
         self.forget_torn();
         self.compactions.look();
+        self.retention.raise();
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::{
     super::{settings::Compaction, shared::Shared},
@@ -17,11 +18,12 @@ use super::{
     rewrite::Rewrite,
 };
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     env::{
         Signal, Step, Storage, Task, Worker,
         planted::{Bug, planted},
     },
+    telemetry::events,
 };
 
 /// After so many deletions it looks whether there is something to do.
@@ -162,6 +164,9 @@ struct Compactor {
 struct Job {
     replies: Vec<Reply>,
     stage: Stage,
+    /// When it was begun.
+    begun: Duration,
+    span: Span,
 }
 
 enum Stage {
@@ -177,7 +182,20 @@ enum Stage {
 }
 
 impl Job {
-    fn end(self, result: &Result<Compacted>) {
+    fn end(self, shared: &Shared, result: &Result<Compacted>) {
+        let _span = self.span.enter();
+        let took = shared.env.clock.monotonic().saturating_sub(self.begun);
+        match result {
+            // One in the background often finds that nothing is worth the while yet.
+            Ok(done) if self.replies.is_empty() && done.segments + done.dropped == 0 => {}
+            Ok(done) => {
+                shared.meters.compacted(done.erased, took);
+                events::compacted(&shared.label, done, took);
+            }
+            // That it was closed meanwhile is told elsewhere.
+            Err(error) if error.kind() == ErrorKind::Closed => {}
+            Err(error) => events::compaction_failed(&shared.label, error, took),
+        }
         for reply in self.replies {
             // Who has stopped waiting needs no answer.
             drop(reply.send(result.clone()));
@@ -198,13 +216,18 @@ impl Compactor {
         self.shared.durable().min(self.shared.visible())
     }
 
-    fn begin(&mut self, replies: Vec<Reply>, bounds: Bounds) -> Step {
-        match Pass::new(&self.shared, bounds, !replies.is_empty()) {
+    fn job(&self, replies: Vec<Reply>, stage: Stage) -> Job {
+        Job { replies, stage, begun: self.now(), span: events::compacting(&self.shared.label) }
+    }
+
+    /// Lets a job that has waited long enough go its way through the segments.
+    fn begin(&mut self, mut job: Job, bounds: Bounds) -> Step {
+        match Pass::new(&self.shared, bounds, !job.replies.is_empty()) {
             Ok(pass) => {
-                let stage = Stage::Pass { pass: Box::new(pass), rewrite: None };
-                self.job = Some(Job { replies, stage });
+                job.stage = Stage::Pass { pass: Box::new(pass), rewrite: None };
+                self.job = Some(job);
             }
-            Err(error) => Job { replies, stage: Stage::Waiting { head: 0, until: Duration::ZERO } }.end(&Err(error)),
+            Err(error) => job.end(&self.shared, &Err(error)),
         }
         Step::Yield
     }
@@ -217,7 +240,7 @@ impl Compactor {
         };
         if !asked.is_empty() {
             let stage = Stage::Waiting { head: self.durable(), until: self.now() + self.settings.patience };
-            self.job = Some(Job { replies: asked, stage });
+            self.job = Some(self.job(asked, stage));
             if look {
                 self.compactions.state().look = true;
             }
@@ -245,16 +268,19 @@ impl Compactor {
         let erase = if waited { durable } else { durable.min(passed) };
         let waits = erase < durable && self.shared.deletions().any_from(erase);
         self.blocked = waits.then(|| self.blocked.unwrap_or(now));
-        self.begin(Vec::new(), Bounds { erase, forget: durable.min(passed), percent })
+        let job = self.job(Vec::new(), Stage::Waiting { head: erase, until: now });
+        self.begin(job, Bounds { erase, forget: durable.min(passed), percent })
     }
 
     /// Goes on with the compaction under way.
     fn go_on(&mut self, mut job: Job) -> Step {
         if let Some(error) = self.shared.failure().cloned() {
             self.abandon(&job);
-            job.end(&Err(error));
+            job.end(&self.shared, &Err(error));
             return Step::Wait;
         }
+        let span = job.span.clone();
+        let _span = span.enter();
         match &mut job.stage {
             Stage::Waiting { head, until } => {
                 let (head, passed) = (*head, self.shared.passed());
@@ -262,7 +288,7 @@ impl Compactor {
                     self.job = Some(job);
                     return Step::WaitFor(AGAIN);
                 }
-                self.begin(job.replies, Bounds { erase: self.durable(), forget: head.min(passed), percent: 0 })
+                self.begin(job, Bounds { erase: self.durable(), forget: head.min(passed), percent: 0 })
             }
             Stage::Pass { pass, rewrite: rewrite @ None } => {
                 match pass.next(&self.shared, &*self.storage) {
@@ -270,7 +296,7 @@ impl Compactor {
                     None => {
                         let done = pass.finish(&self.shared);
                         let failed = pass.failed.take();
-                        job.end(&done.and_then(|done| failed.map_or(Ok(done), Err)));
+                        job.end(&self.shared, &done.and_then(|done| failed.map_or(Ok(done), Err)));
                         return Step::Again;
                     }
                 }
@@ -285,7 +311,10 @@ impl Compactor {
                 match more {
                     Ok(true) => *slot = Some(rewrite),
                     Ok(false) => match rewrite.install(&self.shared) {
-                        Ok(()) => pass.installed(&rewrite),
+                        Ok(()) => {
+                            self.shared.meters.rewritten(rewrite.freed());
+                            pass.installed(&rewrite);
+                        }
                         Err(error) => {
                             rewrite.abandon(&*self.storage);
                             pass.fail(error);
@@ -316,7 +345,7 @@ impl Task for Compactor {
         if self.compactions.stop.load(Ordering::Acquire) {
             if let Some(job) = self.job.take() {
                 self.abandon(&job);
-                job.end(&Err(Error::closed()));
+                job.end(&self.shared, &Err(Error::closed()));
             }
             return Step::Done;
         }

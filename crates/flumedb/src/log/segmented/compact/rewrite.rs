@@ -175,6 +175,11 @@ impl Rewrite {
         self.written + self.out.len() as u64
     }
 
+    /// By how many bytes the segment is smaller now.
+    pub(super) fn freed(&self) -> u64 {
+        (self.bytes.len() as u64).saturating_sub(self.output())
+    }
+
     fn take(&mut self, source: &Bytes, commit: &Commit, items: &[Item<'_>], after: Position) -> Result<()> {
         let gaps: Vec<Option<Gap>> = items.iter().map(|item| self.erase.gap(item)).collect();
         let raw = source.get(self.at.offset as usize..after.offset as usize).unwrap_or_default();
