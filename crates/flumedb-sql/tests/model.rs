@@ -33,7 +33,8 @@ impl views::Subject for Posts {
     type Seen = Seen;
 
     fn view(&self, version: u32) -> Sql<Post> {
-        view(version)
+        // Some of the histories are those of an encrypted database.
+        view(version).in_the_clear()
     }
 
     fn item(&self, chance: &mut Choices) -> Post {

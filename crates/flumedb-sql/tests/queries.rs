@@ -225,7 +225,7 @@ fn limits_end_a_query_and_nothing_else() {
     assert_eq!(reader.query("SELECT count(*) FROM items").one::<i64>().unwrap(), Some(100));
 
     let rows = reader.query("SELECT n FROM items").row_limit(99).all::<i64>().unwrap_err();
-    assert!(rows.kind() == ErrorKind::Invalid && rows.to_string().contains("99"), "{rows}");
+    assert!(rows.kind() == ErrorKind::LimitExceeded && rows.to_string().contains("99"), "{rows}");
     assert_eq!(reader.query("SELECT n FROM items").row_limit(100).all::<i64>().unwrap().len(), 100);
 
     // What one does with the rows takes no time from the query, and a query may be asked within another.

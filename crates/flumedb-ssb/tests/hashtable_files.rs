@@ -69,7 +69,7 @@ async fn every_file_finds_every_entry_that_it_covers() {
 }
 
 /// The file has no checksum, but the log has what it should find: a slot with any bit flipped, and a file cut after any
-/// byte, is told. So is what it says of itself, unless it only says that it covers less.
+/// byte, is told. So is what it says of itself, unless it is of another version or only says that it covers less.
 #[test]
 fn every_damage_is_told() {
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -90,8 +90,9 @@ fn every_damage_is_told() {
         let mut bytes = sound.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let verdict = verdict(bytes);
-        let header = bit < 64 && verdict != Verdict::Right;
-        assert!(header || !verdict.is_ok(), "bit {bit}: {verdict}");
+        // Its version is the program's own; after that it says how far it goes.
+        let is_fair = bit < 32 || (bit < 64 && verdict != Verdict::Right) || !verdict.is_ok();
+        assert!(is_fair, "bit {bit}: {verdict}");
     });
     figure("every_damage_is_told", (sound.len() * 9 / step) as u64);
 }

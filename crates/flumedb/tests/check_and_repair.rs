@@ -196,27 +196,31 @@ async fn a_torn_tail_is_cut_and_kept() -> Result<()> {
 
 #[tokio::test]
 async fn a_torn_tail_is_told_once_and_does_not_come_back() -> Result<()> {
-    let env = Env::memory();
-    write(&env, false).await?;
-    let path = files(&env).pop().unwrap();
-    edit(&env, &path, |bytes| {
-        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-        bytes.truncate(end.next_multiple_of(8));
-        // More than what is appended next covers.
-        bytes.extend_from_slice(&[7; 2000]);
-    });
-    let log = SegmentedLog::open(&env, Path::new(DIR), small())?;
-    let told = log.recovery().expect("a recovery");
-    assert_eq!((told.dropped_bytes, &told.file), (2000, &path));
-    let mut batch = Batch::new();
-    batch.push(b"after");
-    let after = log.append(batch).await?[0];
-    log.close().await?;
-    drop(log);
-    assert!(SegmentedLog::check(&env, Path::new(DIR))?.is_ok());
-    let log = SegmentedLog::open(&env, Path::new(DIR), small())?;
-    assert_eq!(log.recovery(), None);
-    assert_eq!(log.get(after).await?, "after");
+    for closed in [true, false] {
+        let env = Env::memory();
+        write(&env, false).await?;
+        let path = files(&env).pop().unwrap();
+        edit(&env, &path, |bytes| {
+            let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+            bytes.truncate(end.next_multiple_of(8));
+            // More than what is appended next covers.
+            bytes.extend_from_slice(&[7; 2000]);
+        });
+        let log = SegmentedLog::open(&env, Path::new(DIR), small())?;
+        let told = log.recovery().expect("a recovery");
+        assert_eq!((told.dropped_bytes, &told.file), (2000, &path));
+        let mut batch = Batch::new();
+        batch.push(b"after");
+        let after = log.append(batch).await?[0];
+        if closed {
+            log.close().await?;
+        }
+        drop(log);
+        assert!(SegmentedLog::check(&env, Path::new(DIR))?.is_ok());
+        let log = SegmentedLog::open(&env, Path::new(DIR), small())?;
+        assert_eq!(log.recovery(), None, "closed: {closed}");
+        assert_eq!(log.get(after).await?, "after");
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{collections::HashSet, path::Path};
 
 use flumedb::{
     ErrorKind, Seq, Span,
-    log::{Batch, Compaction, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
+    log::{Batch, Compaction, Durability, Log, LogSettings, ReadRequest, SegmentedLog, SlotKind},
 };
 use flumedb_sim::{Choices, DIR, Fault, FaultKind, Image, Sim, now, on_all_cores, soak_or, soak_or_count};
 
@@ -312,6 +312,49 @@ fn the_power_may_go_at_every_call() {
         assert_eq!(leftovers.count(), 0);
     });
     println!("figure: compaction_power_cuts cases={}", calls as usize * each);
+}
+
+/// Guards against erasing what a deletion names that a power cut takes back: the entry must be there then.
+#[test]
+fn what_a_deletion_named_that_was_lost_is_there() {
+    let prepared = |sim: &Sim| {
+        let settings = LogSettings { durability: Durability::System, ..settings() };
+        let (log, mut model) = (SegmentedLog::open(&sim.env, Path::new(DIR), settings).unwrap(), Model::default());
+        for round in 0..12 {
+            append(sim, &log, &mut model, &[700, 0, 30, 1200, 500 + round]);
+        }
+        sim.block_on(log.sync(None)).unwrap();
+        let kept = model.clone();
+        let targets: Vec<usize> = model.live().into_iter().filter(|at| *at < 30 || at % 7 == 3).collect();
+        delete(sim, &log, &mut model, &targets);
+        (log, kept, model)
+    };
+    let sim = Sim::new(1);
+    let (log, ..) = prepared(&sim);
+    let before = sim.disk.calls();
+    sim.block_on(log.compact()).unwrap();
+    let calls = sim.disk.calls() - before;
+    let each = soak_or(20, 2);
+    let lost = std::sync::atomic::AtomicU64::new(0);
+    on_all_cores(calls as usize * each, |case| {
+        let sim = Sim::new(1);
+        let (log, kept, model) = prepared(&sim);
+        sim.disk.power_off_at(Some(before + (case / each) as u64));
+        drop(sim.block_on(log.compact()));
+        let mut choices = if case % each == 0 { Choices::none() } else { Choices::seeded(case as u64) };
+        let next = sim.crash(&mut choices);
+        drop(log);
+        let log = open(&next);
+        let head = now(log.barrier()).unwrap().map_or(0, |head| head.get() as usize + 1);
+        if head < model.numbers.len() {
+            lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            kept.verify(&log);
+        } else {
+            model.verify(&log);
+        }
+    });
+    println!("figure: compaction_of_lost_deletions cases={} lost={lost:?}", calls as usize * each);
+    assert!(lost.into_inner() > 0, "the power cut never took the deletion");
 }
 
 /// Guards against a generation that is trusted because it is newer: it counts only if it is whole.

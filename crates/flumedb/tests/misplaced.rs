@@ -17,8 +17,11 @@ use std::{
     sync::Mutex,
 };
 
-use flumedb::log::SlotKind;
-use flumedb_sim::{DIR, Image, Original, Outcome, SECTOR, figure, on_all_cores, soak_or};
+use flumedb::{
+    ErrorKind,
+    log::{Batch, Log, LogSettings, SegmentedLog, SlotKind},
+};
+use flumedb_sim::{DIR, Image, Original, Outcome, SECTOR, Sim, figure, on_all_cores, soak_or};
 
 const BYTES: usize = SECTOR as usize;
 
@@ -232,4 +235,35 @@ fn segments_that_are_missing_swapped_doubled_or_of_another_log() {
         seen.add(logs.shown(changed(&|image| image.write(&head, &theirs).unwrap()), vec![&head]));
     }
     seen.tell("segments_that_are_missing_swapped_doubled_or_of_another_log", 400);
+}
+
+/// Guards against an end that is whole, of this log, and after other entries: of a copy that went its own way.
+#[test]
+fn a_last_segment_of_another_history() {
+    let settings = || LogSettings { segment_bytes: 4096, ..LogSettings::default() };
+    let go_on = |image: Image, byte: u8| {
+        let sim = Sim::boot(image, 2);
+        let log = SegmentedLog::open(&sim.env, Path::new(DIR), settings()).unwrap();
+        for _ in 0..12 {
+            let mut batch = Batch::new();
+            batch.push(&[byte; 700]);
+            sim.block_on(log.append(batch)).unwrap();
+        }
+        sim.block_on(log.close()).unwrap();
+        sim.disk.image()
+    };
+    let base = go_on(Image::default(), 0);
+    let (ours, theirs) = (go_on(base.clone(), 1), go_on(base, 2));
+    let segments = |image: &Image| -> Vec<PathBuf> {
+        image.files().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg")).collect()
+    };
+    let names = segments(&ours);
+    assert!(names == segments(&theirs) && names.len() > 4, "{names:?}");
+    let (mut image, last) = (ours, &names[names.len() - 1]);
+    for path in [last, &Path::new(DIR).join("head")] {
+        image.write(path, &theirs.read(path).unwrap()).unwrap();
+    }
+    let error = SegmentedLog::open(&Sim::boot(image, 3).env, Path::new(DIR), settings()).err().expect("it is told");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains(&*names[names.len() - 2].to_string_lossy()), "{error}");
 }

@@ -27,11 +27,11 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub(super) fn at(opened: &Opened, path: &Path) -> Result<Self, Failure> {
-        let env = Env::os();
+    /// Looks at a log, on the clock of `env`: what is to be compared must be seen on one.
+    pub(super) fn at(env: &Env, opened: &Opened, path: &Path) -> Result<Self, Failure> {
         let head = opened.db.barrier().blocking()?;
         let (first, stat) = (opened.db.first(), opened.db.stat()?);
-        let views = if opened.is_own() { StoredView::list(&env, &views::dir(path))? } else { Vec::new() };
+        let views = if opened.is_own() { StoredView::list(env, &views::dir(path))? } else { Vec::new() };
         let format = opened.format.to_string();
         let (at, unix_us) = (env.clock.monotonic(), env.clock.unix_us());
         Ok(Self { at, unix_us, format, stat, first, head, views, rates: None })

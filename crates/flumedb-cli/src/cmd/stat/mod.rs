@@ -3,16 +3,17 @@
 mod look;
 mod watch;
 
-use crate::{args::Stat, exit::Outcome, open::Opened, output};
+use flumedb::Env;
 
-use look::Look;
+use self::look::Look;
+use crate::{args::Stat, exit::Outcome, open::Opened, output};
 
 pub(crate) fn stat(args: &Stat) -> Outcome {
     let opened = Opened::read(&args.place)?;
     if let Some(period) = args.watch {
         return watch::watch(&opened, args, period);
     }
-    let look = Look::at(&opened, &args.place.path)?;
+    let look = Look::at(&Env::os(), &opened, &args.place.path)?;
     if args.json {
         let mut object = look.json();
         object.insert("codec".to_owned(), serde_json::json!(opened.payloads));

@@ -21,23 +21,23 @@ pub(super) fn watch(opened: &Opened, args: &Stat, period: Duration) -> Outcome {
         .map_err(|error| Failure::system(format!("Ctrl-C cannot be waited for: {error}")))?;
     let path = &args.place.path;
     let screen = Some(Term::stdout()).filter(|term| term.is_term() && !args.json);
-    let clock = Env::os().clock;
-    let (mut before, mut shown) = (Look::at(opened, path)?, 0);
+    let env = Env::os();
+    let (mut before, mut shown) = (Look::at(&env, opened, path)?, 0);
     loop {
         // The first look has nothing to compare with: it is shown at once, where it stays on the screen.
         if let Some(screen) = &screen {
             shown = show(screen, shown, &before.lines(None)).map_err(|error| Failure::output(&error))?;
         }
-        let begun = clock.monotonic();
+        let begun = env.clock.monotonic();
         // It may come back sooner without a reason.
-        while let left = period.saturating_sub(clock.monotonic().saturating_sub(begun))
+        while let left = period.saturating_sub(env.clock.monotonic().saturating_sub(begun))
             && !left.is_zero()
         {
             if stop.wait(Some(left)) {
                 return Ok(Verdict::Fine);
             }
         }
-        let look = Look::at(opened, path)?.since(&before);
+        let look = Look::at(&env, opened, path)?.since(&before);
         if screen.is_none() {
             let line = if args.json { Value::Object(look.json()).to_string() } else { look.line() };
             output::line(line)?;
