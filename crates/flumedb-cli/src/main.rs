@@ -4,6 +4,7 @@ mod args;
 mod careful;
 mod cmd;
 mod exit;
+mod held;
 mod indexes;
 mod json;
 mod keys;

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use flumedb::Seq;
+use flumedb::{Env, Seq, view::StoredView};
 use serde::Serialize;
 
 use crate::{
     exit::{Failure, Verdict},
+    held::hold,
     output::{self, say},
     views,
 };
@@ -34,14 +35,17 @@ impl Stored {
         const UNKNOWN: &str = "not held against the log: only the program whose view it is knows what is to be in it";
         let db = views::stored(path)?;
         let mut found = Vec::new();
-        for name in views::kept(path)? {
-            let (since, ok, reason) = match views::hold(&db, &name) {
+        let mut kept = StoredView::list(&Env::os(), &views::dir(path))?;
+        // Stores of older definitions are under the same name.
+        kept.dedup_by(|next, one| next.name == one.name);
+        for stored in kept {
+            let (since, ok, reason) = match hold(&db, &stored) {
                 Ok(Some(held)) => (held.since, Some(held.difference.is_none()), held.difference),
                 Ok(None) => (None, None, Some(UNKNOWN.to_owned())),
                 // It holds more than the log, or cannot be read.
                 Err(failure) => (None, Some(false), Some(failure.to_string())),
             };
-            found.push(Finding { name, since, ok, reason });
+            found.push(Finding { name: stored.name, since, ok, reason });
         }
         db.close().blocking()?;
         Ok(Self(found))

@@ -125,45 +125,6 @@ pub(crate) fn open(db: &Flume<Docs>, name: &str, accept_loss: bool) -> Result<Bo
     })
 }
 
-/// What came of holding a view against one that is built anew.
-pub(crate) struct Held {
-    /// The newest entry that it had taken in when it was opened.
-    pub(crate) since: Option<Seq>,
-    /// The first difference.
-    pub(crate) difference: Option<String>,
-}
-
-/// Builds the default view of this name anew beside the one that the database keeps, and holds both against each other;
-/// nothing for one whose rows cannot be held against others.
-pub(crate) fn hold(db: &Flume<Docs>, name: &str) -> Result<Option<Held>, Failure> {
-    fn hold<K: Key>(db: &Flume<Docs>, name: &str, view: fn() -> Index<Doc, K>) -> Result<Option<Held>, Failure> {
-        let kept = db.view(name, view()).blocking().map_err(unusable)?;
-        let since = kept.read_stale().and_then(|reader| reader.since());
-        let difference = db.verify_view(&kept, view(), |kept, fresh| kept.difference(fresh)).blocking();
-        Ok(Some(Held { since, difference: difference.map_err(unusable)? }))
-    }
-    match name {
-        BY_KEY => hold(db, name, views::by_key),
-        BY_AUTHOR => hold(db, name, views::by_author),
-        BY_TYPE => hold(db, name, views::by_type),
-        BY_TIME => hold(db, name, views::by_time),
-        _ => Ok(None),
-    }
-}
-
-/// The names of the views that the database at `path` keeps.
-pub(crate) fn kept(path: &Path) -> Result<Vec<String>, Failure> {
-    let (storage, dir) = (Env::os().storage, path.join("views"));
-    if storage.kind(&dir).map_err(|error| Error::io("look at", &dir, error))?.is_none() {
-        return Ok(Vec::new());
-    }
-    let stores = storage.list(&dir).map_err(|error| Error::io("list", &dir, error))?;
-    // Behind the name is a checksum of what the view is.
-    let mut names: Vec<String> = stores.iter().filter_map(|store| Some(store.rsplit_once('-')?.0.to_owned())).collect();
-    names.dedup();
-    Ok(names)
-}
-
 /// Why a view could not be opened, or stopped.
 pub(crate) fn unusable(error: Error) -> Failure {
     // Damage of the log is told with its place; without one it is the view that holds more than the log.

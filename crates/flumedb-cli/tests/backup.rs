@@ -160,10 +160,18 @@ fn a_slow_check_says_what_a_quick_one_says() {
 fn the_views_that_a_database_keeps_are_held_against_its_log() {
     let dir = temp();
     flume(dir.path(), &["import", &support::sample(), "db"]).fine();
+    // So that every kind of view is there that is made here.
+    let posts = r#"{"op":"equal","path":"value.content.type","value":"post"}"#;
+    flume(dir.path(), &["query", "db", "--where", posts, "--sort", "timestamp", "--limit", "1"]).fine();
+    let votes = r#"[{"$filter":{"value":{"content":{"type":"vote"}}}},{"$reduce":{"$count":true}}]"#;
+    flume(dir.path(), &["query", "db", "--mfr", votes]).fine();
+    flume(dir.path(), &["sql", "db", "SELECT count(*) FROM messages"]).fine();
     let lines = flume(dir.path(), &["check", "db", "--views"]).fine();
-    for name in ["by-key", "by-author", "by-type", "by-time"] {
-        assert!(lines.iter().any(|line| line.starts_with(&format!("right    {name} at "))), "{lines:?}");
+    for name in ["by-key", "by-author", "by-type", "by-time", "bitmaps-values-", "bitmaps-numbers-", "query-ty", "sql"]
+    {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("right    {name}"))), "{name}: {lines:?}");
     }
+    assert!(!lines.iter().any(|line| line.starts_with("unknown")), "{lines:?}");
     let stores = |dir: &Path| fs::read_dir(dir.join("db/views")).unwrap().count();
     let before = stores(dir.path());
     flume(dir.path(), &["check", "db", "--views"]).fine();

@@ -167,6 +167,10 @@ fn a_log_that_was_cut_has_the_entries_before_the_cut() {
     let mut files = all.clone();
     change(&mut files, "000009.log", |bytes| bytes.resize(200_000, 0));
     assert_eq!(whole(&files), entries);
+    // Zeros in front of records are none.
+    let mut files = all.clone();
+    change(&mut files, "000009.log", |bytes| bytes[..512].fill(0));
+    assert!(read(&files).unwrap() == (entries[..80].to_vec(), true));
 }
 
 #[test]
@@ -228,7 +232,11 @@ fn what_is_no_directory_of_flumelog_level_is_told_so() {
         open(&files).err().unwrap().kind()
     };
     assert_eq!(without("CURRENT"), ErrorKind::NotFound);
-    assert_eq!(without("MANIFEST-000007"), ErrorKind::NotFound);
+    assert_eq!(without("MANIFEST-000007"), ErrorKind::Corrupt);
+    // Behind its first list of tables there is another, without which LevelDB does not open it either.
+    let mut cut = files("log");
+    change(&mut cut, "MANIFEST-000007", |bytes| bytes.truncate(74));
+    assert_eq!(open(&cut).err().unwrap().kind(), ErrorKind::Corrupt);
     for current in ["", "MANIFEST-000007", "../secret\n", "MANIFEST-../x\n", "MANIFEST-\u{660}\n"] {
         let mut files = files("log");
         change(&mut files, "CURRENT", |bytes| *bytes = current.into());

@@ -161,6 +161,28 @@ async fn readers_of_several_views_show_one_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readers_of_several_views_have_the_same_entries_though_some_are_deleted_meanwhile() {
+    let log = TestLog::with(7, 0, 1 << 20);
+    log.fill(10).await;
+    let gate = Gate::shut();
+    let hook = gate.clone();
+    let rig = Rig::memory(&log);
+    let early = rig.add("early", Probe::new());
+    early.read().await.unwrap();
+    let late = rig.add("late", Probe::hooked(move |call| hook.hold(*call == Call::Open)));
+    // Of the first ten: one view has them, and the other comes when one of them has been deleted.
+    let mut both = std::pin::pin!((&early, &late).read_all());
+    assert!(both.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    log.delete(&[Seq::new(3)]).await.unwrap();
+    gate.open();
+    let (in_early, in_late) = tokio::time::timeout(SOON, both).await.unwrap().unwrap();
+    assert_eq!(in_early, in_late);
+    assert_eq!(in_late.items.len(), 9);
+    let views = [early.clone(), late.clone()];
+    assert_eq!(views.as_slice().read_all().await.unwrap()[0], in_early);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_gives_up_in_time_and_later_ones_do_not_suffer() {
     let log = TestLog::new();
     log.fill(3).await;

@@ -1,6 +1,7 @@
 //! [`SqlReader`], the tables as they were after an entry.
 
 mod cursor;
+mod difference;
 mod query;
 
 use std::{fmt, sync::Arc};

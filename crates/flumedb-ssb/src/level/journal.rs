@@ -60,9 +60,9 @@ fn parse(bytes: &Bytes) -> Journal {
         }
         let piece = match piece(bytes, at, block_end) {
             Piece::Whole(kind, piece) => Some((kind, piece)),
-            Piece::Padding => {
-                at = block_end;
-                continue;
+            Piece::Unwritten => {
+                at = bytes.len();
+                break;
             }
             Piece::Torn => break,
             Piece::Damaged(reason) => {
@@ -113,8 +113,8 @@ const LAST: u8 = 4;
 
 enum Piece {
     Whole(u8, Bytes),
-    /// The rest of the block was set aside and not written.
-    Padding,
+    /// The rest of the file was set aside and not written.
+    Unwritten,
     /// The file ends in it.
     Torn,
     Damaged(&'static str),
@@ -124,7 +124,9 @@ fn piece(bytes: &Bytes, at: usize, block_end: usize) -> Piece {
     let mut header = Cursor(bytes.get(at..).unwrap_or_default());
     let (Some(sum), Some(len), Some(kind)) = (header.u32(), header.u16(), header.byte()) else { return Piece::Torn };
     if (sum, len, kind) == (0, 0, 0) {
-        return Piece::Padding;
+        let rest = bytes.get(at..).unwrap_or_default();
+        let unwritten = rest.iter().all(|&byte| byte == 0);
+        return if unwritten { Piece::Unwritten } else { Piece::Damaged("zeros where a record was") };
     }
     let start = at + HEADER;
     let end = start + usize::from(len);

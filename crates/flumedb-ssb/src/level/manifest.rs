@@ -1,6 +1,6 @@
 //! Reads which files belong to a LevelDB directory, out of the changes that its manifest lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flumedb::{Env, Error, ErrorKind, Result, check::TornTail};
 
@@ -8,6 +8,10 @@ use super::{Place, cursor::Cursor, journal, row};
 
 /// The only order that flumelog-level's keys are in.
 const COMPARATOR: &[u8] = b"leveldb.BytewiseComparator";
+
+/// What is said in each manifest, from its first changes on: the order of the keys, the first log, the number of the next
+/// file, and of the newest change.
+const ALWAYS: [u64; 4] = [1, 2, 3, 4];
 
 /// How many levels of tables there are at most.
 const LEVELS: u64 = 7;
@@ -21,8 +25,8 @@ pub(super) struct Manifest {
     log: u64,
     /// Neither has this one.
     earlier_log: u64,
-    /// The order of the keys has been named, as the first change does.
-    ordered: bool,
+    /// What has been said so far.
+    said: BTreeSet<u64>,
     /// There are keys that are no times.
     foreign: bool,
     pub(super) torn_tail: Option<TornTail>,
@@ -50,7 +54,11 @@ impl Manifest {
             return Err(current.corrupt(0, 0, "it names no manifest"));
         };
         let place = Place::file(dir, name);
-        let journal = journal::read(&*place.open(env)?, &place)?;
+        let file = place.open(env).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => current.corrupt(0, name.len(), "it names a manifest that is not there"),
+            _ => error,
+        })?;
+        let journal = journal::read(&*file, &place)?;
         if let Some(stretch) = journal.damage.first() {
             return Err(Error::corrupt(place.damage(stretch)));
         }
@@ -60,8 +68,8 @@ impl Manifest {
                 return Err(place.corrupt(0, journal.len, "a change that is none"));
             }
         }
-        if !manifest.ordered {
-            return Err(place.corrupt(0, journal.len, "its first change is missing"));
+        if !ALWAYS.iter().all(|tag| manifest.said.contains(tag)) {
+            return Err(place.corrupt(0, journal.len, "changes are missing that each manifest begins with"));
         }
         if manifest.foreign {
             let message = format!(
@@ -80,7 +88,7 @@ impl Manifest {
             match rest.varint() {
                 Some(1) => match rest.slice() {
                     None => return Ok(None),
-                    Some(COMPARATOR) => self.ordered = true,
+                    Some(COMPARATOR) => drop(self.said.insert(1)),
                     Some(other) => {
                         let message = format!("its keys are ordered by {}, which is not known here", lossy(other));
                         return Err(Error::new(ErrorKind::Unsupported, message));
@@ -98,6 +106,7 @@ impl Manifest {
     }
 
     fn change(&mut self, tag: u64, rest: &mut Cursor<'_>) -> Option<()> {
+        self.said.insert(tag);
         match tag {
             2 => self.log = rest.varint()?,
             // The next number of a file.

@@ -268,8 +268,8 @@ impl<C: Codec> Flume<C> {
     }
 
     /// Readers of several views at one and the same position: what was appended before the call is in all of them, and
-    /// nothing is in one that is not in the others, but for entries that are deleted behind that position: a view that took
-    /// one in before may have it until it has come past the deletion.
+    /// nothing is in one that is not in the others. Where some of them have passed over entries that were deleted since, it
+    /// waits until all have come past those deletions.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -13,8 +13,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Entries, Progress, View, after,
+    horizons::Horizons,
     host::Core,
-    shared::{Asked, Shared},
+    shared::{Asked, Shared, Shown},
 };
 use crate::{
     Error, ErrorKind, Result, Seq,
@@ -174,7 +175,7 @@ impl<V: View> Live<V> {
     }
 
     pub(super) async fn read_below(&self, target: u64) -> Result<V::Reader> {
-        self.waiting(self.shared.ask(target)).await
+        Ok(self.waiting(self.shared.ask(target)).await?.reader)
     }
 
     fn waiting(&self, asked: Asked<V::Reader>) -> Waiting<'_, V::Reader> {
@@ -191,9 +192,9 @@ struct Waiting<'a, R: Clone> {
 impl<R: Clone> Unpin for Waiting<'_, R> {}
 
 impl<R: Clone> Future for Waiting<'_, R> {
-    type Output = Result<R>;
+    type Output = Result<Shown<R>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.asked {
             Asked::Now(answer) => Poll::Ready(answer.clone()),
             Asked::Later { answer, .. } => {
@@ -299,21 +300,43 @@ impl<V: View> LiveSet for &[Live<V>] {
             return Err(different());
         }
         each_once(self.iter().map(|live| &*live.name))?;
-        let target = first.core.barrier().await?;
-        let asked: Vec<_> = {
-            // One at a time: nobody else ever holds two views.
-            let _turn = first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut held: Vec<_> = self.iter().map(|live| live.shared.hold()).collect();
-            let target = held.iter().map(|held| held.claimed()).fold(target, u64::max);
-            held.iter_mut().map(|held| held.ask(target)).collect()
-        };
-        let waiting: Vec<_> = self.iter().zip(asked).map(|(live, asked)| live.waiting(asked)).collect();
-        let mut readers = Vec::with_capacity(waiting.len());
-        for waiting in waiting {
-            readers.push(waiting.await?);
+        let mut target = first.core.barrier().await?;
+        loop {
+            let asked: Vec<_> = {
+                // One at a time: nobody else ever holds two views.
+                let _turn = first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut held: Vec<_> = self.iter().map(|live| live.shared.hold()).collect();
+                let target = held.iter().map(|held| held.claimed()).fold(target, u64::max);
+                held.iter_mut().map(|held| held.ask(target)).collect()
+            };
+            let waiting: Vec<_> = self.iter().zip(asked).map(|(live, asked)| live.waiting(asked)).collect();
+            let mut shown = Vec::with_capacity(waiting.len());
+            for waiting in waiting {
+                shown.push(waiting.await?);
+            }
+            let knew: Vec<_> = shown.iter().map(|shown| (shown.position, &shown.horizons)).collect();
+            match settled_at(&first.core, &knew).await? {
+                Some(later) => target = later,
+                None => return Ok(shown.into_iter().map(|shown| shown.reader).collect()),
+            }
         }
-        Ok(readers)
     }
+}
+
+/// Where views that were at one position have come past all deletions of which only some of them knew; `None` if they show
+/// the same entries already.
+///
+/// A view that comes to an entry after it was deleted never takes it in, while one that came by before has it until it is
+/// past the deletion.
+async fn settled_at<T: Send + Sync + 'static>(core: &Core<T>, knew: &[(u64, &Horizons)]) -> Result<Option<u64>> {
+    let alike = knew.iter().zip(knew.iter().skip(1)).all(|((_, one), (_, next))| one == next);
+    let at = knew.iter().map(|(position, _)| *position).max().unwrap_or(0);
+    let reach = knew.iter().map(|(_, horizons)| horizons.reach()).max().unwrap_or(0);
+    if alike || reach <= at {
+        return Ok(None);
+    }
+    // Where deletions take no numbers one may be named that is behind the head: nothing comes there to be waited for.
+    Ok(Some(reach.min(core.barrier().await?)).filter(|&later| later > at))
 }
 
 fn different() -> Error {
@@ -345,16 +368,26 @@ macro_rules! live_set {
                     return Err(different());
                 })+
                 each_once([&*$first.name, $(&*$more.name),+])?;
-                let target = $first.core.barrier().await?;
-                let asked = {
-                    // One at a time: nobody else ever holds two views.
-                    let _turn = $first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (mut $first, $(mut $more),+) = ($first.shared.hold(), $($more.shared.hold()),+);
-                    let target = target.max($first.claimed())$(.max($more.claimed()))+;
-                    ($first.ask(target), $($more.ask(target)),+)
-                };
-                let waiting = ($first.waiting(asked.$number), $($more.waiting(asked.$numbers)),+);
-                Ok((waiting.$number.await?, $(waiting.$numbers.await?),+))
+                let mut target = $first.core.barrier().await?;
+                loop {
+                    let asked = {
+                        // One at a time: nobody else ever holds two views.
+                        let _turn = $first.core.holding.lock().unwrap_or_else(PoisonError::into_inner);
+                        let (mut $first, $(mut $more),+) = ($first.shared.hold(), $($more.shared.hold()),+);
+                        let target = target.max($first.claimed())$(.max($more.claimed()))+;
+                        ($first.ask(target), $($more.ask(target)),+)
+                    };
+                    let waiting = ($first.waiting(asked.$number), $($more.waiting(asked.$numbers)),+);
+                    let shown = (waiting.$number.await?, $(waiting.$numbers.await?),+);
+                    let knew = [
+                        (shown.$number.position, &shown.$number.horizons),
+                        $((shown.$numbers.position, &shown.$numbers.horizons)),+
+                    ];
+                    match settled_at(&$first.core, &knew).await? {
+                        Some(later) => target = later,
+                        None => return Ok((shown.$number.reader, $(shown.$numbers.reader),+)),
+                    }
+                }
             }
         }
     };

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
-use super::progress::{Meter, Phase, Progress};
+use super::{
+    horizons::Horizons,
+    progress::{Meter, Phase, Progress},
+};
 use crate::{Error, ErrorKind, Result, Seq};
 
 pub(super) struct Shared<R> {
@@ -22,11 +25,21 @@ pub(super) struct Shared<R> {
     done: watch::Sender<Option<Result<()>>>,
 }
 
+/// What a view shows.
+#[derive(Clone)]
+pub(super) struct Shown<R> {
+    pub(super) reader: R,
+    /// Everything below this is in it.
+    pub(super) position: u64,
+    /// Which deletions behind that it knew of.
+    pub(super) horizons: Horizons,
+}
+
 struct State<R> {
-    /// The position of the newest reader of the present state, and that reader.
-    published: Option<(u64, R)>,
-    /// The newest reader of an earlier state, until the present one has come as far.
-    former: Option<(u64, R)>,
+    /// The newest of the present state.
+    published: Option<Shown<R>>,
+    /// The newest of an earlier state, until the present one has come as far.
+    former: Option<Shown<R>>,
     position: u64,
     /// How far the step that is being taken goes.
     claimed: u64,
@@ -44,7 +57,7 @@ struct State<R> {
     failed: Option<Error>,
     /// It is parked because acknowledged entries are gone.
     lost: bool,
-    waiters: BTreeMap<(u64, u64), oneshot::Sender<Result<R>>>,
+    waiters: BTreeMap<(u64, u64), Waiter<R>>,
     /// So many there may be.
     most_waiters: usize,
     next_waiter: u64,
@@ -54,6 +67,8 @@ struct State<R> {
     closing: bool,
     actor: Option<Waker>,
 }
+
+type Waiter<R> = oneshot::Sender<Result<Shown<R>>>;
 
 #[derive(Clone)]
 pub(super) enum Stage {
@@ -74,11 +89,11 @@ pub(super) enum Order {
 
 /// What came of asking for a reader.
 pub(super) enum Asked<R> {
-    Now(Result<R>),
+    Now(Result<Shown<R>>),
     /// The answer comes; give the id to `forget` if it is not wanted any more.
     Later {
         id: (u64, u64),
-        answer: oneshot::Receiver<Result<R>>,
+        answer: oneshot::Receiver<Result<Shown<R>>>,
     },
 }
 
@@ -138,7 +153,7 @@ impl<R: Clone> Shared<R> {
 
     pub(super) fn stale(&self) -> Option<R> {
         let state = self.state();
-        state.former.as_ref().or(state.published.as_ref()).map(|(_, reader)| reader.clone())
+        state.former.as_ref().or(state.published.as_ref()).map(|shown| shown.reader.clone())
     }
 
     pub(super) fn progress(&self, head: u64) -> Progress {
@@ -325,7 +340,7 @@ impl<R: Clone> Shared<R> {
         let mut state = self.state();
         let published = state.published.take();
         if let Some(published) = published
-            && state.former.as_ref().is_none_or(|former| former.0 <= published.0)
+            && state.former.as_ref().is_none_or(|former| former.position <= published.position)
         {
             state.former = Some(published);
         }
@@ -338,20 +353,20 @@ impl<R: Clone> Shared<R> {
         }
     }
 
-    /// Shows a reader of everything below `position` and answers whom it serves.
-    pub(super) fn publish(&self, position: u64, since: Option<Seq>, reader: R) {
+    /// Shows it and answers whom it serves.
+    pub(super) fn publish(&self, since: Option<Seq>, shown: Shown<R>) {
         let mut state = self.state();
-        let catching_up = state.former.as_ref().is_some_and(|former| former.0 > position);
+        let catching_up = state.former.as_ref().is_some_and(|former| former.position > shown.position);
         let former = if catching_up { None } else { state.former.take() };
-        let before = state.published.replace((position, reader.clone()));
-        let served = state.serve(position);
+        let before = state.published.replace(shown.clone());
+        let served = state.serve(shown.position);
         drop(state);
         // Outside the lock: whoever looks at the channel may ask something else meanwhile, and old readers may be
         // expensive to drop.
         // Even if it has come no farther, it may show something else than before.
         let anew = former.is_some();
         drop((former, before));
-        answer_all(served, &Ok(reader));
+        answer_all(served, &Ok(shown));
         self.shown.send_if_modified(|shown| !std::mem::replace(shown, true));
         if !catching_up {
             self.since.send_if_modified(|seen| std::mem::replace(seen, since) != since || anew);
@@ -361,10 +376,10 @@ impl<R: Clone> Shared<R> {
     /// Answers those who wait for what has been published, once reads are answered.
     pub(super) fn serve(&self) {
         let mut state = self.state();
-        let Some((position, reader)) = state.published.clone() else { return };
-        let served = state.serve(position);
+        let Some(shown) = state.published.clone() else { return };
+        let served = state.serve(shown.position);
         drop(state);
-        answer_all(served, &Ok(reader));
+        answer_all(served, &Ok(shown));
     }
 
     /// Stops until it is told otherwise; every read gets this error.
@@ -427,10 +442,9 @@ impl<R: Clone> State<R> {
             return Asked::Now(Err(error.clone()));
         }
         if self.ready
-            && let Some((position, reader)) = &self.published
-            && *position >= target
+            && let Some(shown) = self.published.as_ref().filter(|shown| shown.position >= target)
         {
-            return Asked::Now(Ok(reader.clone()));
+            return Asked::Now(Ok(shown.clone()));
         }
         if self.waiters.len() >= self.most_waiters {
             let message =
@@ -449,7 +463,7 @@ impl<R: Clone> State<R> {
         Asked::Later { id, answer: receiver }
     }
 
-    fn serve(&mut self, position: u64) -> Vec<oneshot::Sender<Result<R>>> {
+    fn serve(&mut self, position: u64) -> Vec<Waiter<R>> {
         if !self.ready {
             return Vec::new();
         }
@@ -462,7 +476,7 @@ impl<R: Clone> State<R> {
         self.refused.as_ref().or(self.failed.as_ref()).cloned()
     }
 
-    fn refuse(&mut self, error: Error) -> Vec<oneshot::Sender<Result<R>>> {
+    fn refuse(&mut self, error: Error) -> Vec<Waiter<R>> {
         self.refused = Some(error);
         std::mem::take(&mut self.waiters).into_values().collect()
     }
@@ -477,7 +491,7 @@ fn wake<R>(mut state: MutexGuard<'_, State<R>>) {
     }
 }
 
-fn answer_all<R: Clone>(waiters: Vec<oneshot::Sender<Result<R>>>, answer: &Result<R>) {
+fn answer_all<R: Clone>(waiters: Vec<Waiter<R>>, answer: &Result<Shown<R>>) {
     for waiter in waiters {
         // Who has stopped waiting needs no answer.
         let _ = waiter.send(answer.clone());

@@ -76,14 +76,9 @@ impl Views {
 
     /// Reads two of them at one position, and holds one against the other.
     pub async fn compare(&self, db: &Flume<JsonDocs>) -> Result<()> {
-        let deleted = db.stat()?.deleted;
         let (by_key, sums) = db.read_all((&self.by_key, &self.sums)).await?;
         assert_eq!(by_key.since(), sums.since());
-        let counts = (by_key.count()?, sums.all().total()?.0);
-        // What is deleted behind that position may be in one that took it in before, and not in one that came later.
-        if db.stat()?.deleted == deleted {
-            assert_eq!(counts.0, counts.1, "views at one position have other entries");
-        }
+        assert_eq!(by_key.count()?, sums.all().total()?.0, "views at one position have other entries");
         self.kinds.query(of_kind("boat")).count().await.map(drop)
     }
 

@@ -7,7 +7,7 @@ use crate::{
     Error, ErrorKind, Result, Seq,
     env::planted::{Bug, planted},
     telemetry::events,
-    view::{Checkpoint, StoredState, View, after},
+    view::{Checkpoint, StoredState, View, after, shared::Shown},
 };
 
 impl<V: View> Actor<V> {
@@ -48,7 +48,8 @@ impl<V: View> Actor<V> {
             self.unsynced = true;
             self.sync_at = self.sync_at.max(self.published_at + self.core.settings.sync_every);
         }
-        self.shared.publish(position, self.cursor.since, reader);
+        let shown = Shown { reader, position, horizons: self.cursor.horizons.clone() };
+        self.shared.publish(self.cursor.since, shown);
         self.core.scan.arrive(self.id, position);
         Ok(())
     }

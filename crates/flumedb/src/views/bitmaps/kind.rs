@@ -3,6 +3,7 @@
 
 use std::{fmt, hash::Hasher, sync::Arc};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -57,6 +58,22 @@ impl Kind {
                 json!({"kind": "predicate", "path": path.0, "name": name, "version": version})
             }
         }
+    }
+
+    /// What has this detail. A predicate is a function, of which it does not tell.
+    pub(super) fn of_detail(detail: &Value) -> Option<Self> {
+        fn part<'a, T: Deserialize<'a>>(detail: &'a Value, name: &str) -> Option<T> {
+            T::deserialize(detail.get(name)?).ok()
+        }
+        let path = || part(detail, "path").map(Path);
+        Some(match detail.get("kind")?.as_str()? {
+            "entries" => Self::Entries,
+            "values" => Self::Values(path()?),
+            "items" => Self::Items { path: path()?, pluck: part::<Option<_>>(detail, "pluck")?.map(Path) },
+            "part" => Self::Part { path: path()?, bytes: part(detail, "bytes")?, offset: part(detail, "offset")? },
+            "numbers" => Self::Numbers(Number::Least(part::<Vec<_>>(detail, "least")?.into_iter().map(Path).collect())),
+            _ => return None,
+        })
     }
 
     pub(super) fn definition(&self) -> Definition {

@@ -1,5 +1,7 @@
 //! [`BitmapReader`], what one of the views held at one moment, a window at a time.
 
+mod difference;
+
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc};
 
 use redb::{Range, ReadOnlyTable, ReadableTableMetadata};

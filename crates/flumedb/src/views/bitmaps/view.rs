@@ -82,6 +82,13 @@ impl<T> BitmapView<T> {
         Self::new(Kind::Predicate { path: path.into(), name: name.into(), version, test: Arc::new(test) })
     }
 
+    /// The view that has this definition, which is what a stored one says of itself. `None` for another kind or version of view,
+    /// and for a predicate: only its program has the function.
+    pub fn defined(definition: &Definition) -> Option<Self> {
+        let kind = Kind::of_detail(&serde_json::from_str(&definition.detail).ok()?)?;
+        (kind.definition() == *definition).then(|| Self::new(kind))
+    }
+
     fn open(&mut self) -> Result<(&Arc<Kind>, &mut Open<T>)> {
         match &mut self.open {
             Some(open) => Ok((&self.kind, open)),

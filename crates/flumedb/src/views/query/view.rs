@@ -42,6 +42,14 @@ impl<T: Document + Send + Sync + 'static> QueryIndex<T> {
         let index = Index::new(VERSION, move |item: &T| FieldKey::of(item, &paths.paths));
         Ok(Self { on, index, entries: None })
     }
+
+    /// The index of this name that has this definition, which is what a stored one says of itself; `None` for another kind or
+    /// version of view.
+    pub fn defined(name: &str, definition: &Definition) -> Option<Self> {
+        let paths: Vec<Vec<String>> = serde_json::from_str(&definition.detail).ok()?;
+        let index = Self::new(IndexOn::new(name, paths)).ok()?;
+        (index.definition() == *definition).then_some(index)
+    }
 }
 
 impl<T: Document + Send + Sync + 'static> View for QueryIndex<T> {
@@ -109,6 +117,15 @@ impl<T: Document + Send + Sync + 'static> QueryReader<T> {
     /// `Corrupt` or `Io`, as the store says.
     pub fn count(&self) -> Result<u64> {
         self.index.count()
+    }
+
+    /// The first of the rows that are here and not in `other`, or there and not here, in words; `None` if there is none.
+    /// For [`Flume::verify_view`](crate::Flume::verify_view).
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`, as the stores say.
+    pub fn difference(&self, other: &Self) -> Result<Option<String>> {
+        self.index.difference(&other.index)
     }
 
     /// What the query finds here, in the order of the index.
