@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Each file holds at least so many bytes of messages.
-const BIG: u64 = 1_000_000_000;
+pub(crate) const BIG: u64 = 1_000_000_000;
 
 /// Passes after the first.
 const PASSES: usize = 7;
@@ -39,7 +39,7 @@ fn block_on<T>(future: impl Future<Output = flumedb::Result<T>>) -> Result<T> {
 }
 
 /// The messages of the long files, round and round.
-fn for_each_batch(cx: &Context, mut take: impl FnMut(&[&[u8]]) -> Result) -> Result {
+pub(crate) fn for_each_batch(cx: &Context, mut take: impl FnMut(&[&[u8]]) -> Result) -> Result {
     let messages = cx.messages()?;
     let all: Vec<&[u8]> = messages.iter().collect();
     let mut bytes = 0;

@@ -123,6 +123,14 @@ pub(crate) const ALL: &[Workload] = &[
         extra: &[],
     },
     Workload {
+        name: "compact",
+        what: "erase one in twenty messages of 1 GiB, deleted at random before: every segment is written anew and on the disk at the \
+               end; and how many are deleted a second, a hundred at a time",
+        limits: &["write-sync-1g"],
+        subjects: upkeep::COMPACTED,
+        extra: &[("deletes_per_s", "deletes/s")],
+    },
+    Workload {
         name: "others-scan",
         what: "look at every message of 1 GB in order, in the files of other formats beside our own log, by the time that the \
                thread has on a core in the best of seven passes; only ours checks a checksum per message",
@@ -209,6 +217,7 @@ pub(crate) fn measure(workload: &str, subject: &str, cx: &Context) -> Result<Sam
         "flumedb-1g-views" => ours::open_views(cx),
         "flumedb-catch-up" => ours::catch_up(cx),
         "flumedb-check" | "flumedb-check-1" => upkeep::check(subject, cx),
+        "flumedb-compact" => upkeep::compact(cx),
         way if workload == "backup" => upkeep::backup(way, cx),
         format if workload == "others-import" => others::import(format.trim_start_matches("import-"), cx),
         store => match workload {
