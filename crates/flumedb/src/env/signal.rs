@@ -11,6 +11,7 @@ use std::{
 use super::sync::{
     Condvar, Mutex,
     atomic::{AtomicBool, Ordering},
+    through_tokio,
 };
 
 /// A flag that one task waits for and anybody raises. Raising it before the wait is not lost.
@@ -68,10 +69,11 @@ impl Signal {
 /// A signal is a waker: a future that a task polls raises it when it is worth polling again.
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
-        self.raise();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        through_tokio();
         self.raise();
     }
 }
@@ -81,6 +83,7 @@ impl Wake for Signal {
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let signal = Arc::new(Signal::new());
     let waker = Waker::from(signal.clone());
+    through_tokio();
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {

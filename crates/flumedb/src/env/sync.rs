@@ -10,6 +10,13 @@ pub(crate) use {
     tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
 };
 
+/// A waker has come through tokio's hands, or is about to: its locks order what came before against what comes then. One that is
+/// registered while another is woken, so without a step in between, loom would take for unordered.
+pub(crate) fn through_tokio() {
+    #[cfg(loom)]
+    atomic::fence(atomic::Ordering::SeqCst);
+}
+
 /// What loom has no own form of. Each is the real one with an atomic beside it that is touched before every call, so that
 /// loom sees the calls as steps that others can come between. What happens within a call of tokio's is tokio's to prove.
 #[cfg(loom)]
@@ -89,6 +96,11 @@ mod modelled {
         ) -> Result<OwnedSemaphorePermit, AcquireError> {
             let permit = self.steps.each(self.inner.clone().acquire_many_owned(count)).await?;
             Ok(OwnedSemaphorePermit { inner: Some(permit), steps: self.steps.clone() })
+        }
+
+        /// Only told, never acted upon: no step.
+        pub(crate) fn available_permits(&self) -> usize {
+            self.inner.available_permits()
         }
 
         pub(crate) fn close(&self) {

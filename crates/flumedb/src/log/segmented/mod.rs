@@ -514,6 +514,10 @@ impl Log for SegmentedLog {
 
     fn sync(&self, to: Option<Seq>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
+            if let (None, Some(error)) = (to, self.shared.failure()) {
+                // Of what was being written when it failed nobody knows whether it is on the disk.
+                return Err(error.clone());
+            }
             let wanted = to.map_or_else(|| self.shared.written(), |seq| seq.get().saturating_add(1));
             // What another process writes, that process makes durable.
             if self.shared.durable() >= wanted || matches!(self.access, Access::Read { .. }) {

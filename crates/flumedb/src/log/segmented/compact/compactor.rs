@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
 use tracing::Span;
 
 use super::{
@@ -22,6 +21,7 @@ use crate::{
     env::{
         Signal, Step, Storage, Task, Worker,
         planted::{Bug, planted},
+        sync::oneshot,
     },
     telemetry::events,
 };
