@@ -183,6 +183,34 @@ async fn readers_of_several_views_have_the_same_entries_though_some_are_deleted_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readers_of_several_views_come_though_every_entry_is_deleted_at_once() {
+    let log = TestLog::with(7, 0, 1 << 20);
+    let rig = Rig::memory(&log);
+    let (a, b) = (rig.add("a", Probe::new()), rig.add("b", Probe::new()));
+    let writer = tokio::spawn({
+        let log = log.clone();
+        async move {
+            loop {
+                for _ in 0..50 {
+                    let seqs = log.push(&["x"]).await;
+                    log.delete(&seqs).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                // Views take longer for it than a log in memory.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    let mut newest = None;
+    while newest < Some(Seq::new(20_000)) {
+        let (in_a, in_b) = tokio::time::timeout(SOON, (&a, &b).read_all()).await.unwrap().unwrap();
+        assert_eq!(in_a, in_b);
+        newest = in_a.since;
+    }
+    writer.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_gives_up_in_time_and_later_ones_do_not_suffer() {
     let log = TestLog::new();
     log.fill(3).await;

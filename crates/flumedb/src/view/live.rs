@@ -323,15 +323,18 @@ impl<V: View> LiveSet for &[Live<V>] {
     }
 }
 
-/// Where views that were at one position have come past all deletions of which only some of them knew; `None` if they show
-/// the same entries already.
+/// Where views that have been asked for one position have come past all deletions of which only some of them knew; `None` if
+/// they show the same entries already.
 ///
 /// A view that comes to an entry after it was deleted never takes it in, while one that came by before has it until it is
-/// past the deletion.
+/// past the deletion. And while reads wait for the database to be ready, each view goes on beyond what it was asked for.
 async fn settled_at<T: Send + Sync + 'static>(core: &Core<T>, knew: &[(u64, &Horizons)]) -> Result<Option<u64>> {
     let alike = knew.iter().zip(knew.iter().skip(1)).all(|((_, one), (_, next))| one == next);
     let at = knew.iter().map(|(position, _)| *position).max().unwrap_or(0);
     let reach = knew.iter().map(|(_, horizons)| horizons.reach()).max().unwrap_or(0);
+    if knew.iter().any(|(position, _)| *position < at) {
+        return Ok(Some(at));
+    }
     if alike || reach <= at {
         return Ok(None);
     }

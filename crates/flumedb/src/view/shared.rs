@@ -292,8 +292,7 @@ impl<R: Clone> Shared<R> {
 
     /// Whether somebody waits for what the view at `position` can show.
     pub(super) fn is_asked(&self, position: u64) -> bool {
-        let state = self.state();
-        state.ready && state.waiters.keys().next().is_some_and(|&(target, _)| target <= position)
+        self.state().is_asked(position)
     }
 
     /// Whether somebody looks on.
@@ -301,9 +300,13 @@ impl<R: Clone> Shared<R> {
         self.since.receiver_count() > 0
     }
 
-    /// Where the next step must stop at the latest, given how far it could go: where the next reader waits.
+    /// Where the next step must stop at the latest, given how far it could go: where the next reader waits. That is here if one
+    /// has just come that is to be answered first.
     pub(super) fn claim(&self, position: u64, limit: u64) -> u64 {
         let mut state = self.state();
+        if state.is_asked(position) {
+            return position;
+        }
         let mut beyond = state.waiters.range((position.saturating_add(1), 0)..);
         let stop = beyond.next().map_or(limit, |(&(target, _), _)| target.min(limit));
         state.claimed = stop;
@@ -437,6 +440,10 @@ impl<R: Clone> Held<'_, R> {
 }
 
 impl<R: Clone> State<R> {
+    fn is_asked(&self, position: u64) -> bool {
+        self.ready && self.waiters.keys().next().is_some_and(|&(target, _)| target <= position)
+    }
+
     fn ask(&mut self, target: u64) -> Asked<R> {
         if let Some(error) = &self.refused {
             return Asked::Now(Err(error.clone()));

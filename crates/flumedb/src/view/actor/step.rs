@@ -133,7 +133,11 @@ impl<V: View> Actor<V> {
             }
             Some(_) | None => block.to,
         };
-        let mut piece = block.piece(position, self.shared.claim(position, limit));
+        let stop = self.shared.claim(position, limit);
+        if stop <= position {
+            return Ok(());
+        }
+        let mut piece = block.piece(position, stop);
         if self.strict
             && let Some(&(seq, error)) = piece.undecodable.first()
         {
