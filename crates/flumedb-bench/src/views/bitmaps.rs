@@ -9,7 +9,12 @@ use flumedb::{
 };
 
 use super::{disk_bytes, wait};
-use crate::{Result, measure::Sample, messages::Random, workloads::Context};
+use crate::{
+    Result,
+    measure::{Sample, cpu_seconds},
+    messages::Random,
+    workloads::Context,
+};
 
 /// As many as views have.
 const THREADS: u64 = 2;
@@ -97,9 +102,9 @@ async fn build(cx: &Context) -> Result<Sample> {
             .or(Op::equal("value.content.type", "post"))
             .or(Op::equal("value.content.root", "%none"))
     };
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     black_box(Bitmaps::new(&db).query(three("@none")).count().await?);
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     db.close().await?;
     let bytes = disk_bytes(&cx.scratch) as f64 / cx.entries as f64;
 
@@ -134,7 +139,7 @@ async fn build(cx: &Context) -> Result<Sample> {
     db.close().await?;
     let sample =
         Sample::of(cx.entries as u64, seconds, 0).with("first_us", median(first)).with("page_us", median(page));
-    Ok(sample.with("count_us", median(count_ns)).with("row_bytes", bytes))
+    Ok(sample.with("count_us", median(count_ns)).with("row_bytes", bytes).with("cpu_s", cpu))
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -11,7 +11,11 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use rusqlite::Connection;
 
 use super::{disk_bytes, ns_each, timed::Timed, wait};
-use crate::{Result, limits, measure::Sample, workloads::Context};
+use crate::{
+    Result, limits,
+    measure::{Sample, cpu_seconds},
+    workloads::Context,
+};
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 struct Row {
@@ -70,13 +74,13 @@ fn ours<K: Key>(cx: &Context, index: impl Fn() -> Index<JsonDoc, K>, find: Find<
     let log = cx.kept("flumedb").join("flumedb");
     wait(async {
         let db = Flume::builder(JsonDocs).views_in(&cx.scratch).open(&log).await?;
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
         let (view, times) = Timed::new(index(), false);
         let view = db.view("index", view).await?;
         drop(view.read().await?);
         drop(view);
         db.close().await?;
-        let seconds = start.elapsed().as_secs_f64();
+        let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
         let bytes = disk_bytes(&cx.scratch) as f64 / cx.entries as f64;
 
@@ -97,7 +101,8 @@ fn ours<K: Key>(cx: &Context, index: impl Fn() -> Index<JsonDoc, K>, find: Find<
             Ok(())
         })?;
         db.close().await?;
-        let sample = Sample::of(cx.entries as u64, seconds, 0).with("view_s", times.total.as_secs_f64());
+        let sample =
+            Sample::of(cx.entries as u64, seconds, 0).with("cpu_s", cpu).with("view_s", times.total.as_secs_f64());
         let sample = sample.with("view_cpu_s", times.cpu);
         Ok(sample.with("get_ns", get_ns).with("row_ns", row_ns).with("row_bytes", bytes))
     })

@@ -37,7 +37,7 @@ pub(super) enum Kind {
 }
 
 /// The version of what is stored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Kind {
     /// Everything that decides the state.

@@ -2,9 +2,13 @@
 
 mod difference;
 
-use std::{ops::RangeInclusive, path::PathBuf, sync::Arc};
+use std::{
+    ops::{Bound, RangeInclusive},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use redb::{Range, ReadOnlyTable, ReadableTableMetadata};
+use redb::ReadOnlyTable;
 use roaring::RoaringBitmap;
 
 use super::{
@@ -22,17 +26,18 @@ use crate::{
     Damage, Error, ErrorKind, Result, Seq,
     codec::Document,
     view::Entries,
-    views::store::{Store, failed},
+    views::store::{
+        Store, failed,
+        packs::{ReadPacks, Rows},
+    },
 };
-
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// A consistent snapshot of one of the views of [`Bitmaps`](super::Bitmaps). Cheap to clone. Queries ask it.
 pub struct BitmapReader<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
-    bits: Rows,
-    gone: Rows,
+    bits: ReadPacks,
+    gone: ReadPacks,
     has_gone: bool,
     column: Option<ReadOnlyTable<u64, &'static [u8]>>,
     path: PathBuf,
@@ -84,9 +89,9 @@ impl Window {
 impl<T> BitmapReader<T> {
     pub(super) fn new(store: &Store, entries: Entries<T>, kind: Arc<Kind>, since: Option<Seq>) -> Result<Self> {
         let transaction = store.read()?;
-        let bits = transaction.open_table(BITS).map_err(|error| store.failed(error))?;
-        let gone = transaction.open_table(GONE).map_err(|error| store.failed(error))?;
-        let has_gone = gone.len().map_err(|error| store.failed(error))? > 0;
+        let bits = ReadPacks::open(&transaction, BITS).map_err(|error| store.failed(error))?;
+        let gone = ReadPacks::open(&transaction, GONE).map_err(|error| store.failed(error))?;
+        let has_gone = gone.count().map_err(|error| store.failed(error))? > 0;
         let measures = matches!(*kind, Kind::Numbers(_));
         let column =
             measures.then(|| transaction.open_table(COLUMN).map_err(|error| store.failed(error))).transpose()?;
@@ -121,25 +126,24 @@ impl<T> BitmapReader<T> {
         Block::decode(start, bytes).map_err(|_| self.broken("a block that cannot be read"))
     }
 
-    fn load(&self, table: &Rows, term: &[u8], window: Window) -> Result<RoaringBitmap> {
+    fn load(&self, packs: &ReadPacks, term: &[u8], window: Window) -> Result<RoaringBitmap> {
         let mut bits = RoaringBitmap::new();
-        let (first, start, end) = (key(term, 0), key(term, window.first()), key(term, window.last()));
+        let (start, end) = (key(term, window.first()), key(term, window.last()));
         // The one that begins at or before the window, then those in it.
-        let mut rows = table.range::<&[u8]>(first.as_slice()..=start.as_slice()).map_err(|error| self.failed(error))?;
-        let before = rows.next_back();
-        let within = (std::ops::Bound::Excluded(start.as_slice()), std::ops::Bound::Included(end.as_slice()));
-        let within = if window.first() < window.last() {
-            Some(table.range::<&[u8]>(within).map_err(|error| self.failed(error))?)
-        } else {
-            None
-        };
-        for row in before.into_iter().chain(within.into_iter().flatten()) {
-            let (key, bytes) = row.map_err(|error| self.failed(error))?;
-            let cut = window.cut(self.block(key.value(), bytes.value())?);
-            if bits.is_empty() {
-                bits = cut;
-            } else {
-                bits |= cut;
+        let before = packs
+            .last_to(&start, |key, bytes| split(key).is_some_and(|(of, _)| of == term).then(|| self.block(key, bytes)));
+        if let Some(block) = before.map_err(|error| self.failed(error))?.flatten() {
+            bits = window.cut(block?);
+        }
+        if window.first() < window.last() {
+            let mut within = packs.range((Bound::Excluded(start), Bound::Included(end)));
+            while let Some((key, bytes)) = within.next().map_err(|error| self.failed(error))? {
+                let cut = window.cut(self.block(key, bytes)?);
+                if bits.is_empty() {
+                    bits = cut;
+                } else {
+                    bits |= cut;
+                }
             }
         }
         Ok(bits)
@@ -161,11 +165,11 @@ impl<T> BitmapReader<T> {
     /// The entries with terms from `from` to before `to`. Looks at all rows of these.
     pub(super) fn within(&self, from: &[u8], to: &[u8], window: Window, ever: bool) -> Result<RoaringBitmap> {
         let mut bits = RoaringBitmap::new();
-        for row in self.0.bits.range::<&[u8]>(from..to).map_err(|error| self.failed(error))? {
-            let (key, bytes) = row.map_err(|error| self.failed(error))?;
-            let start = split(key.value()).map_or(0, |(_, start)| start);
+        let mut rows = self.0.bits.range((Bound::Included(from.to_vec()), Bound::Excluded(to.to_vec())));
+        while let Some((key, bytes)) = rows.next().map_err(|error| self.failed(error))? {
+            let start = split(key).map_or(0, |(_, start)| start);
             if start <= window.last() {
-                bits |= window.cut(self.block(key.value(), bytes.value())?);
+                bits |= window.cut(self.block(key, bytes)?);
             }
         }
         self.without_gone(bits, window, ever)
@@ -227,7 +231,7 @@ impl<T> BitmapReader<T> {
 
     /// How many rows there are.
     pub(super) fn rows(&self) -> Result<u64> {
-        self.0.bits.len().map_err(|error| self.failed(error))
+        self.0.bits.count().map_err(|error| self.failed(error))
     }
 
     /// All blocks of numbers in order, from that of `after` (a number and an entry) on, or from its other side.
@@ -236,13 +240,11 @@ impl<T> BitmapReader<T> {
         let (mut first, mut last) = (vec![term::NUMBER], vec![term::NUMBER + 1]);
         if let Some((number, seq)) = after {
             // The block that the entry is in, from either side.
-            let (start, end) = (of(number, 0), of(number, *seq));
-            let mut found =
-                self.0.bits.range::<&[u8]>(start.as_slice()..=end.as_slice()).map_err(|error| self.failed(error))?;
-            let block = match found.next_back() {
-                Some(row) => row.map_err(|error| self.failed(error))?.0.value().to_owned(),
-                None => end,
-            };
+            let end = of(number, *seq);
+            let term = split(&end).map(|(term, _)| term);
+            let found = self.0.bits.last_to(&end, |key, _| (split(key).map(|it| it.0) == term).then(|| key.to_owned()));
+            let found = found.map_err(|error| self.failed(error))?.flatten();
+            let block = found.unwrap_or(end);
             if reverse {
                 last = block;
                 // What begins there is in.
@@ -251,19 +253,14 @@ impl<T> BitmapReader<T> {
                 first = block;
             }
         }
-        let rows = if first < last {
-            let range = self.0.bits.range::<&[u8]>(first.as_slice()..last.as_slice());
-            Some(range.map_err(|error| self.failed(error))?)
-        } else {
-            None
-        };
+        let rows = self.0.bits.range((Bound::Included(first), Bound::Excluded(last)));
         Ok(Ordered { rows, reverse, reader: self.clone() })
     }
 }
 
 /// Blocks of numbers in order.
 pub(super) struct Ordered<T> {
-    rows: Option<Range<'static, &'static [u8], &'static [u8]>>,
+    rows: Rows,
     reverse: bool,
     reader: BitmapReader<T>,
 }
@@ -271,12 +268,10 @@ pub(super) struct Ordered<T> {
 impl<T> Ordered<T> {
     /// The next block, with the number that its entries have.
     pub(super) fn next(&mut self) -> Result<Option<([u8; NUMBER_LEN], Block)>> {
-        let Some(rows) = &mut self.rows else { return Ok(None) };
-        let row = if self.reverse { rows.next_back() } else { rows.next() };
-        let Some(row) = row else { return Ok(None) };
-        let (key, bytes) = row.map_err(|error| self.reader.failed(error))?;
-        let block = self.reader.block(key.value(), bytes.value())?;
-        let number = split(key.value()).and_then(|(term, _)| term.get(1..)).and_then(|number| number.try_into().ok());
+        let row = if self.reverse { self.rows.next_back() } else { self.rows.next() };
+        let Some((key, bytes)) = row.map_err(|error| self.reader.failed(error))? else { return Ok(None) };
+        let block = self.reader.block(key, bytes)?;
+        let number = split(key).and_then(|(term, _)| term.get(1..)).and_then(|number| number.try_into().ok());
         Ok(Some((number.ok_or_else(|| self.reader.broken("a number that is none"))?, block)))
     }
 }

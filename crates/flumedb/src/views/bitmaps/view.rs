@@ -8,13 +8,13 @@ use super::{
     path::{Number, Path},
     pending::Pending,
     reader::BitmapReader,
-    rows::{BITS, GONE, Writer},
+    rows::{self, BITS, GONE},
 };
 use crate::{
     Error, ErrorKind, Result, Seq,
     codec::{Document, Field},
     view::{Checkpoint, Definition, Entries, Retraction, Run, View, ViewContext},
-    views::store::Store,
+    views::store::{Store, packs::Packs},
 };
 
 /// One of the views that [`Bitmaps`](super::Bitmaps) is a handle on; it can be added alone as well, and its
@@ -135,14 +135,11 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
         let (kind, Open { store, entries, pending }) = self.open()?;
         let measures = matches!(**kind, Kind::Numbers(_));
         store.commit(at, |transaction| {
-            let (mut bits, mut gone) = (transaction.open_table(BITS)?, transaction.open_table(GONE)?);
-            let mut writer = Writer::default();
-            let mut terms: Vec<_> = pending.terms.iter().collect();
-            // A B-tree takes them several times as fast in order.
+            let (mut bits, mut gone) = (Packs::open(transaction, BITS)?, Packs::open(transaction, GONE)?);
+            let mut terms: Vec<_> = pending.terms.iter().map(|(term, numbers)| (&**term, &**numbers)).collect();
+            // The store takes them many times as fast in order.
             terms.sort_unstable_by_key(|(term, _)| *term);
-            for (term, numbers) in terms {
-                writer.append(&mut bits, term, numbers)?;
-            }
+            rows::append(&mut bits, terms.into_iter())?;
             if measures {
                 let mut column = transaction.open_table(COLUMN)?;
                 column::append(&mut column, &pending.numbers)?;
@@ -151,17 +148,17 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
                 }
             }
             if !pending.anew.is_empty() {
-                writer.forget(&mut bits, &pending.anew.keys().copied().collect::<BTreeSet<u64>>())?;
+                rows::forget(&mut bits, &pending.anew.keys().copied().collect::<BTreeSet<u64>>())?;
             }
             for (seq, anew) in &pending.anew {
                 // It was deleted as far as this view knows if it did not decode.
-                writer.remove(&mut gone, &[], *seq)?;
+                rows::remove(&mut gone, &[], *seq)?;
                 for term in anew.iter().flat_map(|anew| &anew.terms) {
-                    writer.insert(&mut bits, term, *seq)?;
+                    rows::insert(&mut bits, term, *seq)?;
                 }
             }
             for seq in &pending.gone {
-                writer.insert(&mut gone, &[], *seq)?;
+                rows::insert(&mut gone, &[], *seq)?;
             }
             Ok(())
         })?;

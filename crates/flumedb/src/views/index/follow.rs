@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -10,15 +9,15 @@ use std::{
 use futures_core::Stream;
 use futures_util::stream;
 
-use super::{
-    Index, IndexReader, Key, Match, Matches,
-    matches::{Within, decode},
-    rows::Rows,
-};
+use super::{Index, IndexReader, Key, Match, Matches, matches::decode};
 use crate::{
     Result, Seq, Span,
     log::{ReadRequest, SlotKind},
     view::Live,
+    views::store::{
+        Gathered,
+        packs::{Within, is_within},
+    },
 };
 
 /// What [`Live::follow`] yields.
@@ -198,15 +197,13 @@ async fn look<T, K: Key>(
         return Ok(next);
     }
     let chunk = entries.log().read(ReadRequest::forwards(Span { from: next, to })).await?;
-    let mut rows = Rows::default();
+    let mut rows = Gathered::default();
     for slot in chunk.slots.iter().filter(|slot| slot.kind == SlotKind::Entry) {
         // One that does not decode has no keys; the view has passed it over as well.
         let Ok(item) = entries.decode(&chunk.payload_bytes(slot)) else { continue };
         keys(&item, slot.seq, &mut rows);
-        let Ok(()) = rows.sorted(|row| {
-            found.extend(decode(row).filter(|_| within.contains(row)));
-            Ok::<(), Infallible>(())
-        });
+        let wanted = rows.sorted().filter(|(row, _)| is_within(row, within));
+        found.extend(wanted.filter_map(|(row, _)| decode(row)));
         rows.clear();
     }
     Ok(chunk.covered.to.min(to))

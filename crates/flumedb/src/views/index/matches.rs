@@ -1,20 +1,19 @@
 //! [`Matches`], what an index found.
 
-use std::{
-    iter::FusedIterator,
-    marker::PhantomData,
-    ops::{Bound, RangeBounds},
-    path::PathBuf,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{iter::FusedIterator, marker::PhantomData, path::PathBuf, pin::Pin, sync::Arc};
 
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
-use redb::{Range, ReadOnlyTable, StorageError};
 
 use super::{Key, rows::split};
-use crate::{Damage, Entry, Error, ErrorKind, Result, Seq, view::Entries, views::store::failed};
+use crate::{
+    Damage, Entry, Error, ErrorKind, Result, Seq,
+    view::Entries,
+    views::store::{
+        failed,
+        packs::{Rows, Within},
+    },
+};
 
 /// An entry that an index found, by one of its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +27,8 @@ pub struct Match<K> {
 /// What an index found: an iterator over keys and `Seq`s, which can be turned around, or into a stream of entries. It
 /// sees the index as it stood when the reader was made, for as long as it lives.
 pub struct Matches<T, K> {
-    rows: State,
+    /// Nothing after an error.
+    rows: Option<Box<Rows>>,
     reverse: bool,
     /// How many more there may be.
     left: usize,
@@ -38,55 +38,13 @@ pub struct Matches<T, K> {
     marker: PhantomData<fn() -> K>,
 }
 
-/// Which rows were asked for.
-#[derive(Clone)]
-pub(super) struct Within(pub(super) Bound<Vec<u8>>, pub(super) Bound<Vec<u8>>);
-
-impl Within {
-    /// Whether no row can be in; redb does not take such bounds.
-    fn is_empty(&self) -> bool {
-        match (&self.0, &self.1) {
-            (Bound::Included(start), Bound::Included(end)) => start > end,
-            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
-                start >= end
-            }
-            _ => false,
-        }
-    }
-
-    pub(super) fn contains(&self, row: &[u8]) -> bool {
-        RangeBounds::<[u8]>::contains(&self.as_slices(), row)
-    }
-
-    fn as_slices(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        (self.0.as_ref().map(Vec::as_slice), self.1.as_ref().map(Vec::as_slice))
-    }
-}
-
-enum State {
-    Rows(Box<Range<'static, &'static [u8], ()>>),
-    Failed(StorageError),
-    Done,
-}
-
 impl<T, K: Key> Matches<T, K> {
-    pub(super) fn new(
-        table: &ReadOnlyTable<&'static [u8], ()>,
-        within: Within,
-        entries: Entries<T>,
-        path: Arc<PathBuf>,
-    ) -> Self {
-        let rows = if within.is_empty() {
-            State::Done
-        } else {
-            match table.range::<&[u8]>(within.as_slices()) {
-                Ok(range) => State::Rows(Box::new(range)),
-                Err(error) => State::Failed(error),
-            }
-        };
+    pub(super) fn new(rows: Rows, within: Within, entries: Entries<T>, path: Arc<PathBuf>) -> Self {
+        let rows = Some(Box::new(rows));
         Self { rows, reverse: false, left: usize::MAX, within, entries, path, marker: PhantomData }
     }
 
+    /// Which rows were asked for.
     pub(super) fn within(&self) -> &Within {
         &self.within
     }
@@ -171,25 +129,20 @@ impl<T, K: Key> Matches<T, K> {
 
     fn step(&mut self, from_end: bool) -> Option<Result<Match<K>>> {
         self.left = self.left.checked_sub(1)?;
-        let State::Rows(range) = &mut self.rows else {
-            return match std::mem::replace(&mut self.rows, State::Done) {
-                State::Failed(error) => Some(Err(failed(error, &self.path))),
-                _ => None,
-            };
-        };
-        let row = if from_end { range.next_back() } else { range.next() };
-        let Some(row) = row else {
-            self.rows = State::Done;
-            return None;
-        };
-        let found = match row {
-            Ok((row, _)) => decode(row.value())
-                .ok_or_else(|| Error::corrupt(Damage::new(&*self.path, 0, 0, "a row that is no key"))),
+        let rows = self.rows.as_mut()?;
+        let found = match if from_end { rows.next_back() } else { rows.next() } {
+            Ok(Some((row, _))) => {
+                decode(row).ok_or_else(|| Error::corrupt(Damage::new(&*self.path, 0, 0, "a row that is no key")))
+            }
+            Ok(None) => {
+                self.rows = None;
+                return None;
+            }
             Err(error) => Err(failed(error, &self.path)),
         };
         if found.is_err() {
             // What follows cannot be trusted to be all.
-            self.rows = State::Done;
+            self.rows = None;
         }
         Some(found)
     }

@@ -12,22 +12,16 @@ use std::{
     sync::Arc,
 };
 
-use redb::TableDefinition;
-
 pub use follow::{Follow, Found};
 pub use key::{AnyKey, AsKey, Key, Prefix};
 pub use matches::{Match, Matches};
 pub use reader::IndexReader;
 
-use self::rows::Rows;
-use super::store::Store;
+use super::store::{Gathered, Store, packs::Packs};
 use crate::{
     Error, ErrorKind, Result, Seq,
     view::{Checkpoint, Definition, Entries, Retraction, Run, View, ViewContext},
 };
-
-/// Every row of the index, with nothing behind it.
-const ROWS: TableDefinition<&[u8], ()> = TableDefinition::new("rows");
 
 /// A view that finds entries by keys: ordered, typed, any number of keys per entry and of entries per key.
 ///
@@ -55,18 +49,18 @@ pub struct Index<T, K> {
 }
 
 /// Adds the rows of an item.
-type KeysOf<T> = Arc<dyn Fn(&T, Seq, &mut Rows) + Send + Sync>;
+type KeysOf<T> = Arc<dyn Fn(&T, Seq, &mut Gathered) + Send + Sync>;
 
 /// What there is after `open`.
 struct Open<T> {
     store: Store,
     entries: Entries<T>,
-    added: Rows,
-    removed: Rows,
+    added: Gathered,
+    removed: Gathered,
     /// Entries whose rows are to be removed and whose keys nobody knows any more.
     lost: BTreeSet<Seq>,
     /// The rows of entries that were taken in anew, after all that is lost.
-    anew: BTreeMap<Seq, Rows>,
+    anew: BTreeMap<Seq, Gathered>,
 }
 
 impl<T: Send + Sync + 'static, K: Key> Index<T, K> {
@@ -76,9 +70,9 @@ impl<T: Send + Sync + 'static, K: Key> Index<T, K> {
     /// An index by the keys that `keys` gives for an item: an `Option`, an array, a `Vec` or anything else to iterate
     /// over. Raise `version` when `keys` changes, and the index is built anew.
     pub fn new<I: IntoIterator<Item = K>>(version: u32, keys: impl Fn(&T) -> I + Send + Sync + 'static) -> Self {
-        let keys = move |item: &T, seq: Seq, rows: &mut Rows| {
+        let keys = move |item: &T, seq: Seq, rows: &mut Gathered| {
             for key in keys(item) {
-                rows.push(seq, |out| key.encode(out));
+                rows::push(rows, seq, |out| key.encode(out));
             }
         };
         Self {
@@ -107,7 +101,7 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
     type Reader = IndexReader<T, K>;
 
     fn definition(&self) -> Definition {
-        Definition::new("index", self.version, K::form())
+        Definition::new("index", self.version, format!("{}: {}", rows::FORM, K::form()))
     }
 
     fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
@@ -116,7 +110,7 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
         let store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
         let checkpoint = store.checkpoint()?;
         let entries = cx.entries.clone();
-        let (added, removed) = (Rows::default(), Rows::default());
+        let (added, removed) = (Gathered::default(), Gathered::default());
         self.open = Some(Open { store, entries, added, removed, lost: BTreeSet::new(), anew: BTreeMap::new() });
         Ok(checkpoint)
     }
@@ -145,7 +139,7 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
     fn reprocess(&mut self, seq: Seq, item: Option<&T>) -> Result<Retraction> {
         let open = self.open.as_mut().ok_or_else(not_open)?;
         open.lost.insert(seq);
-        let mut rows = Rows::default();
+        let mut rows = Gathered::default();
         if let Some(item) = item {
             (self.keys)(item, seq, &mut rows);
         }
@@ -156,14 +150,14 @@ impl<T: Send + Sync + 'static, K: Key> View for Index<T, K> {
     fn publish(&mut self, at: &Checkpoint) -> Result<IndexReader<T, K>> {
         let Open { store, entries, added, removed, lost, anew } = self.open.as_mut().ok_or_else(not_open)?;
         store.commit(at, |transaction| {
-            let mut table = transaction.open_table(ROWS)?;
-            added.sorted(|row| table.insert(row, ()).map(drop))?;
+            let mut rows = Packs::open(transaction, rows::ROWS)?;
+            rows.put(added.sorted())?;
             // An entry is applied before it is retracted, so this order is right whatever came between.
-            removed.sorted(|row| table.remove(row).map(drop))?;
+            rows.remove(removed.sorted().map(|row| row.0))?;
             if !lost.is_empty() {
-                table.retain(|row, ()| rows::split(row).is_none_or(|(_, seq)| !lost.contains(&seq)))?;
+                rows.retain(|row, _| rows::split(row).is_none_or(|(_, seq)| !lost.contains(&seq)))?;
             }
-            anew.values_mut().try_for_each(|rows| rows.sorted(|row| table.insert(row, ()).map(drop)))?;
+            anew.values_mut().try_for_each(|of_entry| rows.put(of_entry.sorted()))?;
             Ok(())
         })?;
         added.clear();

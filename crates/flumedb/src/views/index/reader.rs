@@ -7,13 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use redb::{ReadOnlyTable, ReadableTableMetadata};
-
-use super::{AsKey, Key, KeysOf, Match, Matches, Prefix, ROWS, matches::Within, rows::SEQ_LEN};
+use super::{
+    AsKey, Key, KeysOf, Match, Matches, Prefix,
+    rows::{ROWS, SEQ_LEN},
+};
 use crate::{
     Result, Seq,
     view::Entries,
-    views::store::{Store, failed},
+    views::store::{Store, failed, packs::ReadPacks},
 };
 
 /// A consistent snapshot of an [`Index`](super::Index): whatever is appended or deleted meanwhile, it gives the same
@@ -22,7 +23,7 @@ use crate::{
 ///
 /// All questions give [`Matches`]: iterate over them for keys and `Seq`s, or ask them for the entries.
 pub struct IndexReader<T, K> {
-    table: Arc<ReadOnlyTable<&'static [u8], ()>>,
+    packs: ReadPacks,
     path: Arc<PathBuf>,
     entries: Entries<T>,
     keys: KeysOf<T>,
@@ -33,7 +34,7 @@ pub struct IndexReader<T, K> {
 impl<T, K> Clone for IndexReader<T, K> {
     fn clone(&self) -> Self {
         Self {
-            table: self.table.clone(),
+            packs: self.packs.clone(),
             path: self.path.clone(),
             entries: self.entries.clone(),
             keys: self.keys.clone(),
@@ -45,9 +46,9 @@ impl<T, K> Clone for IndexReader<T, K> {
 
 impl<T, K: Key> IndexReader<T, K> {
     pub(super) fn new(store: &Store, entries: Entries<T>, keys: KeysOf<T>, since: Option<Seq>) -> Result<Self> {
-        let table = store.read()?.open_table(ROWS).map_err(|error| store.failed(error))?;
+        let packs = ReadPacks::open(&store.read()?, ROWS).map_err(|error| store.failed(error))?;
         let path = Arc::new(store.path().to_owned());
-        Ok(Self { table: Arc::new(table), path, entries, keys, since, marker: PhantomData })
+        Ok(Self { packs, path, entries, keys, since, marker: PhantomData })
     }
 
     /// The newest entry that it covers.
@@ -60,7 +61,7 @@ impl<T, K: Key> IndexReader<T, K> {
     /// # Errors
     /// `Corrupt` or `Io`, as the store says.
     pub fn count(&self) -> Result<u64> {
-        self.table.len().map_err(|error| failed(error, &self.path))
+        self.packs.count().map_err(|error| failed(error, &self.path))
     }
 
     /// Everything, by key.
@@ -159,7 +160,8 @@ impl<T, K: Key> IndexReader<T, K> {
     }
 
     fn rows(&self, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>) -> Matches<T, K> {
-        Matches::new(&self.table, Within(start, end), self.entries.clone(), self.path.clone())
+        let within = (start, end);
+        Matches::new(self.packs.range(within.clone()), within, self.entries.clone(), self.path.clone())
     }
 
     /// The log's entries, and the rows that an entry has.

@@ -3,6 +3,8 @@
 
 mod blocks;
 mod error;
+mod gathered;
+pub(crate) mod packs;
 
 use std::{
     io,
@@ -16,7 +18,7 @@ use redb::{
 };
 
 use self::blocks::Blocks;
-pub(crate) use self::error::failed;
+pub(crate) use self::{error::failed, gathered::Gathered};
 use crate::{
     Damage, Error, Result,
     env::{

@@ -1,7 +1,7 @@
 //! Holding one of the views against another, by what they find: in which blocks they keep it, and what they keep of deleted
 //! entries, is their own.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Bound};
 
 use redb::Range;
 use roaring::RoaringBitmap;
@@ -9,7 +9,10 @@ use roaring::RoaringBitmap;
 use super::{BitmapReader, Window};
 use crate::{
     Result, Seq,
-    views::bitmaps::{block::whole, column, pending::Measured, rows::split},
+    views::{
+        bitmaps::{block::whole, column, pending::Measured, rows::split},
+        store::packs::Rows,
+    },
 };
 
 impl<T> BitmapReader<T> {
@@ -19,7 +22,7 @@ impl<T> BitmapReader<T> {
     /// # Errors
     /// `Corrupt` or `Io`, as the stores say.
     pub fn difference(&self, other: &Self) -> Result<Option<String>> {
-        let (mut ours, mut theirs) = (Terms::of(self)?, Terms::of(other)?);
+        let (mut ours, mut theirs) = (Terms::of(self), Terms::of(other));
         let mut number = 0_u64;
         loop {
             let (one, two) = (ours.next()?, theirs.next()?);
@@ -77,16 +80,16 @@ impl Held {
 /// Goes through all of a view, term by term.
 struct Terms<'a, T> {
     reader: &'a BitmapReader<T>,
-    rows: Range<'static, &'static [u8], &'static [u8]>,
+    rows: Rows,
     ahead: Option<Held>,
     /// Those of the upper half that was met last.
     deleted: Option<(u32, RoaringBitmap)>,
 }
 
 impl<'a, T> Terms<'a, T> {
-    fn of(reader: &'a BitmapReader<T>) -> Result<Self> {
-        let rows = reader.0.bits.range::<&[u8]>(..).map_err(|error| reader.failed(error))?;
-        Ok(Self { reader, rows, ahead: None, deleted: None })
+    fn of(reader: &'a BitmapReader<T>) -> Self {
+        let rows = reader.0.bits.range((Bound::Unbounded, Bound::Unbounded));
+        Self { reader, rows, ahead: None, deleted: None }
     }
 
     fn next(&mut self) -> Result<Option<Held>> {
@@ -116,10 +119,10 @@ impl<'a, T> Terms<'a, T> {
     }
 
     fn row(&mut self) -> Result<Option<Held>> {
-        let Some(row) = self.rows.next() else { return Ok(None) };
-        let (key, bytes) = row.map_err(|error| self.reader.failed(error))?;
-        let block = self.reader.block(key.value(), bytes.value())?;
-        let term = split(key.value()).map(|(term, _)| term.to_owned()).unwrap_or_default();
+        let row = self.rows.next().map_err(|error| self.reader.failed(error))?;
+        let Some((key, bytes)) = row else { return Ok(None) };
+        let block = self.reader.block(key, bytes)?;
+        let term = split(key).map(|(term, _)| term.to_owned()).unwrap_or_default();
         Ok(Some(Held { term, high: block.high, bits: block.bits }))
     }
 }
