@@ -1,7 +1,7 @@
-//! Documents, formatting, clippy and documentation; a warning is an error.
+//! Documents, formatting, clippy and documentation, in which a warning is an error; and the types of what is built apart.
 
 use crate::{
-    docs,
+    docs, loom,
     run::{self, Outcome, cargo, works},
 };
 
@@ -13,7 +13,8 @@ pub(crate) fn run() -> Outcome {
     if has("clippy", "clippy")? {
         run::run("clippy", &mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))?;
     }
-    run::run("documentation", cargo(&["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    run::run("documentation", cargo(&["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    loom::check()
 }
 
 /// Whether cargo has a command. Some ways to install Rust leave rustfmt and clippy out: then their part is skipped,

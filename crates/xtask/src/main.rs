@@ -27,7 +27,8 @@ cargo xtask TASK
   demo                         take in the sample log, build its views, ask three questions
   ci                           all of lint, audit, test and examples: what every change must pass
   test                         unit, integration and documentation tests
-  lint                         formatting, clippy, documentation and documents; a warning is an error
+  lint                         formatting, clippy, documentation and documents, in which a warning is an error; whether the
+                               models of threads can be built
   examples                     run every example
   audit                        licences, sources and known faults of dependencies
   planted [BUGS]               put bugs in, one after the other, and have a test find each
