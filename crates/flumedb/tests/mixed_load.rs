@@ -6,6 +6,10 @@
 //! (two hours before a release). The number of entries that are not deleted stays the same. After the first third, what it takes must
 //! not grow any more: the median of anonymous memory (RssAnon) in the last third is within 5 % of that in the second,
 //! descriptors are as many, and lag is no greater. Prints a table.
+//!
+//! What the allocator of the system keeps of what was given back to it is not looked at: it has an arena for each of several
+//! threads, and threads come and go with each opening here. In minutes these grew from 4 to 17 MB, while never more than 2.8 MB were
+//! in use. So this runs in a process of its own with one arena.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +24,7 @@ use std::{
     collections::VecDeque,
     fs,
     path::Path,
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -210,8 +215,17 @@ fn live(dir: &Path, life: u64, kept: &Arc<Mutex<VecDeque<Seq>>>, length: Duratio
     (median, descriptors())
 }
 
+/// Settings of glibc: one arena for all threads, and what is free at its end is given back.
+const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+
 #[test]
 fn what_it_takes_does_not_grow() {
+    if ALLOCATOR.iter().any(|(name, _)| std::env::var_os(name).is_none()) {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "what_it_takes_does_not_grow", "--nocapture"]).envs(ALLOCATOR);
+        assert!(again.status().unwrap().success());
+        return;
+    }
     let (total, length) = match soak_minutes() {
         Some(minutes) => (Duration::from_secs(60 * minutes), Duration::from_secs(15)),
         None => (Duration::from_secs(4), Duration::from_millis(1_300)),

@@ -54,7 +54,8 @@ impl Views {
         });
         let by_id = HashIndex::new(1, |doc: &JsonDoc| text(doc, "id")).recent(64);
         let sums = Groups::new(1, |doc: &JsonDoc| text(doc, "kind"), (Count, Sum::new(number), Max::new(number)));
-        let kinds = Bitmaps::new(db);
+        // Bitmaps keep what deleted entries had: all of it would be in memory only after hours.
+        let kinds = Bitmaps::new(db).cache_bytes(64 << 10);
         kinds.prepare(&of_kind("tide")).blocking()?;
         Ok(Self {
             by_key: db.view("by-key", by_key.cache_bytes(1 << 20)).blocking()?,

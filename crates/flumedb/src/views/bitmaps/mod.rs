@@ -77,6 +77,7 @@ use crate::{
 /// ```
 pub struct Bitmaps<C: Codec> {
     db: Flume<C>,
+    cache_bytes: usize,
     shared: Arc<Shared>,
 }
 
@@ -104,14 +105,21 @@ impl Declared for Declarations {
 
 impl<C: Codec> Clone for Bitmaps<C> {
     fn clone(&self) -> Self {
-        Self { db: self.db.clone(), shared: self.shared.clone() }
+        Self { db: self.db.clone(), cache_bytes: self.cache_bytes, shared: self.shared.clone() }
     }
 }
 
 impl<C: Codec<Item: Document>> Bitmaps<C> {
     /// A handle on the bitmaps of `db`. It holds the database as a clone of it does.
     pub fn new(db: &Flume<C>) -> Self {
-        Self { db: db.clone(), shared: Arc::default() }
+        Self { db: db.clone(), cache_bytes: BitmapView::<C::Item>::CACHE_BYTES, shared: Arc::default() }
+    }
+
+    /// Sets how many bytes of the store of each view are kept in memory, of those that are added from now on through this handle;
+    /// 16 MiB unless set. There is one view for each path and kind of question.
+    #[must_use]
+    pub fn cache_bytes(self, bytes: usize) -> Self {
+        Self { cache_bytes: bytes, ..self }
     }
 
     /// Declares a predicate: a function of what stands at a path, if something does. What it is true of is kept in a bitmap;
@@ -201,7 +209,7 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         Call::new(async move {
             let (_, _, kinds) = self.kinds(&op, None).await?;
             for kind in kinds {
-                self.db.host().get_or_add(&kind.name(), BitmapView::new(kind))?.rebuild().await?;
+                self.db.host().get_or_add(&kind.name(), self.view(kind))?.rebuild().await?;
             }
             Ok(())
         })
@@ -235,11 +243,15 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         Ok((node, sort, planner.kinds))
     }
 
+    fn view(&self, kind: Kind) -> BitmapView<C::Item> {
+        BitmapView::new(kind).cache_bytes(self.cache_bytes)
+    }
+
     /// The views of these kinds, added if they are not there.
     async fn views(&self, kinds: Vec<Kind>) -> Result<Vec<Live<BitmapView<C::Item>>>> {
         let host = self.db.host();
         // All of them before any is waited for, so that they share one pass over the log.
-        let add = |kind: Kind| host.get_or_add(&kind.name(), BitmapView::new(kind));
+        let add = |kind: Kind| host.get_or_add(&kind.name(), self.view(kind));
         let views = kinds.into_iter().map(add).collect::<Result<Vec<_>>>()?;
         for live in &views {
             if let Err(error) = live.opened().await {

@@ -25,6 +25,7 @@ use crate::{
 /// taken out of all bitmaps, in one pass over the rows for all such entries.
 pub struct BitmapView<T> {
     kind: Arc<Kind>,
+    cache_bytes: usize,
     open: Option<Open<T>>,
 }
 
@@ -34,12 +35,18 @@ struct Open<T> {
     pending: Pending,
 }
 
-/// Bytes of each store that are kept in memory.
-const CACHE_BYTES: usize = 16 << 20;
-
 impl<T> BitmapView<T> {
+    /// Bytes of the store that are kept in memory, unless [`cache_bytes`](BitmapView::cache_bytes) says otherwise.
+    pub const CACHE_BYTES: usize = 16 << 20;
+
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind: Arc::new(kind), open: None }
+        Self { kind: Arc::new(kind), cache_bytes: Self::CACHE_BYTES, open: None }
+    }
+
+    /// Sets how many bytes of the store are kept in memory.
+    #[must_use]
+    pub fn cache_bytes(self, bytes: usize) -> Self {
+        Self { cache_bytes: bytes, ..self }
     }
 
     /// Every entry: what `not` is taken from.
@@ -108,7 +115,7 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
     fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
         // Two stores must not have one file open.
         self.open = None;
-        let store = Store::open(cx.place.as_ref(), CACHE_BYTES)?;
+        let store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
         let checkpoint = store.checkpoint()?;
         self.open = Some(Open { store, entries: cx.entries.clone(), pending: Pending::default() });
         Ok(checkpoint)
