@@ -16,7 +16,7 @@ pub(crate) fn compact(args: &Compact) -> Outcome {
     let is_own = place.format.is_none_or(|format| format == flumedb_ssb::Format::Flume);
     let (removed, bytes) = match is_own && Opened::is_database(&place.path)? {
         true => own(args, before)?,
-        false if before.is_some() => {
+        false if before.is_some() && place.path.exists() => {
             let message =
                 "only a database of flume's own can lose its beginning; `flume convert` makes one of this log";
             return Err(Error::new(ErrorKind::Unsupported, message).into());

@@ -51,6 +51,8 @@ fn parse(bytes: &Bytes) -> Journal {
     let mut begun: Option<(usize, Vec<u8>)> = None;
     // Pieces of a record whose beginning was damaged go with it.
     let mut lost = false;
+    // Behind this there are zeros only.
+    let written = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let mut at = 0;
     while at < bytes.len() {
         let block_end = (at / BLOCK + 1) * BLOCK;
@@ -58,7 +60,7 @@ fn parse(bytes: &Bytes) -> Journal {
             at = block_end;
             continue;
         }
-        let piece = match piece(bytes, at, block_end) {
+        let piece = match piece(bytes, at, block_end, written) {
             Piece::Whole(kind, piece) => Some((kind, piece)),
             Piece::Unwritten => {
                 at = bytes.len();
@@ -120,13 +122,11 @@ enum Piece {
     Damaged(&'static str),
 }
 
-fn piece(bytes: &Bytes, at: usize, block_end: usize) -> Piece {
+fn piece(bytes: &Bytes, at: usize, block_end: usize, written: usize) -> Piece {
     let mut header = Cursor(bytes.get(at..).unwrap_or_default());
     let (Some(sum), Some(len), Some(kind)) = (header.u32(), header.u16(), header.byte()) else { return Piece::Torn };
     if (sum, len, kind) == (0, 0, 0) {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let unwritten = rest.iter().all(|&byte| byte == 0);
-        return if unwritten { Piece::Unwritten } else { Piece::Damaged("zeros where a record was") };
+        return if at >= written { Piece::Unwritten } else { Piece::Damaged("zeros where a record was") };
     }
     let start = at + HEADER;
     let end = start + usize::from(len);

@@ -82,6 +82,8 @@ bugs! {
     ErasedStays = "erased-stays",
     /// Retention takes a segment too many.
     RetentionTooMuch = "retention-too-much",
+    /// The manifest of a hash index is there before the names of the files that it counts on.
+    HashIndexSkipDirSync = "hash-index-skip-dir-sync",
     /// A backup lacks the last segment.
     BackupWithoutLast = "backup-without-last",
     /// A backup names files whose bytes are not on the disk.

@@ -112,7 +112,7 @@ pub(crate) fn compacted(log: &str, done: &Compacted, took: Duration) {
     info!(target: LOG, log, entries, segments, dropped, ms = ms(took), "compacted");
 }
 
-/// A segment could not be written anew: it is as it was, and it is tried again when more was deleted.
+/// A segment could not be written anew: it is as it was, and the next compaction takes it up.
 pub(crate) fn compaction_failed(log: &str, error: &Error, took: Duration) {
     warn!(target: LOG, log, error = %Reason(error), ms = ms(took), "compaction failed");
 }

@@ -139,15 +139,14 @@ impl LogMeters {
         self.segments.increment(1);
     }
 
-    /// A segment was written anew without so many bytes.
-    pub(crate) fn rewritten(&self, freed: u64) {
+    /// A segment was written anew without so many entries and bytes.
+    pub(crate) fn rewritten(&self, entries: u64, freed: u64) {
+        self.erased.increment(entries);
         self.freed.increment(freed);
     }
 
-    /// A compaction took out so many entries.
-    pub(crate) fn compacted(&self, entries: u64, took: Duration) {
+    pub(crate) fn compacted(&self, took: Duration) {
         self.compactions.record(took);
-        self.erased.increment(entries);
     }
 
     pub(crate) fn full(&self) {

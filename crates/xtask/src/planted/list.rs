@@ -57,6 +57,7 @@ pub(super) const BUGS: &[Planted] = &[
         "flumedb/hash_index_model",
         "entries_with_the_fingerprint_of_another_key_are_no_answer",
     ),
+    bug("hash-index-skip-dir-sync", "flumedb/hash_index_model", "what_was_synced_is_not_built_anew_after_a_power_cut"),
     bug("search-skip-dir-sync", "flumedb-search/search_model", "what_was_synced_is_not_built_anew_after_a_power_cut"),
     bug("file-skip-sync", "flumedb-ssb/file_power", "a_power_cut_at_any_call_takes_nothing_that_was_acknowledged"),
 ];

@@ -40,12 +40,19 @@ impl Look {
     /// The same, with how much has come since `before`.
     pub(super) fn since(mut self, before: &Self) -> Self {
         let seconds = self.at.saturating_sub(before.at).as_secs_f64();
-        let appended = |look: &Self| look.stat.entries.saturating_add(look.stat.deleted);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
         if seconds > 0.0 {
-            self.rates = Some((rate(appended(&self), appended(before)), rate(self.stat.bytes, before.stat.bytes)));
+            self.rates = Some((rate(self.appended(), before.appended()), rate(self.stat.bytes, before.stat.bytes)));
         }
         self
+    }
+
+    /// How many entries there ever were, where numbers count them; elsewhere as many as are there.
+    fn appended(&self) -> u64 {
+        match self.head {
+            Some(head) if self.stat.segments > 0 => head.get().saturating_add(1),
+            _ => self.stat.entries.saturating_add(self.stat.deleted),
+        }
     }
 
     /// The newest entry that is on the disk, where that is told.

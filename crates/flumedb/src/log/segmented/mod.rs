@@ -342,14 +342,15 @@ impl SegmentedLog {
         }
         match &self.access {
             Access::Write { compactor, keeper, worker, lock, .. } => {
-                // Nothing may be written once the lock is free.
+                // Nothing may be written once the lock is free, whoever else closes the log at the same time.
+                let mut lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
                 keeper.stop();
                 compactor.compactions.stop();
                 take(worker);
                 if planted(Bug::LockNotReleased) {
-                    std::mem::forget(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+                    std::mem::forget(lock.take());
                 }
-                take(lock);
+                drop(lock.take());
             }
             Access::Read { stop, worker, .. } => {
                 stop.store(true, Ordering::Release);
@@ -376,8 +377,7 @@ impl SegmentedLog {
     /// Starts what deletes the beginning of the log, if that is wanted.
     fn keep_what_settings_say(&self) -> Result<()> {
         let Access::Write { queue, settings, compactor, keeper, .. } = &self.access else { return Ok(()) };
-        let Compactor { compactions, settings: compaction, storage } = compactor;
-        keeper.start(settings.retention, &self.shared, queue, (compactions, storage, *compaction))
+        keeper.start(settings, &self.shared, queue, (&compactor.compactions, &compactor.storage))
     }
 
     /// Hands a request to the writer and waits for its answer.

@@ -223,6 +223,27 @@ impl Segment {
         }))
     }
 
+    /// Whether there are entries in it besides these, which are in order. Looks at the first bytes of records, up to the first
+    /// such entry.
+    pub(crate) fn holds_entries_but(&self, targets: &[u64]) -> Result<bool> {
+        let bytes = self.bytes()?;
+        Ok(self.look(|look| {
+            let mut index = 0;
+            while index < look.count() {
+                if let Some((_, to)) = look.gap(index) {
+                    index = to;
+                    continue;
+                }
+                let is_entry = bytes.get(look.at(index) as usize + KIND_AT) == Some(&kind::ENTRY);
+                if is_entry && targets.binary_search(&(self.name.first + index)).is_err() {
+                    return true;
+                }
+                index += 1;
+            }
+            false
+        }))
+    }
+
     /// The lowest seq that a tombstone deleted which is gone; [`u64::MAX`] if there is none.
     pub(crate) fn least_forgotten(&self) -> Result<u64> {
         let header = check_header(&*self.file, &self.path, self.name, Some(self.id))?;

@@ -117,7 +117,10 @@ pub struct Compaction {
 ///
 /// It is looked at when the log is opened and when a segment ends. The segment that is appended to is kept, however old its
 /// entries are; with an `age` it ends once it is a quarter as old, so that what is appended is gone after one and a quarter of
-/// that, if appends go on.
+/// that, if appends go on. Deletions take numbers, so the log grows by one now and then although nobody appends. A segment that
+/// is damaged stays, and what is behind it, until it has been [repaired](super::SegmentedLog::repair). Where compaction is not
+/// [automatic](Compaction::automatic), nothing leaves the disk before it is asked for, and once half of
+/// [`deletions`](LogSettings::deletions) is waiting for it, nothing more is dropped.
 ///
 /// ```
 /// use std::time::Duration;
@@ -127,7 +130,7 @@ pub struct Compaction {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// What is older goes.
+    /// What is older goes, by the clock of the machine when it was appended.
     pub age: Option<Duration>,
     /// So many of the newest numbers are kept, what was deleted and the deletions among them.
     pub entries: Option<u64>,
@@ -138,7 +141,7 @@ pub struct Retention {
 impl Retention {
     /// How long a segment is appended to.
     pub(crate) fn period(&self) -> Option<Duration> {
-        self.age.map(|age| age / 4)
+        self.age.map(|age| (age / 4).max(Duration::from_secs(1)))
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) const BITS: Definition = packs::table("bits");
 /// Blocks of entries that were deleted, under the empty term; they stay in `BITS`.
 pub(super) const GONE: Definition = packs::table("gone");
 
+/// So many bytes of changed blocks are kept in memory before they are put into packs.
+const AT_ONCE_BYTES: usize = 1 << 20;
+
 /// The bytes of a number in a key: in order.
 pub(super) const SEQ_LEN: usize = 8;
 
@@ -57,6 +60,10 @@ pub(super) fn append<'t>(
 ) -> Result<(), redb::Error> {
     let (mut changed, mut last) = (Gathered::default(), Vec::new());
     for (term, numbers) in terms {
+        if changed.memory() >= AT_ONCE_BYTES {
+            packs.put(changed.sorted())?;
+            changed.clear();
+        }
         let Some(&first) = numbers.first() else { continue };
         last.clear();
         write_key(term, u64::MAX, &mut last);

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Raised when the bytes of keys change.
-const VERSION: u32 = 1;
+/// Raised when the bytes of keys change, or the form of rows.
+const VERSION: u32 = 2;
 
 /// A view that finds entries by what stands at some paths, for queries: what a [`Query`](super::Query) set adds for each
 /// of its indexes. Use it as it is where several views must be read at one position.

@@ -189,7 +189,7 @@ impl Job {
             // One in the background often finds that nothing is worth the while yet.
             Ok(done) if self.replies.is_empty() && done.segments + done.dropped == 0 => {}
             Ok(done) => {
-                shared.meters.compacted(done.erased, took);
+                shared.meters.compacted(took);
                 events::compacted(&shared.label, done, took);
             }
             // That it was closed meanwhile is told elsewhere.
@@ -217,7 +217,7 @@ impl Compactor {
     }
 
     fn job(&self, replies: Vec<Reply>, stage: Stage) -> Job {
-        Job { replies, stage, begun: self.now(), span: events::compacting(&self.shared.label) }
+        Job { replies, stage, begun: self.now(), span: Span::none() }
     }
 
     /// Lets a job that has waited long enough go its way through the segments.
@@ -292,7 +292,12 @@ impl Compactor {
             }
             Stage::Pass { pass, rewrite: rewrite @ None } => {
                 match pass.next(&self.shared, &*self.storage) {
-                    Some(next) => *rewrite = Some(Box::new(next)),
+                    Some(next) => {
+                        *rewrite = Some(Box::new(next));
+                        if job.span.is_none() {
+                            job.span = events::compacting(&self.shared.label);
+                        }
+                    }
                     None => {
                         let done = pass.finish(&self.shared);
                         let failed = pass.failed.take();
@@ -312,7 +317,7 @@ impl Compactor {
                     Ok(true) => *slot = Some(rewrite),
                     Ok(false) => match rewrite.install(&self.shared) {
                         Ok(()) => {
-                            self.shared.meters.rewritten(rewrite.freed());
+                            self.shared.meters.rewritten(rewrite.erase.targets.len() as u64, rewrite.freed());
                             pass.installed(&rewrite);
                         }
                         Err(error) => {

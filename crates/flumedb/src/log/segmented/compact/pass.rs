@@ -34,6 +34,8 @@ pub(super) struct Bounds {
 pub(super) struct Pass {
     bounds: Bounds,
     counted: bool,
+    /// Of every segment so far nothing is left.
+    leading: bool,
     segments: VecDeque<(SegmentName, u64)>,
     /// How many entries each tombstone has deleted that are still there.
     left: HashMap<u64, u64>,
@@ -51,7 +53,7 @@ impl Pass {
         }
         let bytes_before = if counted { bytes(shared)? } else { 0 };
         let done = Compacted { bytes_before, ..Compacted::default() };
-        Ok(Self { bounds, counted, segments: shared.table.settled().into(), left, done, failed: None })
+        Ok(Self { bounds, counted, leading: true, segments: shared.table.settled().into(), left, done, failed: None })
     }
 
     /// Begins with the next segment of which something goes; `None` if there is none any more.
@@ -75,13 +77,14 @@ impl Pass {
     }
 
     /// What of a segment goes, if it is worth it.
-    fn erase(&self, shared: &Shared, name: SegmentName, count: u64) -> Result<Option<Erase>> {
+    fn erase(&mut self, shared: &Shared, name: SegmentName, count: u64) -> Result<Option<Erase>> {
         // The page tells of the segment behind it: readers elsewhere look no further than that.
         if count == 0 || name.ordinal >= shared.told() {
             return Ok(None);
         }
+        let leading = std::mem::take(&mut self.leading);
         let pairs: Vec<(u64, u64)> = shared.deletions().pairs(name.first, name.first + count).collect();
-        if pairs.is_empty() && self.bounds.percent > 0 {
+        if pairs.is_empty() && self.bounds.percent > 0 && !leading {
             return Ok(None);
         }
         let Some(segment) = shared.table.find(name.first)?.filter(|segment| segment.name == name) else {
@@ -92,11 +95,13 @@ impl Pass {
             .filter(|&&(target, tombstone)| tombstone < self.bounds.erase && !segment.is_gone(target))
             .map(|&(target, _)| target)
             .collect();
+        // At the beginning of the log a segment goes as a whole once no entry is left, however little of it that is by now.
+        self.leading = leading && !segment.holds_entries_but(&targets)?;
         // What it begins with counts too: the segments behind say again what of that still counts.
         let preamble = segment.begins_at().saturating_sub(HEADER_LEN as u64);
         let going: u64 = preamble + targets.iter().map(|&target| segment.bytes_of(target)).sum::<u64>();
         let size = segment.file.len().map_err(|error| Error::io("read", &segment.path, error))?;
-        if going.saturating_mul(100) < size.saturating_mul(self.bounds.percent) {
+        if !self.leading && going.saturating_mul(100) < size.saturating_mul(self.bounds.percent) {
             return Ok(None);
         }
         let mut going = HashMap::new();

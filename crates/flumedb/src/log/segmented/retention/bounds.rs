@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::{format::SegmentName, segment::check_header, settings::Retention, shared::Shared};
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     env::{
         OpenMode,
         planted::{Bug, planted},
@@ -60,11 +60,15 @@ fn older(shared: &Shared, age: Duration) -> Result<(u64, Option<Duration>)> {
     Ok((end, None))
 }
 
-/// When a segment was begun, by the clock of the machine that did it; `None` if it has been dropped or written anew since.
+/// When a segment was begun, by the clock of the machine that did it; `None` if it has been dropped or written anew since, or
+/// cannot be read.
 fn made(shared: &Shared, name: SegmentName) -> Result<Option<i64>> {
     let path = shared.dir.join(name.file_name());
     match shared.env.storage.open(&path, OpenMode::Read) {
-        Ok(file) => Ok(Some(check_header(&*file, &path, name, Some(shared.id))?.created_us)),
+        Ok(file) => match check_header(&*file, &path, name, Some(shared.id)) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+            header => Ok(Some(header?.created_us)),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("open", &path, error)),
     }

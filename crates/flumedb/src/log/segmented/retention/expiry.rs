@@ -4,27 +4,59 @@ use std::sync::Arc;
 
 use super::super::{
     queue::{Queue, Request},
+    settings::LogSettings,
     shared::Shared,
 };
 use crate::{Error, Result, Seq, Span, env::sync::oneshot, log::ReadRequest};
 
-/// So many entries are deleted in one commit.
+/// So many entries are deleted in one commit …
 const AT_ONCE: usize = 1 << 16;
+/// … and so many times the log is read for it: whoever ends the log waits for that.
+const READS: usize = 16;
+/// After so many deletions, what has been deleted is erased: until then each is kept in mind.
+const ERASE_EVERY: u64 = 1 << 21;
 
 pub(super) struct Expiry {
-    pub(super) shared: Arc<Shared>,
-    pub(super) queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    at_once: usize,
+    /// After so many deletions of its own it waits until they are erased.
+    pub(super) most: u64,
 }
 
 impl Expiry {
+    pub(super) fn new(shared: &Arc<Shared>, queue: &Arc<Queue>, settings: &LogSettings) -> Self {
+        // Half of what may be deleted is left to others.
+        let most = ERASE_EVERY.min(settings.deletions / 2).max(1);
+        let at_once = AT_ONCE.min(settings.batch_entries).min(usize::try_from(most).unwrap_or(AT_ONCE)).max(1);
+        Self { shared: shared.clone(), queue: queue.clone(), at_once, most }
+    }
+
+    /// The log that it deletes from.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Whether so many entries before `to` are deleted and not erased that erasing must come first.
+    pub(super) fn must_erase(&self, to: u64) -> bool {
+        let deletions = self.shared.deletions();
+        deletions.len() >= self.most && deletions.within(0, to).take(self.most as usize).count() as u64 == self.most
+    }
+
     /// Deletes the first entries of the stretch, and takes them from it. How many they were.
     pub(super) async fn delete_some(&self, span: &mut Span) -> Result<u64> {
-        let mut targets = Vec::new();
-        while !span.is_empty() && targets.len() < AT_ONCE {
+        let (mut targets, mut reads) = (Vec::new(), 0);
+        while !span.is_empty() && targets.len() < self.at_once && reads < READS {
+            reads += 1;
             match self.shared.read(ReadRequest::forwards(*span)) {
                 Ok(chunk) => {
-                    targets.extend(chunk.entries().map(|(seq, _)| seq));
+                    let room = self.at_once - targets.len();
+                    targets.extend(chunk.entries().map(|(seq, _)| seq).take(room + 1));
                     span.from = chunk.covered.to.max(span.from + 1);
+                    if targets.len() > self.at_once {
+                        // The rest of the chunk is for the next time.
+                        span.from = targets.pop().map_or(span.from, Seq::get);
+                    }
                 }
                 // What is damaged goes too.
                 Err(error) => match error.seq() {

@@ -14,10 +14,9 @@ use super::{
     super::{
         compact::Compactions,
         queue::Queue,
-        settings::{Compaction, Retention},
+        settings::{Compaction, LogSettings, Retention},
         shared::Shared,
     },
-    ERASE_EVERY,
     bounds::kept,
     expiry::Expiry,
 };
@@ -28,11 +27,11 @@ use crate::{
     telemetry::events,
 };
 
-/// After a failure, and while there is too much to erase, it looks so often.
-const AGAIN: Duration = Duration::from_secs(1);
+/// After a failure it waits for so long, the next time for twice as long; and so long while there is too much to erase.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// So often it looks at the clock: that of the machine may be put forward.
-const LOOK: Duration = Duration::from_secs(60);
+/// It never waits longer: the clock of the machine may be put forward.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The handle on the task, of a log that has one.
 #[derive(Default)]
@@ -51,24 +50,24 @@ impl Keeper {
     /// Starts the task, if anything is to be dropped ever.
     pub(in super::super) fn start(
         &self,
-        retention: Retention,
+        settings: &LogSettings,
         shared: &Arc<Shared>,
         queue: &Arc<Queue>,
-        erase: (&Arc<Compactions>, &Arc<dyn Storage>, Compaction),
+        (compactions, storage): (&Arc<Compactions>, &Arc<dyn Storage>),
     ) -> Result<()> {
-        if retention == Retention::default() {
+        if settings.retention == Retention::default() {
             return Ok(());
         }
-        let (compactions, storage, compaction) = erase;
         let keeping = Keeping {
-            retention,
-            expiry: Arc::new(Expiry { shared: shared.clone(), queue: queue.clone() }),
+            retention: settings.retention,
+            expiry: Arc::new(Expiry::new(shared, queue, settings)),
             compactions: compactions.clone(),
             storage: storage.clone(),
-            compaction,
+            compaction: settings.compaction,
             stop: self.stop.clone(),
             signal: self.signal.clone(),
             done_to: 0,
+            pause: PAUSE,
             work: None,
         };
         let worker = shared.env.threads.spawn("flume-retention", Box::new(keeping), self.signal.clone());
@@ -81,8 +80,8 @@ impl Keeper {
     pub(in super::super) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.signal.raise();
-        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(worker);
+        // In one statement: whoever ends it at the same time waits, too.
+        drop(self.worker.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -99,13 +98,15 @@ struct Keeping {
     signal: Arc<Signal>,
     /// Everything below has been deleted.
     done_to: u64,
+    /// How long it waits after the next failure.
+    pause: Duration,
     work: Option<BoxFuture<'static, Deleted>>,
 }
 
 impl Keeping {
     /// Looks whether anything is to be dropped, and begins with it.
     fn look(&mut self) -> Step {
-        let shared = &self.expiry.shared;
+        let shared = self.expiry.shared();
         if shared.failure().is_some() {
             return Step::Wait;
         }
@@ -115,10 +116,11 @@ impl Keeping {
         };
         let span = Span { from: self.done_to.max(shared.table.first()), to };
         if span.is_empty() {
-            return again.map_or(Step::Wait, |again| Step::WaitFor(again.min(LOOK)));
+            return again.map_or(Step::Wait, |again| Step::WaitFor(again.min(LONGEST)));
         }
-        if self.compaction.automatic && shared.deletions().len() >= ERASE_EVERY {
-            return Step::WaitFor(AGAIN);
+        if self.expiry.must_erase(span.from) {
+            self.erase();
+            return Step::WaitFor(PAUSE);
         }
         let (expiry, mut span) = (self.expiry.clone(), span);
         self.work = Some(Box::pin(async move {
@@ -129,25 +131,32 @@ impl Keeping {
     }
 
     fn deleted(&mut self, left: Span, entries: u64) -> Step {
-        let shared = &self.expiry.shared;
-        self.done_to = left.from;
+        (self.done_to, self.pause) = (left.from, PAUSE);
         if entries > 0 {
-            events::expired(&shared.label, left.from.checked_sub(1).map(Seq::new), entries);
+            let label = &self.expiry.shared().label;
+            events::expired(label, left.from.checked_sub(1).map(Seq::new), entries);
         }
-        if self.compaction.automatic {
-            // Without a thread for it, erasing can still be asked for.
-            drop(self.compactions.start(shared, &self.storage, self.compaction));
-            self.compactions.look();
-        }
+        self.erase();
         Step::Yield
     }
 
-    fn failed(&self, error: &Error) -> Step {
+    /// Has what was deleted erased, if that is not left to others.
+    fn erase(&self) {
+        if self.compaction.automatic {
+            // Without a thread for it, erasing can still be asked for.
+            drop(self.compactions.start(self.expiry.shared(), &self.storage, self.compaction));
+            self.compactions.look();
+        }
+    }
+
+    fn failed(&mut self, error: &Error) -> Step {
         if error.kind() == ErrorKind::Closed {
             return Step::Wait;
         }
-        events::expiry_failed(&self.expiry.shared.label, error);
-        Step::WaitFor(AGAIN)
+        events::expiry_failed(&self.expiry.shared().label, error);
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST);
+        Step::WaitFor(pause)
     }
 }
 

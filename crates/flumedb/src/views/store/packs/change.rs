@@ -85,9 +85,11 @@ impl<'t> Packs<'t> {
             let mut rows = Listed::default();
             // More is likely to come behind what came behind all others.
             let fill = near.rows.last().is_none_or(|(last, _)| last < first);
+            let mut taken = 0;
             while rows.list.len() < AT_ONCE
                 && let Some((key, value)) = changes.next_if(|(key, _)| near.is_before_end(key))
             {
+                taken += 1;
                 while let Some(row) = old.next_if(|row| row.0 < key) {
                     rows.push(row);
                 }
@@ -96,6 +98,9 @@ impl<'t> Packs<'t> {
                     added += 1;
                     rows.push((key, value));
                 }
+            }
+            if taken == 0 {
+                return Err(corrupted("packs that are not in order"));
             }
             old.for_each(|row| rows.push(row));
             write(&mut self.table, near.key.as_deref(), &rows, fill, &mut bytes)?;
@@ -174,6 +179,11 @@ fn find(
     rows.read(key.value(), value.value())?;
     let next = table.range::<&[u8]>((Bound::Excluded(key.value()), Bound::Unbounded))?.next().transpose()?;
     let to = next.map(|(key, _)| key.value().to_vec());
+    if let (Some((last, _)), Some(to)) = (rows.last(), &to)
+        && last >= to.as_slice()
+    {
+        return Err(corrupted("a pack with rows of the next one"));
+    }
     Ok(Near { key: Some(key.value().to_vec()), from, to, rows })
 }
 

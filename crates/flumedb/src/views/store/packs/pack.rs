@@ -53,13 +53,17 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
     /// The key of the row that was read last.
     pub(super) key: Vec<u8>,
+    /// Nothing has been read yet.
+    first: bool,
+    /// It is small enough for several rows.
+    shared: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(key: &[u8], bytes: &'a [u8]) -> Self {
         let mut own = Vec::with_capacity(key.len() + 64);
         own.extend_from_slice(key);
-        Self { rest: bytes, key: own }
+        Self { rest: bytes, key: own, first: true, shared: key.len() + bytes.len() <= MOST }
     }
 
     /// The value of the next row, whose key then is in `key`.
@@ -73,10 +77,18 @@ impl<'a> Reader<'a> {
     fn read(&mut self) -> Option<&'a [u8]> {
         let mut rest = self.rest;
         let (shared, more, value) = (read_varint(&mut rest)?, read_varint(&mut rest)?, read_varint(&mut rest)?);
-        if shared > self.key.len() {
+        let (more, rest) = rest.split_at_checked(more)?;
+        // The first row has the key of the pack, and the others are in order: who changes packs relies on it.
+        let next = self.key.get(shared);
+        let in_order = match (self.first, more.first()) {
+            (true, more) => shared == self.key.len() && more.is_none(),
+            (false, Some(byte)) => self.shared && shared <= self.key.len() && next.is_none_or(|next| byte > next),
+            (false, None) => false,
+        };
+        if !in_order {
             return None;
         }
-        let (more, rest) = rest.split_at_checked(more)?;
+        self.first = false;
         let (value, rest) = rest.split_at_checked(value)?;
         self.key.truncate(shared);
         self.key.extend_from_slice(more);
