@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, process::Command, time::Instant};
 
-use crate::run::{self, Outcome, cargo, root};
+use crate::run::{self, Outcome, cargo, root, target};
 
 /// Who wrote most in the sample.
 const AUTHOR: &str = "@oQFfr6PnIYIwBou33QHw2qNyIgbVkWaIEJaCb/QHtgo=.ed25519";
@@ -62,6 +62,5 @@ fn ask(args: &[&str]) -> Outcome {
 
 /// Where cargo puts it.
 fn program() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    root().join(target).join("release").join(format!("flume{}", env::consts::EXE_SUFFIX))
+    target().join("release").join(format!("flume{}", env::consts::EXE_SUFFIX))
 }

@@ -2,28 +2,29 @@
 //! comment at the end of its file says: `// prints:` and below it the lines, each behind `// `.
 
 use std::{
+    env::consts::EXE_SUFFIX,
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
-use crate::run::{self, Outcome, cargo, root};
+use crate::run::{self, Outcome, cargo, root, target};
 
 pub(crate) fn run() -> Outcome {
     run::run("build of the examples", &mut cargo(&["build", "--examples"]))?;
-    let manifest = root().join("Cargo.toml");
-    let scratch = root().join("target").join("examples-run");
-    for Example { package, name: example, file } in list()? {
+    let scratch = target().join("examples-run");
+    for Example { name: example, file } in list()? {
         let dir = scratch.join(&example);
         let io = |error| format!("{}: {error}", dir.display());
         if dir.exists() {
             fs::remove_dir_all(&dir).map_err(io)?;
         }
         fs::create_dir_all(&dir).map_err(io)?;
-        let mut command = cargo(&["run", "--quiet", "--package", &package, "--example", &example]);
-        command.arg("--manifest-path").arg(&manifest).current_dir(&dir);
         println!("\n── example {example}");
-        let output = command.stderr(Stdio::inherit()).output();
+        // Itself: cargo would build the one package again, for which it chooses other features.
+        let mut program =
+            Command::new(target().join("debug").join("examples").join(format!("{example}{}", EXE_SUFFIX)));
+        let output = program.current_dir(&dir).stderr(Stdio::inherit()).output();
         let output = output.map_err(|error| format!("example {example} could not be started: {error}"))?;
         let printed = String::from_utf8_lossy(&output.stdout);
         print!("{printed}");
@@ -52,7 +53,6 @@ fn prints(text: &str) -> Option<Vec<&str>> {
 }
 
 struct Example {
-    package: String,
     name: String,
     file: PathBuf,
 }
@@ -66,11 +66,10 @@ fn list() -> Result<Vec<Example>, String> {
             continue;
         }
         for name in names(&dir)? {
-            let package = package.clone();
             if let Some(stem) = name.strip_suffix(".rs") {
-                found.push(Example { package, name: stem.to_owned(), file: dir.join(&name) });
+                found.push(Example { name: stem.to_owned(), file: dir.join(&name) });
             } else if dir.join(&name).join("main.rs").is_file() {
-                found.push(Example { package, file: dir.join(&name).join("main.rs"), name });
+                found.push(Example { file: dir.join(&name).join("main.rs"), name });
             }
         }
     }
