@@ -11,6 +11,7 @@ mod directory;
 mod flusher;
 mod format;
 mod group;
+mod keyed;
 mod note;
 mod payload;
 mod places;
@@ -39,6 +40,7 @@ use bytes::Bytes;
 
 pub use backup::{BackedUp, Restored, Sharing, Verified};
 pub use compact::Compacted;
+pub use keyed::Keyed;
 pub use settings::{Compaction, Compression, Durability, LogSettings, Retention};
 
 use self::{
@@ -180,7 +182,7 @@ impl SegmentedLog {
 
     /// For [`read_only`](Self::read_only) and [`check`](Self::check) of a log that is encrypted.
     pub fn with_keys(keys: &Keys) -> Keyed<'_> {
-        Keyed { keys }
+        Keyed::new(keys)
     }
 
     fn follow(env: &Env, dir: &Path, keys: Option<&Keys>) -> Result<Self> {
@@ -386,39 +388,6 @@ impl SegmentedLog {
         let (reply, answer) = oneshot::channel();
         queue.push(request(reply));
         answer.await.unwrap_or_else(|_| Err(self.shared.failure().cloned().unwrap_or_else(Error::closed)))
-    }
-}
-
-/// The keys to a log that is encrypted.
-///
-/// ```
-/// use flumedb::{Env, Keys, log::{LogSettings, SegmentedLog}};
-/// let (env, keys) = (Env::memory(), Keys::new(1, [7; 32])?);
-/// let settings = LogSettings { keys: Some(keys.clone()), ..LogSettings::default() };
-/// let log = SegmentedLog::open(&env, "log".as_ref(), settings)?;
-/// let reader = SegmentedLog::with_keys(&keys).read_only(&env, "log".as_ref())?;
-/// assert!(SegmentedLog::with_keys(&keys).check(&env, "log".as_ref())?.is_ok());
-/// # Ok::<(), flumedb::Error>(())
-/// ```
-pub struct Keyed<'a> {
-    keys: &'a Keys,
-}
-
-impl Keyed<'_> {
-    /// As [`SegmentedLog::read_only`]. An entry whose key is not there is read as `Key`.
-    ///
-    /// # Errors
-    /// As [`SegmentedLog::read_only`].
-    pub fn read_only(&self, env: &Env, dir: &Path) -> Result<SegmentedLog> {
-        SegmentedLog::follow(env, dir, Some(self.keys))
-    }
-
-    /// As [`SegmentedLog::check`], and looks whether everything decrypts for which there is a key.
-    ///
-    /// # Errors
-    /// As [`SegmentedLog::check`]; `Key` if a key is not the one that was used.
-    pub fn check(&self, env: &Env, dir: &Path) -> Result<Report> {
-        SegmentedLog::examine(env, dir, Some(self.keys))
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 
 use roaring::RoaringBitmap;
 
+use crate::views::store::varint;
+
 /// A block takes numbers until it has so many; beyond that only those of its last 65,536, which cost nothing more once
 /// they are a bitmap.
 const FULL: u64 = 4096;
@@ -93,8 +95,8 @@ impl Block {
             Some((&GAPS, mut rest)) => {
                 let mut lows = vec![low];
                 while !rest.is_empty() {
-                    let gap = read_varint(&mut rest).ok_or_else(broken)?;
-                    low = low.checked_add(gap).ok_or_else(broken)?;
+                    let gap = varint::read(&mut rest).and_then(|gap| u32::try_from(gap).ok());
+                    low = gap.and_then(|gap| low.checked_add(gap)).ok_or_else(broken)?;
                     lows.push(low);
                 }
                 RoaringBitmap::from_sorted_iter(lows).map_err(|_| broken())?
@@ -126,29 +128,8 @@ fn write_gaps(lows: impl Iterator<Item = u32>, out: &mut Vec<u8>) {
     let mut former = None;
     for low in lows {
         if let Some(former) = former.replace(low) {
-            write_varint(low - former, out);
+            varint::write((low - former) as usize, out);
         }
-    }
-}
-
-fn write_varint(mut number: u32, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn read_varint(bytes: &mut &[u8]) -> Option<u32> {
-    let (mut number, mut shift) = (0_u32, 0);
-    loop {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u32::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-        shift += 7;
     }
 }
 

@@ -5,6 +5,7 @@ mod blocks;
 mod error;
 mod gathered;
 pub(crate) mod packs;
+pub(crate) mod varint;
 
 use std::{
     io,

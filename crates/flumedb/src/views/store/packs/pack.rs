@@ -5,6 +5,7 @@
 //! of the pack, which is all of the row's.
 
 use super::corrupted;
+use crate::views::store::varint;
 
 /// A pack, with its key, is at most so large, unless it has one row only: two of them fill a page of redb's.
 pub(super) const MOST: usize = 2038;
@@ -26,16 +27,16 @@ impl<'a> Row<'a> {
     /// How many bytes it takes.
     pub(super) fn len(&self) -> usize {
         let rest = self.key.len() - self.shared;
-        varint_len(self.shared) + varint_len(rest) + varint_len(self.value.len()) + rest + self.value.len()
+        varint::len(self.shared) + varint::len(rest) + varint::len(self.value.len()) + rest + self.value.len()
     }
 
     /// Appends its bytes; the first of a pack has all of its key in common with that of the pack.
     pub(super) fn write(&self, first: bool, out: &mut Vec<u8>) {
         let shared = if first { self.key.len() } else { self.shared };
         let rest = self.key.get(shared..).unwrap_or_default();
-        write_varint(shared, out);
-        write_varint(rest.len(), out);
-        write_varint(self.value.len(), out);
+        varint::write(shared, out);
+        varint::write(rest.len(), out);
+        varint::write(self.value.len(), out);
         out.extend_from_slice(rest);
         out.extend_from_slice(self.value);
     }
@@ -76,7 +77,7 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self) -> Option<&'a [u8]> {
         let mut rest = self.rest;
-        let (shared, more, value) = (read_varint(&mut rest)?, read_varint(&mut rest)?, read_varint(&mut rest)?);
+        let (shared, more, value) = (varint::read(&mut rest)?, varint::read(&mut rest)?, varint::read(&mut rest)?);
         let (more, rest) = rest.split_at_checked(more)?;
         // The first row has the key of the pack, and the others are in order: who changes packs relies on it.
         let next = self.key.get(shared);
@@ -149,30 +150,5 @@ impl Unpacked {
     pub(super) fn last_to(&self, key: &[u8]) -> Option<(&[u8], &[u8])> {
         let behind = self.places.partition_point(|place| self.bytes.get(place.0..place.1).is_some_and(|it| it <= key));
         self.get(behind.checked_sub(1)?)
-    }
-}
-
-fn varint_len(number: usize) -> usize {
-    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
-}
-
-fn write_varint(mut number: usize, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn read_varint(bytes: &mut &[u8]) -> Option<usize> {
-    let (mut number, mut shift) = (0_usize, 0);
-    loop {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= usize::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-        shift += 7;
     }
 }

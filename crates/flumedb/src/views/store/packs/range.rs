@@ -147,7 +147,7 @@ impl Rows {
                 from = key.value().to_vec();
             }
         }
-        // redb does not take bounds between which nothing can be.
+        // Nothing can be between other bounds, and need not be looked for.
         if !is_behind(&from, end) && *end != Bound::Included(from.clone()) {
             let between = (Bound::Excluded(from.as_slice()), end.as_ref().map(Vec::as_slice));
             self.between = Between::Some(Box::new(table.range::<&[u8]>(between)?));
