@@ -23,6 +23,11 @@ pub(super) struct Eval<T> {
 }
 
 impl<T: Document + Send + Sync + 'static> Eval<T> {
+    /// The first number that a query has to look at: blocks of what the log dropped at its beginning are there still, and may be most.
+    pub(super) fn begin(&self) -> u64 {
+        if self.ever { 0 } else { self.readers.first().map_or(0, BitmapReader::begin) }
+    }
+
     /// The number after the last entry that it covers.
     pub(super) fn end(&self) -> u64 {
         self.readers.first().map_or(0, BitmapReader::end)

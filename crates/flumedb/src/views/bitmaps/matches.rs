@@ -50,10 +50,10 @@ impl<T: Document + Send + Sync + 'static> Matches<T> {
                 Order::Number(Box::new(Sorted::new(&eval, view, reverse, after, wanted, memory_bytes).await?))
             }
             None => {
-                let (mut from, mut to) = (0, eval.end());
+                let (mut from, mut to) = (eval.begin(), eval.end());
                 match after.map(Cursor::seq).transpose()? {
                     Some(seq) if reverse => to = to.min(seq),
-                    Some(seq) => from = seq.saturating_add(1),
+                    Some(seq) => from = from.max(seq.saturating_add(1)),
                     None => {}
                 }
                 Order::Log(Walk::new(from, to, reverse, eval.node.checks()))

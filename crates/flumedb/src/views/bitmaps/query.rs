@@ -91,7 +91,7 @@ impl<C: Codec<Item: Document>> Query<C> {
     pub fn count(&self) -> Call<'_, Result<u64>> {
         Call::new(async move {
             let (eval, _) = self.bitmaps.plan(&self.op, None).await?.read().await?;
-            let mut walk = Walk::new(0, eval.end(), false, eval.node.checks()).whole();
+            let mut walk = Walk::new(eval.begin(), eval.end(), false, eval.node.checks()).whole();
             let mut count = 0;
             while let Some(window) = walk.next_window() {
                 count += eval.window(window).await?.len();

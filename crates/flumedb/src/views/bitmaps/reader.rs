@@ -44,6 +44,8 @@ struct Inner<T> {
     entries: Entries<T>,
     kind: Arc<Kind>,
     since: Option<Seq>,
+    /// The log began here when this was made: it has no entry before.
+    begin: u64,
 }
 
 impl<T> Clone for BitmapReader<T> {
@@ -96,7 +98,8 @@ impl<T> BitmapReader<T> {
         let column =
             measures.then(|| transaction.open_table(COLUMN).map_err(|error| store.failed(error))).transpose()?;
         let path = store.path().to_owned();
-        Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, kind, since })))
+        let begin = entries.log().first().map_or(0, Seq::get);
+        Ok(Self(Arc::new(Inner { bits, gone, has_gone, column, path, entries, kind, since, begin })))
     }
 
     /// The newest entry that it covers.
@@ -106,6 +109,11 @@ impl<T> BitmapReader<T> {
 
     pub(super) fn entries(&self) -> &Entries<T> {
         &self.0.entries
+    }
+
+    /// No entry before this is there any more.
+    pub(super) fn begin(&self) -> u64 {
+        self.0.begin
     }
 
     /// The number after the last that it covers.

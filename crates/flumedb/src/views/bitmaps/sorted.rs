@@ -54,7 +54,7 @@ impl<T: Document + Send + Sync + 'static> Sorted<T> {
     ) -> Result<Self> {
         let numbers = eval.reader(view)?.clone();
         let (mut with, mut without) = (Collected::new(memory_bytes), Collected::new(memory_bytes));
-        let mut walk = Walk::new(0, eval.end(), false, eval.node.checks()).whole();
+        let mut walk = Walk::new(eval.begin(), eval.end(), false, eval.node.checks()).whole();
         while let Some(window) = walk.next_window() {
             let found = eval.window(window).await?;
             if found.is_empty() {

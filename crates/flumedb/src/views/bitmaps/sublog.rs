@@ -167,7 +167,7 @@ impl<T: Document + Send + Sync + 'static> SubLog<T> {
 
     fn count(&self, ever: bool, to: u64) -> Result<u64> {
         let eval = self.eval(ever)?;
-        let mut walk = Walk::new(0, to.min(eval.end()), false, false).whole();
+        let mut walk = Walk::new(eval.begin(), to.min(eval.end()), false, false).whole();
         let mut count = 0;
         while let Some(window) = walk.next_window() {
             count += now(&eval, window)?.len();
