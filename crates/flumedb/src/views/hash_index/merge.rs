@@ -13,12 +13,14 @@ pub(super) struct Merge {
     pub(super) plan: Plan,
     cursors: Vec<Cursor>,
     writer: RunWriter,
+    /// The log begins here: what is before is left out.
+    begin: u64,
 }
 
 impl Merge {
-    pub(super) fn new(plan: Plan, writer: RunWriter) -> Result<Self> {
+    pub(super) fn new(plan: Plan, writer: RunWriter, begin: u64) -> Result<Self> {
         let cursors = plan.runs.iter().map(|run| Cursor::new(run.clone(), plan.part)).collect::<Result<_>>()?;
-        Ok(Self { plan, cursors, writer })
+        Ok(Self { plan, cursors, writer, begin })
     }
 
     /// Merges up to `pairs` pairs; says whether there are more.
@@ -27,7 +29,9 @@ impl Merge {
             let open = self.cursors.iter_mut().filter(|cursor| cursor.next.is_some());
             let Some(cursor) = open.min_by_key(|cursor| cursor.next) else { return Ok(false) };
             if let Some(pair) = cursor.next {
-                self.writer.push(pair)?;
+                if pair.seq >= self.begin {
+                    self.writer.push(pair)?;
+                }
                 cursor.advance()?;
             }
         }

@@ -50,7 +50,7 @@ use crate::{
 /// ```
 ///
 /// An entry that was deleted, or reads otherwise since (see [`View::reprocess`]), is not found by its former key any more,
-/// because the log is asked for each answer.
+/// because the log is asked for each answer. What was dropped at the beginning of the log takes no room once pieces are merged.
 pub struct HashIndex<T, K> {
     version: u32,
     recent: usize,
@@ -147,7 +147,7 @@ impl<T: Send + Sync + 'static, K: Key> View for HashIndex<T, K> {
     fn publish(&mut self, at: &Checkpoint) -> Result<HashReader<T, K>> {
         let keys = self.keys.clone();
         let Open { store, fingerprints, entries } = self.opened()?;
-        store.publish(at)?;
+        store.publish(at, entries.log().first().map_or(0, Seq::get))?;
         Ok(HashReader::new(store.pairs.clone(), fingerprints.clone(), entries.clone(), keys, at.since()))
     }
 

@@ -75,7 +75,7 @@ impl Store {
                 return self.make_room();
             }
             let writer = self.new_run(plan.part, plan.len(), plan.max_seq())?;
-            self.merge = Some(Merge::new(plan, writer)?);
+            self.merge = Some(Merge::new(plan, writer, self.begin)?);
         }
         let Some(mut merge) = self.merge.take() else { return Ok(()) };
         if merge.step(pairs)? {

@@ -83,6 +83,8 @@ pub(super) struct Store {
     crowded: bool,
     unsynced: bool,
     published: Option<Checkpoint>,
+    /// The log begins here: merges leave out what is before.
+    begin: u64,
 }
 
 impl Store {
@@ -106,8 +108,10 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what is new, with the checkpoint that covers it. Merges go on.
-    pub(super) fn publish(&mut self, at: &Checkpoint) -> Result<()> {
+    /// Writes what is new, with the checkpoint that covers it. Merges go on, and leave out what is before `begin`, where the log
+    /// begins.
+    pub(super) fn publish(&mut self, at: &Checkpoint, begin: u64) -> Result<()> {
+        self.begin = begin;
         self.journal.push(&self.unwritten, Some(at))?;
         self.unwritten.clear();
         self.published = Some(at.clone());

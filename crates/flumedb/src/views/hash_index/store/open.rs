@@ -67,12 +67,13 @@ impl Store {
             crowded: false,
             unsynced: checkpoint.is_some(),
             published: checkpoint.clone(),
+            begin: 0,
             place,
         };
         if let Some(at) = &checkpoint {
             store.add(&replayed)?;
             // The new journal stands for the old ones, which go when it is on the disk.
-            store.publish(at)?;
+            store.publish(at, 0)?;
             store.sync()?;
         }
         Ok((store, checkpoint))

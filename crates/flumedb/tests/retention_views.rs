@@ -1,0 +1,99 @@
+//! Guards against views that take ever more room although their log keeps only the newest, and against ones that then find
+//! what is gone, or miss what is there.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on ends; on the real disk")]
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use flumedb::{
+    Flume, Result, Seq,
+    codec::{Document, JsonDoc, JsonDocs},
+    log::{Compaction, Durability, Retention},
+    views::{Bitmaps, HashIndex, Op},
+};
+use tokio::time::sleep;
+
+const KEPT: u64 = 2_000;
+/// So many entries are appended in a round.
+const ROUND: u64 = 10_000;
+const ROUNDS: u64 = 4;
+
+/// Bytes of the runs of the hash index, wherever they are.
+fn bytes_of_runs(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap());
+    files
+        .map(|file| match file.metadata().unwrap() {
+            it if it.is_dir() => bytes_of_runs(&file.path()),
+            it if file.path().extension().is_some_and(|ending| ending == "run") => it.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+fn id(number: u64) -> String {
+    format!("entry {number}")
+}
+
+/// Appends a round of entries, waits until the log begins in it, and holds views against what is left. Bytes of the hash
+/// index's runs.
+async fn round(dir: &Path, round: u64) -> Result<u64> {
+    let db = Flume::builder(JsonDocs)
+        .set(|settings| {
+            settings.log.durability = Durability::System;
+            settings.log.segment_bytes = 64 << 10;
+            settings.log.retention = Retention { entries: Some(KEPT), ..Retention::default() };
+            settings.log.compaction = Compaction { delay: Duration::ZERO, ..Compaction::default() };
+        })
+        .open(dir)
+        .await?;
+    let ids = HashIndex::new(1, |doc: &JsonDoc| doc.text(&["id"]).map(String::from)).recent(256);
+    let ids = db.view("ids", ids).await?;
+    let bitmaps = Bitmaps::new(&db);
+
+    let head = db.head().map_or(0, |head| head.get() + 1);
+    let texts: Vec<String> = (round * ROUND..(round + 1) * ROUND)
+        .map(|number| format!(r#"{{"id":"{}","even":{}}}"#, id(number), number % 2 == 0))
+        .collect();
+    for texts in texts.chunks(500) {
+        db.append_all(texts.iter().map(String::as_str)).await?;
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    while db.first().map_or(0, Seq::get) <= head {
+        assert!(Instant::now() < until, "the log still begins before this round");
+        sleep(Duration::from_millis(10)).await;
+    }
+
+    let even = bitmaps.query(Op::equal("even", true)).seqs().await?;
+    let (mut left, mut scan) = (Vec::new(), db.scan(..));
+    while let Some(entry) = scan.next().await {
+        left.push(entry?);
+    }
+    // More may have been dropped between the two looks.
+    let begin = left.first().map(|entry| entry.seq);
+    let of_left = left.iter().filter(|entry| entry.value.boolean(&["even"]) == Some(true)).map(|entry| entry.seq);
+    assert!(even.into_iter().filter(|seq| Some(*seq) >= begin).eq(of_left));
+    let reader = ids.read().await?;
+    for entry in &left {
+        let id = entry.value.text(&["id"]).unwrap();
+        assert_eq!(reader.get(&*id).await?.map(|found| found.seq), Some(entry.seq));
+    }
+    assert_eq!(reader.get(&id(round * ROUND / 2)).await?.map(|found| found.seq), None);
+    db.close().await?;
+    Ok(bytes_of_runs(dir))
+}
+
+#[tokio::test]
+async fn what_the_log_dropped_takes_no_room_in_a_hash_index() -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sizes = Vec::new();
+    for number in 0..ROUNDS {
+        sizes.push(round(dir.path(), number).await?);
+    }
+    println!("{sizes:?}");
+    let most = sizes.iter().skip(2).max();
+    assert!(most < sizes.first().map(|first| first * 2).as_ref(), "{sizes:?}");
+    Ok(())
+}
