@@ -1,5 +1,5 @@
-//! Guards against views that take ever more room although their log keeps only the newest, and against ones that then find
-//! what is gone, or miss what is there.
+//! Guards against views that take ever more room although their log keeps only the newest, or all but those is deleted, and
+//! against ones that then find what is gone, or miss what is there.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on ends; on the real disk")]
 
 use std::{
@@ -12,7 +12,7 @@ use flumedb::{
     Flume, Result, Seq,
     codec::{Document, JsonDoc, JsonDocs},
     log::{Compaction, Durability, Retention},
-    views::{Bitmaps, HashIndex, Op},
+    views::{Bitmaps, Groups, HashIndex, Op, aggregate::Count},
 };
 use tokio::time::sleep;
 
@@ -21,13 +21,13 @@ const KEPT: u64 = 2_000;
 const ROUND: u64 = 10_000;
 const ROUNDS: u64 = 4;
 
-/// Bytes of the runs of the hash index, wherever they are.
-fn bytes_of_runs(dir: &Path) -> u64 {
+/// Bytes of the files whose names end so, wherever they are.
+fn bytes_of(dir: &Path, name_end: &str) -> u64 {
     let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap());
     files
         .map(|file| match file.metadata().unwrap() {
-            it if it.is_dir() => bytes_of_runs(&file.path()),
-            it if file.path().extension().is_some_and(|ending| ending == "run") => it.len(),
+            it if it.is_dir() => bytes_of(&file.path(), name_end),
+            it if file.file_name().to_string_lossy().ends_with(name_end) => it.len(),
             _ => 0,
         })
         .sum()
@@ -82,7 +82,7 @@ async fn round(dir: &Path, round: u64) -> Result<u64> {
     }
     assert_eq!(reader.get(&id(round * ROUND / 2)).await?.map(|found| found.seq), None);
     db.close().await?;
-    Ok(bytes_of_runs(dir))
+    Ok(bytes_of(dir, ".run"))
 }
 
 #[tokio::test]
@@ -96,4 +96,29 @@ async fn what_the_log_dropped_takes_no_room_in_a_hash_index() -> Result<()> {
     let most = sizes.iter().skip(2).max();
     assert!(most < sizes.first().map(|first| first * 2).as_ref(), "{sizes:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn what_was_deleted_takes_no_room_in_groups_with_undo() -> Result<()> {
+    const AT_ONCE: u64 = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let db =
+        Flume::builder(JsonDocs).set(|settings| settings.log.durability = Durability::System).open(dir.path()).await?;
+    let groups = Groups::new(1, |doc: &JsonDoc| doc.text(&["kind"]).map(String::from), Count).with_undo();
+    let groups = db.view("kinds", groups).await?;
+    let (mut former, mut sizes) = (Vec::new(), Vec::new());
+    for round in 1..=4_000_u64 {
+        let texts: Vec<String> = (0..AT_ONCE).map(|at| format!(r#"{{"kind":"kind {}"}}"#, at % 3)).collect();
+        let seqs = db.append_all(texts.iter().map(String::as_str)).await?;
+        db.delete(std::mem::replace(&mut former, seqs)).await?;
+        let reader = groups.read().await?;
+        if round.is_multiple_of(500) {
+            assert_eq!(reader.all().total()?, AT_ONCE);
+            db.sync().await?;
+            sizes.push(bytes_of(dir.path(), "store"));
+        }
+    }
+    println!("{sizes:?}");
+    assert!(sizes.last() < sizes.first().map(|first| first * 2).as_ref(), "{sizes:?}");
+    db.close().await
 }

@@ -9,7 +9,7 @@ use super::{
     keys::{KeysOf, join, split},
     loaded::Loaded,
     members::{Members, MembersTable},
-    state::{GroupState, to_bytes},
+    state::to_bytes,
 };
 use crate::{Error, Result, Seq, view::Retraction, views::aggregate::Aggregate};
 
@@ -52,6 +52,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
         for key in found.drain(..) {
             let group = self.groups.load(base, key)?;
             group.entries += 1;
+            group.listed += u64::from(self.undo);
             self.aggregate.add(&mut group.state, seq, item);
         }
         self.found = found;
@@ -75,7 +76,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
                 return Ok(Retraction::Rebuild);
             }
             if rest == 0 {
-                *group = GroupState::default();
+                group.empty();
             }
         }
         Ok(Retraction::Done)
@@ -94,7 +95,7 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
             let group = self.groups.load(base, key.to_owned())?;
             group.entries = group.entries.checked_sub(1).ok_or_else(|| base.damaged())?;
             if group.entries == 0 {
-                *group = GroupState::default();
+                group.empty();
             } else if !group.stale {
                 group.stale = !self.aggregate.subtract(&mut group.state, &part);
             }
@@ -123,16 +124,16 @@ impl<T, A: Aggregate<T>> Changes<T, A> {
     }
 }
 
-/// The state of a group, from what its entries have brought.
+/// The state of a group, from what its entries have brought, and how many these are.
 fn merged<T, A: Aggregate<T>>(
     aggregate: &A,
     members: &mut MembersTable<'_>,
     entries: &impl ReadableTable<u64, &'static [u8]>,
     key: &[u8],
-) -> Result<A::State, redb::Error> {
+) -> Result<(A::State, u64), redb::Error> {
     let damaged = || redb::Error::Corrupted("a row that is not what an entry has brought".to_owned());
     let mut state = A::State::default();
-    members.sift(key, |number| {
+    let listed = members.sift(key, |number| {
         let Some(row) = entries.get(number)? else { return Ok(false) };
         let (keys, part) = split(row.value()).ok_or_else(damaged)?;
         let is_in = keys.contains(&key);
@@ -141,7 +142,7 @@ fn merged<T, A: Aggregate<T>>(
         }
         Ok(is_in)
     })?;
-    Ok(state)
+    Ok((state, listed))
 }
 
 /// An error of ours on its way through redb's.

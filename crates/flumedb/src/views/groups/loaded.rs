@@ -54,21 +54,21 @@ impl<S: Default + Serialize + DeserializeOwned> Loaded<S> {
 
     /// Puts groups aside, into the store, where nobody sees them before the next publish; `at` is what was published last.
     pub(super) fn spill(&mut self, store: &mut Store, at: &Checkpoint) -> Result<()> {
-        let mut groups: Vec<_> = self.groups.iter().filter(|(_, group)| !group.stale).collect();
+        let mut groups: Vec<_> = self.groups.iter().filter(|(_, group)| !group.is_loose()).collect();
         groups.sort_unstable_by_key(|group| group.0);
         let rows = groups.into_iter().map(|(key, group)| Ok((key.as_slice(), group.to_row()?)));
         self.spilled.add(store, at, &rows.collect::<Result<Vec<_>>>()?)?;
-        // Those that are to be made anew stay: what they need is not in the store yet.
-        self.groups.retain(|_, group| group.stale);
+        // Those whose members are to be looked through stay: what that needs is not in the store yet.
+        self.groups.retain(|_, group| group.is_loose());
         self.held = 0;
         Ok(())
     }
 
-    /// Writes everything where readers see it; `anew` makes the state of a group that has to be made anew, or is gone.
+    /// Writes everything where readers see it; `anew` makes the state of a group from its members, and says how many they are.
     pub(super) fn write(
         &mut self,
         transaction: &WriteTransaction,
-        mut anew: impl FnMut(&[u8]) -> Result<S, redb::Error>,
+        mut anew: impl FnMut(&[u8]) -> Result<(S, u64), redb::Error>,
         carried: impl Fn(crate::Error) -> redb::Error,
     ) -> Result<(), redb::Error> {
         let mut table = transaction.open_table(GROUPS)?;
@@ -76,8 +76,8 @@ impl<S: Default + Serialize + DeserializeOwned> Loaded<S> {
         let mut changed: Vec<_> = self.groups.iter_mut().collect();
         changed.sort_unstable_by(|one, other| one.0.cmp(other.0));
         for (key, group) in changed {
-            if group.stale || group.entries == 0 {
-                group.state = anew(key)?;
+            if group.is_loose() {
+                (group.state, group.listed) = anew(key)?;
                 group.stale = false;
             }
             put(&mut table, key, &group.to_row().map_err(&carried)?)?;

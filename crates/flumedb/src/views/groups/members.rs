@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use redb::{ReadableTable, StorageError, Table, TableDefinition, WriteTransaction};
+use roaring::RoaringTreemap;
 
 use super::keys::after_prefix;
 
@@ -59,13 +60,13 @@ impl MembersTable<'_> {
         Ok(())
     }
 
-    /// Shows `is_in` each number of a group once, in order; those that are not in any more are forgotten.
+    /// Shows `is_in` each number of a group once, in order; those that are not in any more are forgotten. How many are left.
     pub(super) fn sift(
         &mut self,
         key: &[u8],
         mut is_in: impl FnMut(u64) -> Result<bool, redb::Error>,
-    ) -> Result<(), redb::Error> {
-        let mut numbers = Vec::new();
+    ) -> Result<u64, redb::Error> {
+        let mut numbers = RoaringTreemap::new();
         let gather = |_: &[u8], list: &[u8]| {
             numbers.extend(decode(list));
             false
@@ -74,19 +75,19 @@ impl MembersTable<'_> {
             Some(end) => self.0.retain_in::<&[u8], _>(key..end.as_slice(), gather)?,
             None => self.0.retain_in::<&[u8], _>(key.., gather)?,
         }
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut kept = Vec::new();
+        let (mut kept, mut left) = (Vec::new(), 0);
         for number in numbers {
             if is_in(number)? {
                 kept.push(number);
+                left += 1;
             }
             if kept.len() == ROW {
                 self.put(key, &mut kept)?;
                 kept.clear();
             }
         }
-        Ok(self.put(key, &mut kept)?)
+        self.put(key, &mut kept)?;
+        Ok(left)
     }
 }
 

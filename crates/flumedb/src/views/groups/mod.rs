@@ -130,7 +130,7 @@ impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> View for Groups<T, K, A>
 
     fn definition(&self) -> Definition {
         let undo = if self.undo { " with undo" } else { "" };
-        Definition::new("groups", self.version, format!("{} -> {}{undo}", K::form(), self.aggregate.form()))
+        Definition::new("groups", self.version, format!("{} -> {}{undo} in {LAYOUT}", K::form(), self.aggregate.form()))
     }
 
     fn open(&mut self, cx: &ViewContext<T>) -> Result<Option<Checkpoint>> {
@@ -193,3 +193,6 @@ impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> View for Groups<T, K, A>
         self.parts()?.0.store.sync()
     }
 }
+
+/// Names what the rows are like: another layout is another definition, built from the log.
+const LAYOUT: &str = "listed rows";

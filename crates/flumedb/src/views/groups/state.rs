@@ -12,11 +12,31 @@ pub(super) struct GroupState<S> {
     pub(super) state: S,
     /// Whether `state` must be made anew from the parts, because something was taken away that it could not do without.
     pub(super) stale: bool,
+    /// How many entries are listed as its members, with those that are gone: only where what entries bring is kept.
+    pub(super) listed: u64,
 }
+
+/// So many members that are gone may be listed, besides as many as there are.
+const SLACK: u64 = 1024;
 
 impl<S: Default> Default for GroupState<S> {
     fn default() -> Self {
-        Self { entries: 0, state: S::default(), stale: false }
+        Self { entries: 0, state: S::default(), stale: false, listed: 0 }
+    }
+}
+
+impl<S> GroupState<S> {
+    /// Whether its members have to be looked through: because `state` must be made anew, or since most of them are gone, which
+    /// would take ever more room.
+    pub(super) fn is_loose(&self) -> bool {
+        self.stale || self.listed > if self.entries == 0 { 0 } else { 2 * self.entries + SLACK }
+    }
+}
+
+impl<S: Default> GroupState<S> {
+    /// Without any entry.
+    pub(super) fn empty(&mut self) {
+        *self = Self { listed: self.listed, ..Self::default() };
     }
 }
 
@@ -26,12 +46,12 @@ impl<S: Serialize + DeserializeOwned> GroupState<S> {
         if self.entries == 0 {
             return Ok(Vec::new());
         }
-        to_bytes(&(self.entries, &self.state))
+        to_bytes(&(self.entries, self.listed, &self.state))
     }
 
     pub(super) fn from_row(row: &[u8]) -> Option<Self> {
-        let (entries, state) = rmp_serde::from_slice(row).ok()?;
-        Some(Self { entries, state, stale: false })
+        let (entries, listed, state) = rmp_serde::from_slice(row).ok()?;
+        Some(Self { entries, state, stale: false, listed })
     }
 }
 
