@@ -84,7 +84,9 @@ fn a_changed_byte_ends_no_program_and_what_is_noticed_is_built_anew() {
         db.close().blocking().unwrap();
     }
     let len = fs::metadata(store(&original)).unwrap().len();
-    let pages = len / 4096;
+    // What a page has, as the head of the file says.
+    let page = u64::from(u16::from_be_bytes(fs::read(store(&original)).unwrap()[16..18].try_into().unwrap()));
+    let pages = len / page;
     soak_or_count(60, |number| {
         let mut chance = Choices::seeded(number as u64);
         let dir = tempfile::tempdir().unwrap();
@@ -95,7 +97,7 @@ fn a_changed_byte_ends_no_program_and_what_is_noticed_is_built_anew() {
         match number % 4 {
             0 => bytes.truncate(chance.pick(len) as usize),
             // The heads of pages, where the structure is.
-            1 => bytes[(chance.pick(pages) * 4096 + chance.pick(16)) as usize] ^= 1 << chance.pick(8),
+            1 => bytes[(chance.pick(pages) * page + chance.pick(16)) as usize] ^= 1 << chance.pick(8),
             2 => (0..100).for_each(|_| bytes[chance.pick(len) as usize] ^= 1 << chance.pick(8)),
             _ => bytes[chance.pick(len) as usize] ^= 1 << chance.pick(8),
         }

@@ -47,9 +47,10 @@ pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "views-sql",
         what: "rows of 6 columns in SQLite with three indexes: ours from the log, decoding each message; by hand from rows in \
-               memory, as many in a transaction, the indexes made last; `-indexed`: made first; `-parse`: parsing each message",
+               memory, as many in a transaction, the indexes made last; `-indexed`: made first; `-tuned`: with pages and pieces that \
+               are sorted as large as the view's; `-parse`: parsing each message",
         limits: &["sqlite-rows"],
-        subjects: &["flumedb-sql", "sqlite-rows-indexed", "sqlite-parse"],
+        subjects: &["flumedb-sql", "sqlite-rows-indexed", "sqlite-rows-tuned", "sqlite-parse"],
         extra: &[
             ("view_s", "s in the view"),
             ("close_s", "s to close"),

@@ -27,7 +27,7 @@ pub(super) fn measure(subject: &str, cx: &Context) -> Result<Sample> {
             let hours = Windows::tumbling(3_600_000)?;
             let keys = move |doc: &JsonDoc| {
                 let author = author(doc);
-                let hours = doc.integer(&["timestamp"]).into_iter().flat_map(move |at| hours.of(at as i64));
+                let hours = doc.integer(&["timestamp"]).into_iter().flat_map(move |at| hours.of(at));
                 hours.filter_map(move |hour| Some((author.clone()?, hour))).collect::<Vec<_>>()
             };
             groups(
@@ -46,13 +46,13 @@ fn author(doc: &JsonDoc) -> Option<String> {
 }
 
 fn time(doc: &JsonDoc) -> Option<i64> {
-    Some(doc.integer(&["timestamp"])? as i64)
+    doc.integer(&["timestamp"])
 }
 
 type Plain = (Count, Max<JsonDoc, i64>, Mean<JsonDoc, i64>);
 
 fn by_author(undo: bool) -> Groups<JsonDoc, String, Plain> {
-    let sequence = |doc: &JsonDoc| Some(doc.integer(&["sequence"])? as i64);
+    let sequence = |doc: &JsonDoc| doc.integer(&["sequence"]);
     let groups = Groups::new(1, author, (Count, Max::new(time), Mean::new(sequence)));
     if undo { groups.with_undo() } else { groups }
 }
@@ -124,7 +124,7 @@ fn reduce(cx: &Context) -> Result<Sample> {
         (*count, *sum) = (count.saturating_add_signed(by), *sum + sequence * by);
     }
     let view = || {
-        let map = |doc: &JsonDoc| Some((author(doc)?, doc.integer(&["sequence"])? as i64));
+        let map = |doc: &JsonDoc| Some((author(doc)?, doc.integer(&["sequence"])?));
         Reduce::mapped(1, State::new(), map, |state: &mut State, item, _| put(state, item, 1))
             .with_mapped_inverse(|state, item, _| put(state, item, -1))
     };

@@ -31,10 +31,14 @@ use crate::{
 /// The longest text, blob or row.
 pub(crate) const LONGEST: i32 = 64 << 20;
 
+/// An index is sorted in pieces of about so many bytes, which the processor's own cache holds; larger ones take longer.
+const SORT_BYTES: usize = 2 << 20;
+
 /// A view's database, open for writing. There is one writer.
 pub(crate) struct Store {
     db: Connection,
     path: PathBuf,
+    page_bytes: u32,
     /// Where it is kept; `None`: in a directory that is removed with the last reader.
     place: Option<Place>,
     schema: Arc<Schema>,
@@ -132,12 +136,18 @@ impl Store {
 
     fn make_indexes(&mut self) -> Result<()> {
         if !self.indexed {
+            self.cache(SORT_BYTES.min(self.settings.cache_bytes))?;
             for index in &self.schema.indexes {
                 self.run(index)?;
             }
+            self.cache(self.settings.cache_bytes)?;
             self.indexed = true;
         }
         Ok(())
+    }
+
+    fn cache(&self, bytes: usize) -> Result<()> {
+        open::cache(&self.db, bytes).map_err(|error| self.failed(error))
     }
 
     fn run(&self, sql: &str) -> Result<()> {

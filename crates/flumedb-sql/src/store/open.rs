@@ -8,6 +8,10 @@ use rusqlite::{Connection, OpenFlags, limits::Limit};
 use super::{LONGEST, Store, file, meta, temporary};
 use crate::{error, schema::Schema, snapshot::Pool, sql::Settings};
 
+/// Of a page of a new store. Rows are put in and indexes made in a fifth less time than with SQLite's own 4 KiB, as each page
+/// is a few calls of the system; with more, a commit of few rows writes much more than it says.
+const PAGE_BYTES: u32 = 8 << 10;
+
 impl Store {
     /// Opens or creates the store in `place`, or one that goes with its last reader where that is not on the machine's
     /// own disk. The log ends at `head` as yet.
@@ -30,11 +34,13 @@ impl Store {
         }
         let db = connect(&path, place.is_some(), settings, schema).map_err(failed)?;
         let stored = prepare(&db, schema, &path)?;
+        let page_bytes = db.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(failed)?;
         let (stored, indexed) = stored.map_or((None, false), |(checkpoint, indexed)| (Some(checkpoint), indexed));
         let pool = Arc::new(Pool::new(path.clone(), settings.cache_bytes, temp));
         Ok(Self {
             db,
             path,
+            page_bytes,
             place,
             schema: schema.clone(),
             settings,
@@ -62,16 +68,23 @@ fn create(place: &Place, path: &Path) -> Result<()> {
 fn connect(path: &Path, kept: bool, settings: Settings, schema: &Schema) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
+    // First, and of no effect where there are pages.
+    db.pragma_update(None, "page_size", PAGE_BYTES)?;
     db.pragma_update(None, "journal_mode", "wal")?;
     // Without it a power cut may leave pages of the database newer than the write-ahead log that explains them.
     db.pragma_update(None, "synchronous", if kept { "normal" } else { "off" })?;
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
-    db.pragma_update(None, "cache_size", -((settings.cache_bytes >> 10) as i64))?;
+    cache(&db, settings.cache_bytes)?;
     db.pragma_update(None, "foreign_keys", false)?;
     db.pragma_update(None, "cell_size_check", true)?;
     db.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)?;
     db.set_prepared_statement_cache_capacity(2 * schema.tables.len() + 8);
     Ok(db)
+}
+
+/// How many bytes of pages the connection keeps in memory, and sorts at once.
+pub(super) fn cache(db: &Connection, bytes: usize) -> rusqlite::Result<()> {
+    db.pragma_update(None, "cache_size", -((bytes >> 10) as i64))
 }
 
 /// Makes the tables of a new store; of an old one, what is stored, if its tables are those that are declared.

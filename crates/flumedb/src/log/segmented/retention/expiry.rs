@@ -19,9 +19,10 @@ const ERASE_EVERY: u64 = 1 << 21;
 pub(super) struct Expiry {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
-    at_once: usize,
+    /// So many are deleted in one commit.
+    pub(super) at_once: usize,
     /// After so many deletions of its own it waits until they are erased.
-    pub(super) most: u64,
+    most: u64,
 }
 
 impl Expiry {
@@ -37,23 +38,28 @@ impl Expiry {
         &self.shared
     }
 
-    /// Whether so many entries before `to` are deleted and not erased that erasing must come first.
-    pub(super) fn must_erase(&self, to: u64) -> bool {
+    /// How many more may be deleted in a commit, where those before `to` are deleted; none: erasing must come first.
+    pub(super) fn room(&self, to: u64) -> usize {
         let deletions = self.shared.deletions();
-        deletions.len() >= self.most && deletions.within(0, to).take(self.most as usize).count() as u64 == self.most
+        if deletions.len().saturating_add(self.at_once as u64) <= self.most {
+            return self.at_once;
+        }
+        // Those of others count only where they are erased together with these.
+        let own = deletions.within(0, to).take(self.most as usize).count() as u64;
+        self.at_once.min(usize::try_from(self.most - own).unwrap_or(self.at_once))
     }
 
-    /// Deletes the first entries of the stretch, and takes them from it. How many they were.
-    pub(super) async fn delete_some(&self, span: &mut Span) -> Result<u64> {
+    /// Deletes the first entries of the stretch, so many at most, and takes them from it. How many they were.
+    pub(super) async fn delete_some(&self, span: &mut Span, most: usize) -> Result<u64> {
         let (mut targets, mut reads) = (Vec::new(), 0);
-        while !span.is_empty() && targets.len() < self.at_once && reads < READS {
+        while !span.is_empty() && targets.len() < most && reads < READS {
             reads += 1;
             match self.shared.read(ReadRequest::forwards(*span)) {
                 Ok(chunk) => {
-                    let room = self.at_once - targets.len();
+                    let room = most - targets.len();
                     targets.extend(chunk.entries().map(|(seq, _)| seq).take(room + 1));
                     span.from = chunk.covered.to.max(span.from + 1);
-                    if targets.len() > self.at_once {
+                    if targets.len() > most {
                         // The rest of the chunk is for the next time.
                         span.from = targets.pop().map_or(span.from, Seq::get);
                     }

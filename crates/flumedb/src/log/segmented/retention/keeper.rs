@@ -118,13 +118,14 @@ impl Keeping {
         if span.is_empty() {
             return again.map_or(Step::Wait, |again| Step::WaitFor(again.min(LONGEST)));
         }
-        if self.expiry.must_erase(span.from) {
+        let room = self.expiry.room(span.from);
+        if room == 0 {
             self.erase();
             return Step::WaitFor(PAUSE);
         }
         let (expiry, mut span) = (self.expiry.clone(), span);
         self.work = Some(Box::pin(async move {
-            let deleted = expiry.delete_some(&mut span).await?;
+            let deleted = expiry.delete_some(&mut span, room).await?;
             Ok((span, deleted))
         }));
         Step::Again

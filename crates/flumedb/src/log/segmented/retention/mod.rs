@@ -22,8 +22,8 @@ impl SegmentedLog {
         let mut span = Span { from: shared.table.first(), to: before(shared, limit)? };
         let mut done: Option<Compacted> = None;
         while !span.is_empty() {
-            expiry.delete_some(&mut span).await?;
-            if expiry.must_erase(span.from) && !span.is_empty() {
+            expiry.delete_some(&mut span, expiry.at_once).await?;
+            if expiry.room(span.from) == 0 && !span.is_empty() {
                 let then = self.compact().await?;
                 done = Some(done.map_or(then, |done| done.and(then)));
             }
