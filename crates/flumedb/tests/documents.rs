@@ -109,6 +109,19 @@ proptest! {
     fn finds_what_a_full_parse_finds(value in any_value(), style in vec(any::<u8>(), 1..20)) {
         let doc = JsonDoc::parse(render(&value, &style)).unwrap();
         prop_assert_eq!(doc.to::<Value>().unwrap(), value.clone());
+        // All at once, with some that lead nowhere, some twice, and in another order.
+        let mut all = paths(&value);
+        let wrong = |path: &Vec<String>| path.iter().cloned().chain([String::from("a")]).collect::<Vec<_>>();
+        all.extend(all.iter().map(wrong).collect::<Vec<_>>());
+        let turn = style.len() % all.len();
+        all.rotate_left(turn);
+        let all: Vec<Vec<&str>> = all.iter().map(|path| path.iter().map(String::as_str).collect()).collect();
+        let all: Vec<&[&str]> = all.iter().map(Vec::as_slice).collect();
+        let mut found = vec![vec![]; all.len()];
+        doc.fields(&all, &mut |place, field| found[place].push(field));
+        for (path, found) in all.iter().zip(found) {
+            prop_assert_eq!(found, vec![value.field(path)], "{:?}", path);
+        }
         for path in paths(&value) {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             prop_assert_eq!(doc.field(&path), value.field(&path), "{:?}", path);
@@ -197,6 +210,9 @@ fn what_json_leaves_open_is_settled() {
     .unwrap();
     assert_eq!(doc.integer(&["a", "x"]), Some(1), "the first member of a name counts");
     assert_eq!(doc.field(&["a", "y"]), None, "and only the first");
+    let mut found = vec![];
+    doc.fields(&[&["a", "y"], &["a", "x"]], &mut |place, field| found.push((place, field)));
+    assert_eq!(found, [(0, None), (1, Some(Field::Integer(1)))], "for several paths, too");
     assert_eq!(doc.text(&["half"]).as_deref(), Some("<\u{fffd}>\u{fffd}x\u{fffd}"));
     assert_eq!(doc.text(&["pair"]).as_deref(), Some("🦀"));
     assert_eq!(doc.number(&["big"]), Some(18_446_744_073_709_551_615.0));
@@ -217,6 +233,7 @@ fn depth_costs_no_stack() {
     let doc = JsonDoc::parse(text).unwrap();
     let path: Vec<&str> = ["a", "0"].into_iter().cycle().take(600).collect();
     assert_eq!(doc.field(&path), Some(Field::Object));
+    doc.fields(&[&path, &path], &mut |_, field| assert_eq!(field, Some(Field::Object)));
     assert_eq!(doc.to::<Value>().unwrap_err().kind(), flumedb::ErrorKind::Invalid);
     assert_eq!(doc.to_value(&[]), None, "a copy would");
 }

@@ -1,6 +1,13 @@
 //! [`Run`], decoded entries that views share, and [`Entries`], a view's handle on the log.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    any::Any,
+    ops::Deref,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 
@@ -12,13 +19,21 @@ pub struct Run<T> {
     from: usize,
     to: usize,
     memory: usize,
+    notes: Arc<Notes>,
+}
+
+/// What was found out about the entries.
+#[derive(Default)]
+struct Notes {
+    begun: AtomicBool,
+    found: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl<T> Run<T> {
     /// A run of these entries, which are in order.
     pub fn new(entries: impl Into<Arc<[Entry<T>]>>) -> Self {
         let entries = entries.into();
-        Self { from: 0, to: entries.len(), memory: size_of_val(&*entries), entries }
+        Self { from: 0, to: entries.len(), memory: size_of_val(&*entries), entries, notes: Arc::default() }
     }
 
     /// The same, for entries that hold about so many bytes all together.
@@ -36,16 +51,31 @@ impl<T> Run<T> {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 
+    /// What `find` finds out about the entries of all runs that share this memory, for all who hold them: who asks first takes it
+    /// upon himself, and for those who ask meanwhile, or for something of another type, there is nothing.
+    pub(crate) fn noted<N: Any + Send + Sync>(&self, find: impl FnOnce(&[Entry<T>]) -> N) -> Option<&N> {
+        if !self.notes.begun.swap(true, Ordering::Relaxed) {
+            // Nobody else sets it.
+            let _ = self.notes.found.set(Box::new(find(&self.entries)));
+        }
+        self.notes.found.get()?.downcast_ref()
+    }
+
+    /// How many entries of the memory stand before this run.
+    pub(crate) fn offset(&self) -> usize {
+        self.from
+    }
+
     /// The entries at `from..to` of this run (cut to what there is), sharing its memory.
     pub fn cut(&self, from: usize, to: usize) -> Self {
         let to = (self.from + to).min(self.to);
-        Self { entries: self.entries.clone(), from: (self.from + from).min(to), to, memory: self.memory }
+        Self { from: (self.from + from).min(to), to, ..self.clone() }
     }
 }
 
 impl<T> Clone for Run<T> {
     fn clone(&self) -> Self {
-        Self { entries: self.entries.clone(), ..*self }
+        Self { entries: self.entries.clone(), notes: self.notes.clone(), ..*self }
     }
 }
 

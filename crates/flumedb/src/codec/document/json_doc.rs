@@ -1,6 +1,6 @@
 //! [`JsonDoc`], JSON text in which fields are found without parsing the rest, and [`JsonDocs`], its codec.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 use serde::{
@@ -62,6 +62,20 @@ impl JsonDoc {
         Some(Self { bytes: self.bytes.slice(scan::find(&self.bytes, path)?) })
     }
 
+    /// What stands there in the text.
+    fn read(&self, place: Range<usize>) -> Option<Field<'_>> {
+        let text = self.bytes.get(place)?;
+        Some(match text.first()? {
+            b'n' => Field::Null,
+            b't' => Field::Bool(true),
+            b'f' => Field::Bool(false),
+            b'"' => Field::Text(scan::unquote(text)?),
+            b'[' => Field::Array,
+            b'{' => Field::Object,
+            _ => number(str::from_utf8(text).ok()?)?,
+        })
+    }
+
     /// The whole document as a serde type.
     ///
     /// # Errors
@@ -74,16 +88,17 @@ impl JsonDoc {
 
 impl Document for JsonDoc {
     fn field(&self, path: &[&str]) -> Option<Field<'_>> {
-        let text = self.bytes.get(scan::find(&self.bytes, path)?)?;
-        Some(match text.first()? {
-            b'n' => Field::Null,
-            b't' => Field::Bool(true),
-            b'f' => Field::Bool(false),
-            b'"' => Field::Text(scan::unquote(text)?),
-            b'[' => Field::Array,
-            b'{' => Field::Object,
-            _ => number(str::from_utf8(text).ok()?)?,
-        })
+        self.read(scan::find(&self.bytes, path)?)
+    }
+
+    fn fields<'a>(&'a self, paths: &[&[&str]], visit: &mut dyn FnMut(usize, Option<Field<'a>>)) {
+        let mut places = (0..).zip(paths);
+        for paths in paths.chunks(scan::AT_ONCE) {
+            let found = scan::find_all(&self.bytes, paths);
+            for (found, (place, _)) in found.into_iter().zip(places.by_ref().take(paths.len())) {
+                visit(place, found.and_then(|found| self.read(found)));
+            }
+        }
     }
 
     fn items(&self, path: &[&str], visit: &mut dyn FnMut(&dyn Document)) {

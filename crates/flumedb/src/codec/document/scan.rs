@@ -5,7 +5,10 @@ use std::{borrow::Cow, ops::Range};
 
 /// Where the value at `path` stands, in text whose value starts at or after byte 0.
 pub(super) fn find(text: &[u8], path: &[&str]) -> Option<Range<usize>> {
-    let mut at = after_space(text, 0);
+    find_from(text, after_space(text, 0), path)
+}
+
+fn find_from(text: &[u8], mut at: usize, path: &[&str]) -> Option<Range<usize>> {
     for name in path {
         at = match text.get(at)? {
             b'{' => member(text, at, name)?,
@@ -14,6 +17,87 @@ pub(super) fn find(text: &[u8], path: &[&str]) -> Option<Range<usize>> {
         };
     }
     Some(at..after_value(text, at))
+}
+
+/// So many paths are followed at a time.
+pub(super) const AT_ONCE: usize = 8;
+/// So deep they are followed together: each level takes stack.
+const DEEP: usize = 16;
+
+/// Where the values at the first [`AT_ONCE`] of some paths stand, found in one pass.
+pub(super) fn find_all(text: &[u8], paths: &[&[&str]]) -> [Option<Range<usize>>; AT_ONCE] {
+    let mut search = Search { text, paths, found: Default::default() };
+    search.at(after_space(text, 0), 0, paths.iter().take(AT_ONCE).fold(0, |all, _| all << 1 | 1));
+    search.found
+}
+
+struct Search<'a> {
+    text: &'a [u8],
+    paths: &'a [&'a [&'a str]],
+    found: [Option<Range<usize>>; AT_ONCE],
+}
+
+impl Search<'_> {
+    /// Follows paths, a bit for each, whose first `depth` names lead to the value at `at`. Gives back where that ends, if it met
+    /// the end.
+    fn at(&mut self, at: usize, depth: usize, mut wanted: u32) -> Option<usize> {
+        let mut end = None;
+        for (place, path) in self.paths.iter().enumerate().take(AT_ONCE) {
+            if wanted & 1 << place != 0 && path.len() == depth {
+                let end = *end.get_or_insert_with(|| after_value(self.text, at));
+                if let Some(found) = self.found.get_mut(place) {
+                    *found = Some(at..end);
+                }
+                wanted &= !(1 << place);
+            }
+        }
+        match self.text.get(at) {
+            Some(b'{') if wanted != 0 && depth < DEEP => self.members(at, depth, wanted),
+            _ => self.others(at, depth, wanted),
+        }
+        end
+    }
+
+    fn members(&mut self, open: usize, depth: usize, mut wanted: u32) {
+        let mut at = after_space(self.text, open + 1);
+        while wanted != 0 && self.text.get(at) == Some(&b'"') {
+            let end = after_string(self.text, at);
+            let name = self.text.get(at..end).unwrap_or_default();
+            let value = after_separator(self.text, end, b':');
+            let hits = self.called(name, depth, wanted);
+            // Of members with one name the first counts.
+            wanted &= !hits;
+            let end = if hits == 0 { None } else { self.at(value, depth + 1, hits) };
+            if wanted != 0 {
+                at = after_separator(self.text, end.unwrap_or_else(|| after_value(self.text, value)), b',');
+            }
+        }
+    }
+
+    /// Which of the paths go on with the name that a string says; `quoted` is with its quotes.
+    fn called(&self, quoted: &[u8], depth: usize, wanted: u32) -> u32 {
+        let plain = quoted.get(1..quoted.len().saturating_sub(1)).filter(|plain| !plain.contains(&b'\\'));
+        let (mut hits, mut rest) = (0, wanted);
+        while rest != 0 {
+            let place = rest.trailing_zeros();
+            rest &= rest - 1;
+            let name = self.paths.get(place as usize).and_then(|path| path.get(depth));
+            let hit = name.is_some_and(|name| plain.map_or_else(|| is_name(quoted, name), |it| it == name.as_bytes()));
+            hits |= u32::from(hit) << place;
+        }
+        hits
+    }
+
+    /// Follows each of the paths by itself, from a value that is no object.
+    fn others(&mut self, at: usize, depth: usize, wanted: u32) {
+        for (place, path) in self.paths.iter().enumerate().take(AT_ONCE) {
+            if wanted & 1 << place != 0
+                && let Some(found) = self.found.get_mut(place)
+            {
+                *found = find_from(self.text, at, path.get(depth..).unwrap_or_default());
+            }
+        }
+    }
 }
 
 /// Where each item of the array at `open` stands.
@@ -62,18 +146,22 @@ fn member(text: &[u8], open: usize, name: &str) -> Option<usize> {
     let mut at = after_space(text, open + 1);
     while text.get(at) == Some(&b'"') {
         let end = after_string(text, at);
-        let quoted = text.get(at..end)?;
         let value = after_separator(text, end, b':');
-        let hit = match quoted.get(1..quoted.len().checked_sub(1)?)? {
-            plain if plain == name.as_bytes() => !plain.contains(&b'\\'),
-            other => other.contains(&b'\\') && unquote(quoted)? == name,
-        };
-        if hit {
+        if is_name(text.get(at..end)?, name) {
             return Some(value);
         }
         at = after_separator(text, after_value(text, value), b',');
     }
     None
+}
+
+/// Whether a string, with its quotes, says `name`. One with escapes is longer than what it says.
+fn is_name(quoted: &[u8], name: &str) -> bool {
+    match quoted.len().checked_sub(name.len() + 2) {
+        Some(0) => quoted.get(1..=name.len()) == Some(name.as_bytes()) && !name.contains('\\'),
+        Some(_) => quoted.contains(&b'\\') && unquote(quoted).is_some_and(|text| text == name),
+        None => false,
+    }
 }
 
 fn after_space(text: &[u8], mut at: usize) -> usize {

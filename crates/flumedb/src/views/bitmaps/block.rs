@@ -46,21 +46,18 @@ impl Block {
         high == self.high && (self.bits.len() < FULL || self.bits.max().is_some_and(|last| last >> 16 == low >> 16))
     }
 
-    /// Takes in numbers from the front of some that are in order and not before what is in it; gives back the others.
-    pub(super) fn append<'a>(&mut self, numbers: &'a [u64]) -> &'a [u64] {
-        let (mut len, mut last) = (self.bits.len(), self.bits.max());
-        let taken = numbers.iter().take_while(|number| {
-            let (high, low) = halves(**number);
-            let takes = high == self.high && (len < FULL || last.is_some_and(|last| last >> 16 == low >> 16));
-            if takes && last.replace(low) != Some(low) {
-                len += 1;
-                // In order, so it goes to the end, but for what is there already.
-                let _ = self.bits.try_push(low);
-            }
-            takes
-        });
-        let taken = taken.count();
-        numbers.get(taken..).unwrap_or_default()
+    /// Takes in numbers from the front of some that are in order (some perhaps twice in a row), of the same upper half, and not
+    /// before what is in it; gives back the others.
+    pub(super) fn append<'a>(&mut self, lows: &'a [u32]) -> &'a [u32] {
+        let room = FULL.saturating_sub(self.bits.len()) as usize;
+        let (taken, rest) = lows.split_at_checked(room).unwrap_or((lows, &[]));
+        let mut former = self.bits.max();
+        let last = taken.last().copied().or(former).map(|last| last >> 16);
+        let more = rest.partition_point(|low| Some(low >> 16) == last);
+        let (taken, rest) = lows.split_at_checked(taken.len() + more).unwrap_or((lows, &[]));
+        // In order, so each goes to the end.
+        let _ = self.bits.append(taken.iter().copied().filter(|low| former.replace(*low) != Some(*low)));
+        rest
     }
 
     pub(super) fn insert(&mut self, number: u64) {
@@ -108,18 +105,16 @@ impl Block {
     }
 }
 
-/// Whether numbers, which are in order, are one small block.
-pub(super) fn are_few(numbers: &[u64]) -> bool {
-    let one_block = numbers.first().zip(numbers.last()).is_some_and(|(one, two)| halves(*one).0 == halves(*two).0);
-    one_block && numbers.len() as u64 <= FEW
+/// Whether so many numbers of one upper half are a small block.
+pub(super) fn are_few(lows: &[u32]) -> bool {
+    lows.len() as u64 <= FEW
 }
 
-/// Appends the bytes of that block; some numbers may come twice in a row.
-pub(super) fn encode_few(numbers: &[u64], out: &mut Vec<u8>) {
-    if numbers.first() != numbers.last() {
+/// Appends the bytes of that block; the numbers are in order, some perhaps twice in a row.
+pub(super) fn encode_few(lows: &[u32], out: &mut Vec<u8>) {
+    if lows.first() != lows.last() {
         let mut former = None;
-        let lows = numbers.iter().map(|number| halves(*number).1);
-        write_gaps(lows.filter(|low| former.replace(*low) != Some(*low)), out);
+        write_gaps(lows.iter().copied().filter(|low| former.replace(*low) != Some(*low)), out);
     }
 }
 
@@ -154,7 +149,7 @@ mod tests {
             prop_assert_eq!(read.as_ref(), Some(&block));
 
             // Some of them twice in a row.
-            let listed = block.bits.iter().flat_map(|low| vec![whole(high, low); 1 + low as usize % 2]);
+            let listed = block.bits.iter().flat_map(|low| vec![low; 1 + low as usize % 2]);
             let (listed, mut few) = (listed.collect::<Vec<_>>(), Vec::new());
             if are_few(&listed) {
                 encode_few(&listed, &mut few);

@@ -108,14 +108,12 @@ impl Kind {
     ) {
         match self {
             Self::Entries => visit(term::THERE),
-            Self::Values(_) => match doc.field(&paths.first) {
-                None => visit(term::ABSENT),
-                Some(field) => {
-                    if term::write(&field, scratch) {
-                        visit(scratch);
-                    }
+            Self::Values(_) => {
+                scratch.clear();
+                if term::append(doc.field(&paths.first).as_ref(), scratch) {
+                    visit(scratch);
                 }
-            },
+            }
             Self::Items { pluck, .. } => {
                 let mut found = |field: Option<Field<'_>>| {
                     if let Some(field) = field

@@ -7,6 +7,8 @@ mod column;
 mod cursor;
 mod eval;
 mod follow;
+mod group;
+mod interned;
 mod json;
 mod kind;
 mod matches;
@@ -42,6 +44,7 @@ pub use view::BitmapView;
 
 use self::{
     eval::Eval,
+    group::Group,
     kind::{Kind, Test},
     node::{Declared, Node, Planner},
     records::Records,
@@ -85,6 +88,7 @@ pub struct Bitmaps<C: Codec> {
 struct Shared {
     declared: Mutex<Declarations>,
     records: Records,
+    group: Arc<Group>,
 }
 
 #[derive(Clone, Default)]
@@ -244,7 +248,7 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
     }
 
     fn view(&self, kind: Kind) -> BitmapView<C::Item> {
-        BitmapView::new(kind).cache_bytes(self.cache_bytes)
+        BitmapView::new(kind).cache_bytes(self.cache_bytes).in_group(&self.shared.group)
     }
 
     /// The views of these kinds, added if they are not there.

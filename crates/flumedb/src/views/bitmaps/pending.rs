@@ -1,10 +1,11 @@
 //! [`Pending`], what a view has taken in since it was published last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use foldhash::quality::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    block::halves,
+    group::Column,
+    interned::Interned,
     kind::{Kind, Paths},
     term::NUMBER_LEN,
 };
@@ -15,19 +16,22 @@ pub(super) type Measured = (u64, [u8; NUMBER_LEN]);
 
 #[derive(Default)]
 pub(super) struct Pending {
-    /// The entries with each term, in order; sometimes one twice in a row.
-    pub(super) terms: HashMap<Vec<u8>, Vec<u64>, RandomState>,
+    pub(super) terms: Interned,
+    /// Which entries have which terms, in order; most logs have one such part.
+    pub(super) parts: Vec<Part>,
     pub(super) numbers: Vec<Measured>,
     pub(super) gone: BTreeSet<u64>,
     /// Entries that read otherwise now, with what they have now; `None` if nothing.
     pub(super) anew: BTreeMap<u64, Option<Anew>>,
     scratch: Vec<u8>,
-    /// About how much memory terms and numbers take.
-    memory: usize,
 }
 
-/// What a term takes besides its bytes and those of its entries.
-const TERM_BYTES: usize = 96;
+/// Entries whose numbers have the same upper half.
+pub(super) struct Part {
+    pub(super) high: u32,
+    /// The number of a term, and the lower half of that of an entry which has it; sometimes one twice in a row.
+    pairs: Vec<(u32, u32)>,
+}
 
 #[derive(Default)]
 pub(super) struct Anew {
@@ -36,23 +40,23 @@ pub(super) struct Anew {
 }
 
 impl Pending {
-    pub(super) fn apply<T: Document>(&mut self, kind: &Kind, run: &Run<T>) {
+    /// Takes in a run, of which `column` has the terms if they have been read.
+    pub(super) fn apply<T: Document>(&mut self, kind: &Kind, run: &Run<T>, column: Option<&Column>) {
         let paths = kind.paths();
-        for entry in run.iter() {
+        for (entry, place) in run.iter().zip(run.offset()..) {
             let seq = entry.seq.get();
-            kind.terms(&paths, &entry.value, &mut self.scratch, &mut |term| {
-                self.memory += size_of::<u64>();
-                match self.terms.get_mut(term) {
-                    Some(seqs) => seqs.push(seq),
-                    None => {
-                        self.memory += TERM_BYTES + term.len();
-                        self.terms.insert(term.to_owned(), vec![seq]);
-                    }
-                }
-            });
+            let (high, low) = halves(seq);
+            if self.parts.last().is_none_or(|part| part.high != high) {
+                self.parts.push(Part { high, pairs: Vec::new() });
+            }
+            let Some(part) = self.parts.last_mut() else { return };
+            let mut take = |term: &[u8]| part.pairs.push((self.terms.number(term), low));
+            match column {
+                Some(column) => column.term(place).into_iter().for_each(take),
+                None => kind.terms(&paths, &entry.value, &mut self.scratch, &mut take),
+            }
             if let Some(number) = kind.number(&paths, &entry.value) {
                 self.numbers.push((seq, number));
-                self.memory += size_of::<Measured>();
             }
         }
     }
@@ -69,15 +73,60 @@ impl Pending {
         self.anew.insert(seq, anew);
     }
 
+    /// About how much memory terms and numbers take.
     pub(super) fn memory(&self) -> usize {
-        self.memory
+        /// A pair, and where it is once it stands with those of the same term.
+        const PAIR: usize = size_of::<(u32, u32)>() + size_of::<u32>();
+        let pairs: usize = self.parts.iter().map(|part| part.pairs.len()).sum();
+        self.terms.memory() + pairs * PAIR + self.numbers.len() * size_of::<Measured>()
     }
 
     pub(super) fn clear(&mut self) {
-        self.memory = 0;
         self.terms.clear();
+        self.parts.clear();
         self.numbers.clear();
         self.gone.clear();
         self.anew.clear();
+    }
+}
+
+impl Part {
+    /// The lower halves by term: those of each stand together, from one of the places to the next.
+    pub(super) fn by_term(&self, terms: usize) -> ByTerm {
+        let mut ends = vec![0; terms];
+        for (term, _) in &self.pairs {
+            if let Some(count) = ends.get_mut(*term as usize) {
+                *count += 1;
+            }
+        }
+        let mut before = 0;
+        for end in &mut ends {
+            // Where it starts; it moves on with each that is put there.
+            before += std::mem::replace(end, before);
+        }
+        let mut lows = vec![0; self.pairs.len()];
+        for (term, low) in &self.pairs {
+            if let Some(end) = ends.get_mut(*term as usize) {
+                if let Some(place) = lows.get_mut(*end) {
+                    *place = *low;
+                }
+                *end += 1;
+            }
+        }
+        ByTerm { ends, lows }
+    }
+}
+
+/// Lower halves, those of one term behind those of another.
+pub(super) struct ByTerm {
+    ends: Vec<usize>,
+    lows: Vec<u32>,
+}
+
+impl ByTerm {
+    pub(super) fn get(&self, term: u32) -> &[u32] {
+        let term = term as usize;
+        let start = term.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        self.ends.get(term).and_then(|end| self.lows.get(start..*end)).unwrap_or_default()
     }
 }

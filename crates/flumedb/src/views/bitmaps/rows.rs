@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::TableDefinition;
 
-use super::block::{self, Block, halves};
+use super::block::{self, Block, halves, whole};
 use crate::views::store::{
     Gathered,
     packs::{self, Packs},
@@ -53,42 +53,44 @@ fn block_of(packs: &mut Packs<'_>, wanted: &[u8]) -> Result<Option<Block>, redb:
     found?.flatten().transpose()
 }
 
-/// Adds numbers to terms. The terms are in order, and so are the numbers of each, which are behind all that it has.
+/// Adds numbers with the upper half `high` to terms. The terms are in order, and so are the numbers of each, which are behind
+/// all that it has.
 pub(super) fn append<'t>(
     packs: &mut Packs<'_>,
-    terms: impl Iterator<Item = (&'t [u8], &'t [u64])>,
+    high: u32,
+    terms: impl Iterator<Item = (&'t [u8], &'t [u32])>,
 ) -> Result<(), redb::Error> {
     let (mut changed, mut last) = (Gathered::default(), Vec::new());
-    for (term, numbers) in terms {
+    for (term, lows) in terms {
         if changed.memory() >= AT_ONCE_BYTES {
-            packs.put(changed.sorted())?;
+            packs.put(changed.rows())?;
             changed.clear();
         }
-        let Some(&first) = numbers.first() else { continue };
+        let Some(first) = lows.first().map(|low| whole(high, *low)) else { continue };
         last.clear();
         write_key(term, u64::MAX, &mut last);
         let mut block = match block_of(packs, &last)?.filter(|block| block.takes(first)) {
             Some(block) => block,
             // Most terms are rare.
-            None if block::are_few(numbers) => {
-                changed.push_with(|out| write_key(term, first, out), |out| block::encode_few(numbers, out));
+            None if block::are_few(lows) => {
+                changed.push_with(|out| write_key(term, first, out), |out| block::encode_few(lows, out));
                 continue;
             }
             None => Block::of(first),
         };
-        let mut rest = numbers;
+        let mut rest = lows;
         loop {
             rest = block.append(rest);
             if let Some(start) = block.start() {
                 changed.push_with(|out| write_key(term, start, out), |out| block.encode(out));
             }
             match rest.first() {
-                Some(&next) => block = Block::of(next),
+                Some(&next) => block = Block::of(whole(high, next)),
                 None => break,
             }
         }
     }
-    packs.put(changed.sorted())
+    packs.put(changed.rows())
 }
 
 fn write(packs: &mut Packs<'_>, term: &[u8], block: &mut Block) -> Result<(), redb::Error> {

@@ -108,9 +108,12 @@ scalar_from! {
     Value: |value| Self::from_json(&value);
 }
 
-/// Writes the term of a field over what is in `out`; `false` if it has none, being a container.
-pub(super) fn write(field: &Field<'_>, out: &mut Vec<u8>) -> bool {
-    out.clear();
+/// Appends the term of what stands at a path; `false` if it has none, being a container.
+pub(super) fn append(field: Option<&Field<'_>>, out: &mut Vec<u8>) -> bool {
+    let Some(field) = field else {
+        out.extend_from_slice(ABSENT);
+        return true;
+    };
     match field {
         Field::Null => out.push(NULL),
         Field::Bool(false) => out.push(FALSE),
@@ -122,6 +125,12 @@ pub(super) fn write(field: &Field<'_>, out: &mut Vec<u8>) -> bool {
         Field::Array | Field::Object => return false,
     }
     true
+}
+
+/// Writes the term of a field over what is in `out`; `false` if it has none.
+pub(super) fn write(field: &Field<'_>, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    append(Some(field), out)
 }
 
 /// The term of a number, if the field is one.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     column::{self, COLUMN},
+    group::{Group, Member},
     kind::Kind,
     path::{Number, Path},
     pending::Pending,
@@ -26,6 +27,7 @@ use crate::{
 pub struct BitmapView<T> {
     kind: Arc<Kind>,
     cache_bytes: usize,
+    group: Arc<Group>,
     open: Option<Open<T>>,
 }
 
@@ -33,6 +35,7 @@ struct Open<T> {
     store: Store,
     entries: Entries<T>,
     pending: Pending,
+    member: Option<Member>,
 }
 
 impl<T> BitmapView<T> {
@@ -40,7 +43,12 @@ impl<T> BitmapView<T> {
     pub const CACHE_BYTES: usize = 16 << 20;
 
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind: Arc::new(kind), cache_bytes: Self::CACHE_BYTES, open: None }
+        Self { kind: Arc::new(kind), cache_bytes: Self::CACHE_BYTES, group: Arc::default(), open: None }
+    }
+
+    /// Lets it read together with others.
+    pub(super) fn in_group(self, group: &Arc<Group>) -> Self {
+        Self { group: group.clone(), ..self }
     }
 
     /// Sets how many bytes of the store are kept in memory.
@@ -117,13 +125,21 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
         self.open = None;
         let store = Store::open(cx.place.as_ref(), self.cache_bytes)?;
         let checkpoint = store.checkpoint()?;
-        self.open = Some(Open { store, entries: cx.entries.clone(), pending: Pending::default() });
+        let next = checkpoint.as_ref().and_then(|at| at.since()).map_or(0, |since| since.get().saturating_add(1));
+        let member = match &*self.kind {
+            Kind::Values(path) => Some(self.group.join(path, next)),
+            _ => None,
+        };
+        self.open = Some(Open { store, entries: cx.entries.clone(), pending: Pending::default(), member });
         Ok(checkpoint)
     }
 
     fn apply(&mut self, run: &Run<T>) -> Result<()> {
         let (kind, open) = self.open()?;
-        open.pending.apply(kind, run);
+        open.pending.apply(kind, run, open.member.as_ref().and_then(|member| member.column(run)));
+        if let Some(member) = &open.member {
+            member.passed(run);
+        }
         Ok(())
     }
 
@@ -139,14 +155,17 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
     }
 
     fn publish(&mut self, at: &Checkpoint) -> Result<BitmapReader<T>> {
-        let (kind, Open { store, entries, pending }) = self.open()?;
+        let (kind, Open { store, entries, pending, .. }) = self.open()?;
         let measures = matches!(**kind, Kind::Numbers(_));
         store.commit(at, |transaction| {
             let (mut bits, mut gone) = (Packs::open(transaction, BITS)?, Packs::open(transaction, GONE)?);
-            let mut terms: Vec<_> = pending.terms.iter().map(|(term, numbers)| (&**term, &**numbers)).collect();
             // The store takes them many times as fast in order.
-            terms.sort_unstable_by_key(|(term, _)| *term);
-            rows::append(&mut bits, terms.into_iter())?;
+            let order = pending.terms.sorted();
+            for part in &pending.parts {
+                let lows = part.by_term(pending.terms.len());
+                let terms = order.iter().map(|term| (pending.terms.get(*term), lows.get(*term)));
+                rows::append(&mut bits, part.high, terms)?;
+            }
             if measures {
                 let mut column = transaction.open_table(COLUMN)?;
                 column::append(&mut column, &pending.numbers)?;

@@ -62,8 +62,13 @@ impl Gathered {
             }
             same
         });
-        places.iter().map(move |place| {
-            let row = bytes.get(place.start..).unwrap_or_default();
+        self.rows()
+    }
+
+    /// The rows as they came, for those that came in order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.places.iter().map(|place| {
+            let row = self.bytes.get(place.start..).unwrap_or_default();
             let (key, rest) = row.split_at_checked(place.key as usize).unwrap_or_default();
             (key, rest.get(..place.value as usize).unwrap_or_default())
         })
