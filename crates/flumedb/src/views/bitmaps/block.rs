@@ -60,6 +60,28 @@ impl Block {
         rest
     }
 
+    /// Whether `number`, which is not before what is in it, nor behind what comes after it, belongs in it.
+    pub(super) fn has_place_for(&self, number: u64) -> bool {
+        let (high, low) = halves(number);
+        high == self.high && self.bits.max().is_some_and(|last| low <= last) || self.takes(number)
+    }
+
+    /// Itself, unless it has become too large: then the numbers of each 65,536 apart.
+    pub(super) fn parts(self) -> Vec<Self> {
+        let chunk = |low: Option<u32>| low.map(|low| low >> 16);
+        if self.bits.len() <= 2 * FULL || chunk(self.bits.min()) == chunk(self.bits.max()) {
+            return vec![self];
+        }
+        let mut parts: Vec<Self> = Vec::new();
+        for low in &self.bits {
+            match parts.last_mut().filter(|part| chunk(part.bits.max()) == Some(low >> 16)) {
+                Some(part) => drop(part.bits.try_push(low)),
+                None => parts.push(Self::of(whole(self.high, low))),
+            }
+        }
+        parts
+    }
+
     pub(super) fn insert(&mut self, number: u64) {
         self.bits.insert(halves(number).1);
     }

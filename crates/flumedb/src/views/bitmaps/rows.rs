@@ -93,23 +93,37 @@ pub(super) fn append<'t>(
     packs.put(changed.rows())
 }
 
-fn write(packs: &mut Packs<'_>, term: &[u8], block: &mut Block) -> Result<(), redb::Error> {
-    let Some(start) = block.start() else { return Ok(()) };
-    let mut bytes = Vec::new();
-    block.encode(&mut bytes);
-    packs.put([(key(term, start).as_slice(), bytes.as_slice())])
+fn write(packs: &mut Packs<'_>, term: &[u8], block: Block) -> Result<(), redb::Error> {
+    let mut rows = Gathered::default();
+    for mut part in block.parts() {
+        if let Some(start) = part.start() {
+            rows.push_with(|out| write_key(term, start, out), |out| part.encode(out));
+        }
+    }
+    packs.put(rows.rows())
 }
 
-/// Adds a number, wherever it belongs.
-pub(super) fn insert(packs: &mut Packs<'_>, term: &[u8], number: u64) -> Result<(), redb::Error> {
-    let mut block = match block_of(packs, &key(term, number))? {
-        Some(mut block) if block.high == halves(number).0 => {
+/// Adds numbers to a term, wherever they belong. They are in order.
+pub(super) fn insert(
+    packs: &mut Packs<'_>,
+    term: &[u8],
+    numbers: impl IntoIterator<Item = u64>,
+) -> Result<(), redb::Error> {
+    let mut numbers = numbers.into_iter().peekable();
+    while let Some(&first) = numbers.peek() {
+        let place = key(term, first);
+        let mut block =
+            block_of(packs, &place)?.filter(|block| block.has_place_for(first)).unwrap_or_else(|| Block::of(first));
+        // No block reaches into the next one.
+        let next = packs.next_after(&place)?;
+        let end =
+            next.as_deref().and_then(split).filter(|(other, _)| *other == term).map_or(u64::MAX, |(_, start)| start);
+        while let Some(number) = numbers.next_if(|&number| number < end && block.has_place_for(number)) {
             block.insert(number);
-            block
         }
-        _ => Block::of(number),
-    };
-    write(packs, term, &mut block)
+        write(packs, term, block)?;
+    }
+    Ok(())
 }
 
 /// Removes a number from one term.
@@ -120,7 +134,7 @@ pub(super) fn remove(packs: &mut Packs<'_>, term: &[u8], number: u64) -> Result<
         if let Some(start) = start.filter(|_| block.start() != start) {
             packs.remove([key(term, start).as_slice()])?;
         }
-        write(packs, term, &mut block)?;
+        write(packs, term, block)?;
     }
     Ok(())
 }
@@ -150,4 +164,61 @@ pub(super) fn forget(packs: &mut Packs<'_>, numbers: &BTreeSet<u64>) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use redb::{Database, backends::InMemoryBackend};
+
+    use super::*;
+
+    const TERM: &[u8] = b"term";
+    /// Of a bitmap of 65,536 numbers, or of twice as many single ones as a block takes before it ends.
+    const MOST_BYTES: usize = 24 << 10;
+
+    /// What a term has, from its rows; no row is large.
+    fn all(packs: &Packs<'_>) -> Result<BTreeSet<u64>, redb::Error> {
+        let (mut found, mut end) = (BTreeSet::new(), None);
+        packs.each(|key, bytes| {
+            assert!(bytes.len() <= MOST_BYTES, "a row of {} bytes", bytes.len());
+            let (start, block) = (split(key).map(|(_, start)| start), decode(key, bytes)?);
+            assert!(block.start() == start && start > end, "a block that reaches into the next");
+            end = block.bits.max().map(|low| whole(block.high, low));
+            found.extend(block.bits.iter().map(|low| whole(block.high, low)));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn insert_and_read(db: &Database, numbers: &[u64]) -> Result<BTreeSet<u64>, redb::Error> {
+        let transaction = db.begin_write()?;
+        let mut packs = Packs::open(&transaction, BITS)?;
+        insert(&mut packs, TERM, numbers.iter().copied())?;
+        let found = all(&packs)?;
+        drop(packs);
+        transaction.commit()?;
+        Ok(found)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// Guards against numbers that are lost where blocks end or are divided, and against a block that grows for ever, whatever
+        /// the order in which numbers come.
+        #[test]
+        fn numbers_are_where_they_are_looked_for(
+            groups in proptest::collection::vec((0..300_000_u64, 1..20_000_usize, 1..50_u64), 1..12),
+        ) {
+            let db = Database::builder().create_with_backend(InMemoryBackend::new());
+            let db = db.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let mut model = BTreeSet::new();
+            for (from, count, step) in groups {
+                let numbers: Vec<u64> = (from..).step_by(step as usize).take(count).collect();
+                let found = insert_and_read(&db, &numbers).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                model.extend(numbers);
+                prop_assert!(found == model);
+            }
+        }
+    }
 }

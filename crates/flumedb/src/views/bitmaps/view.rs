@@ -1,6 +1,9 @@
 //! [`BitmapView`], one (path, kind): a view of its own, that follows the log and keeps bitmaps.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     column::{self, COLUMN},
@@ -176,16 +179,16 @@ impl<T: Document + Send + Sync + 'static> View for BitmapView<T> {
             if !pending.anew.is_empty() {
                 rows::forget(&mut bits, &pending.anew.keys().copied().collect::<BTreeSet<u64>>())?;
             }
+            let mut back: BTreeMap<&[u8], Vec<u64>> = BTreeMap::new();
             for (seq, anew) in &pending.anew {
                 // It was deleted as far as this view knows if it did not decode.
                 rows::remove(&mut gone, &[], *seq)?;
-                for term in anew.iter().flat_map(|anew| &anew.terms) {
-                    rows::insert(&mut bits, term, *seq)?;
-                }
+                anew.iter().flat_map(|anew| &anew.terms).for_each(|term| back.entry(term).or_default().push(*seq));
             }
-            for seq in &pending.gone {
-                rows::insert(&mut gone, &[], *seq)?;
+            for (term, numbers) in back {
+                rows::insert(&mut bits, term, numbers)?;
             }
+            rows::insert(&mut gone, &[], pending.gone.iter().copied())?;
             Ok(())
         })?;
         pending.clear();

@@ -66,6 +66,14 @@ impl<'t> Packs<'t> {
         Ok(found)
     }
 
+    /// The key of the first row behind `key`.
+    pub(crate) fn next_after(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
+        let near = self.near(key)?;
+        let next = near.rows.first_after(key).map(<[u8]>::to_owned).or_else(|| near.to.clone());
+        self.near = Some(near);
+        Ok(next)
+    }
+
     /// Adds rows, which are in order, or gives them another value.
     pub(crate) fn put<'r>(&mut self, rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Result<(), redb::Error> {
         self.change(rows.into_iter().map(|(key, value)| (key, Some(value))))

@@ -148,7 +148,16 @@ impl Unpacked {
 
     /// The last row that does not stand behind `key`.
     pub(super) fn last_to(&self, key: &[u8]) -> Option<(&[u8], &[u8])> {
-        let behind = self.places.partition_point(|place| self.bytes.get(place.0..place.1).is_some_and(|it| it <= key));
-        self.get(behind.checked_sub(1)?)
+        self.get(self.behind(key).checked_sub(1)?)
+    }
+
+    /// The key of the first row behind `key`.
+    pub(super) fn first_after(&self, key: &[u8]) -> Option<&[u8]> {
+        self.get(self.behind(key)).map(|(key, _)| key)
+    }
+
+    /// Where the rows behind `key` begin.
+    fn behind(&self, key: &[u8]) -> usize {
+        self.places.partition_point(|place| self.bytes.get(place.0..place.1).is_some_and(|it| it <= key))
     }
 }
