@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use flumedb::{Error, ErrorKind, Flume, Seq, codec::Utf8, log::Retention};
+use flumedb::{
+    Error, ErrorKind, Flume, Seq,
+    codec::Utf8,
+    log::{Before, Retention},
+};
 use flumedb_sim::Sim;
 use view_support::{Call, Probe};
 
@@ -71,11 +75,16 @@ fn is_done(gone: usize) -> bool {
 fn nothing_is_dropped_past_the_limit_until_something_is_erased() {
     for most in [1, 7, 15, 16, 17, 32, 33] {
         let sim = Sim::new(most);
-        let db = open(&sim, most, false);
+        let mut db = open(&sim, most, false);
         let seqs = append(&sim, &db);
         sim.advance(LONG);
         let mut before = gone(&sim, &db, &seqs);
         assert_eq!(before as u64, most, "up to the limit, and not one more");
+        sim.block_on(db.close()).unwrap();
+        drop(db);
+        db = open(&sim, most, false);
+        sim.advance(LONG);
+        assert_eq!(gone(&sim, &db, &seqs), before, "those of before it was opened count");
         while !is_done(before) {
             sim.block_on(db.compact().into_future()).unwrap();
             sim.advance(LONG);
@@ -109,5 +118,22 @@ fn it_goes_on_once_the_views_have_passed() {
         let seen = sim.block_on(view.read().into_future()).unwrap();
         let left: Vec<String> = (gone as u64..ALL).map(text).collect();
         assert_eq!(seen.items.values().cloned().collect::<Vec<_>>(), left, "the view has what is left");
+    }
+}
+
+/// Dropping that somebody asks for has room made for it, whatever is outstanding.
+#[test]
+fn what_is_asked_for_is_dropped_though_much_is_outstanding() {
+    for most in [15, 16, 17] {
+        let sim = Sim::new(most);
+        let db = open(&sim, most, false);
+        let seqs = append(&sim, &db);
+        sim.advance(LONG);
+        assert_eq!(gone(&sim, &db, &seqs) as u64, most);
+        let others = most as usize..most as usize + 4;
+        sim.block_on(db.delete(seqs[others].iter().copied()).into_future()).unwrap();
+        sim.block_on(db.drop_before(Before::Seq(seqs[ALL as usize - 40])).into_future()).unwrap();
+        let gone = gone(&sim, &db, &seqs);
+        assert!((ALL as usize - 80..ALL as usize - 39).contains(&gone), "{gone} are gone");
     }
 }

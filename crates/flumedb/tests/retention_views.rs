@@ -107,7 +107,7 @@ async fn what_was_deleted_takes_no_room_in_groups_with_undo() -> Result<()> {
     let groups = Groups::new(1, |doc: &JsonDoc| doc.text(&["kind"]).map(String::from), Count).with_undo();
     let groups = db.view("kinds", groups).await?;
     let (mut former, mut sizes) = (Vec::new(), Vec::new());
-    for round in 1..=4_000_u64 {
+    for round in 1..=6_000_u64 {
         let texts: Vec<String> = (0..AT_ONCE).map(|at| format!(r#"{{"kind":"kind {}"}}"#, at % 3)).collect();
         let seqs = db.append_all(texts.iter().map(String::as_str)).await?;
         db.delete(std::mem::replace(&mut former, seqs)).await?;
@@ -119,6 +119,7 @@ async fn what_was_deleted_takes_no_room_in_groups_with_undo() -> Result<()> {
         }
     }
     println!("{sizes:?}");
-    assert!(sizes.last() < sizes.first().map(|first| first * 2).as_ref(), "{sizes:?}");
+    // Of a few entries; the store grows by doubling, and a list of all members ever would take 1,120,392 bytes by now.
+    assert!(sizes.last().is_some_and(|last| *last < 800_000), "{sizes:?}");
     db.close().await
 }

@@ -51,10 +51,17 @@ impl<T> Run<T> {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 
-    /// What `find` finds out about the entries of all runs that share this memory, for all who hold them: who asks first takes it
-    /// upon himself, and for those who ask meanwhile, or for something of another type, there is nothing.
-    pub(crate) fn noted<N: Any + Send + Sync>(&self, find: impl FnOnce(&[Entry<T>]) -> N) -> Option<&N> {
-        if !self.notes.begun.swap(true, Ordering::Relaxed) {
+    /// What was found out about the entries of all runs that share this memory, for all who hold them: whoever is the first to be
+    /// `ready` with a way to find it takes it upon himself, and for those who ask meanwhile, or for something of another type,
+    /// there is nothing.
+    pub(crate) fn noted<N: Any + Send + Sync, F: FnOnce(&[Entry<T>]) -> N>(
+        &self,
+        ready: impl FnOnce(&[Entry<T>]) -> Option<F>,
+    ) -> Option<&N> {
+        if !self.notes.begun.load(Ordering::Relaxed)
+            && let Some(find) = ready(&self.entries)
+            && !self.notes.begun.swap(true, Ordering::Relaxed)
+        {
             // Nobody else sets it.
             let _ = self.notes.found.set(Box::new(find(&self.entries)));
         }

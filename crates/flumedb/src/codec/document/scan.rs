@@ -24,7 +24,7 @@ pub(super) const AT_ONCE: usize = 8;
 /// So deep they are followed together: each level takes stack.
 const DEEP: usize = 16;
 
-/// Where the values at the first [`AT_ONCE`] of some paths stand, found in one pass.
+/// Where the values at the first [`AT_ONCE`] of some paths stand, found together: what two of them lie in is entered once.
 pub(super) fn find_all(text: &[u8], paths: &[&[&str]]) -> [Option<Range<usize>>; AT_ONCE] {
     let mut search = Search { text, paths, found: Default::default() };
     search.at(after_space(text, 0), 0, paths.iter().take(AT_ONCE).fold(0, |all, _| all << 1 | 1));

@@ -120,7 +120,7 @@ pub struct Compaction {
 /// that, if appends go on. Deletions take numbers, so the log grows by one now and then although nobody appends. A segment that
 /// is damaged stays, and what is behind it, until it has been [repaired](super::SegmentedLog::repair). Where compaction is not
 /// [automatic](Compaction::automatic), nothing leaves the disk before it is asked for, and once half of
-/// [`deletions`](LogSettings::deletions) is waiting for it, nothing more is dropped.
+/// [`deletions`](LogSettings::deletions), or 2,097,152 entries, are waiting for it, nothing more is dropped.
 ///
 /// ```
 /// use std::time::Duration;

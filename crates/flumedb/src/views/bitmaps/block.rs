@@ -7,8 +7,8 @@ use roaring::RoaringBitmap;
 
 use crate::views::store::varint;
 
-/// A block takes numbers until it has so many; beyond that only those of its last 65,536, which cost nothing more once
-/// they are a bitmap.
+/// A block takes numbers at its end until it has so many; beyond that only those of its last 65,536, which cost nothing more
+/// once they are a bitmap. What is inserted before its end may make it twice as large.
 const FULL: u64 = 4096;
 /// So few are kept as gaps.
 const FEW: u64 = 64;

@@ -15,6 +15,8 @@ const LEAST: usize = 16;
 const NEAR: u64 = 1 << 16;
 /// So many read together at most: what is read takes memory until all have come past.
 const MOST: usize = 8;
+/// About as long as terms are.
+const COMMON: usize = 64;
 
 /// The views that read values at paths.
 #[derive(Default)]
@@ -70,7 +72,10 @@ impl Member {
         let first = run.first().filter(|_| run.len() >= LEAST)?.seq.get();
         let columns = run.noted(|entries| {
             let paths = self.group.near(first);
-            Columns::read(if paths.len() > 1 { paths } else { Vec::new() }, entries)
+            let takes = paths.len().saturating_mul(entries.len()).saturating_mul(COMMON + size_of::<usize>());
+            // Alone it leaves the run to others; and what is read takes about as much memory at most as what it is read from.
+            let worth = paths.len() > 1 && takes <= run.memory();
+            worth.then(|| |entries: &[Entry<T>]| Columns::read(paths, entries))
         })?;
         columns.0.iter().find(|(path, _)| *path == self.reading.path).map(|(_, column)| column)
     }
@@ -87,15 +92,13 @@ impl Columns {
         let mut columns: Vec<Column> = paths.iter().map(|_| Column::of(entries.len())).collect();
         let names: Vec<_> = paths.iter().map(Path::names).collect();
         let names: Vec<_> = names.iter().map(Vec::as_slice).collect();
-        if !names.is_empty() {
-            for entry in entries {
-                entry.value.fields(&names, &mut |place, field| {
-                    if let Some(column) = columns.get_mut(place) {
-                        term::append(field.as_ref(), &mut column.bytes);
-                        column.ends.push(column.bytes.len());
-                    }
-                });
-            }
+        for entry in entries {
+            entry.value.fields(&names, &mut |place, field| {
+                if let Some(column) = columns.get_mut(place) {
+                    term::append(field.as_ref(), &mut column.bytes);
+                    column.ends.push(column.bytes.len());
+                }
+            });
         }
         Self(paths.into_iter().zip(columns).collect())
     }
@@ -104,7 +107,6 @@ impl Columns {
 impl Column {
     /// One with room for so many terms, if they are of common length.
     fn of(terms: usize) -> Self {
-        const COMMON: usize = 64;
         Self { bytes: Vec::with_capacity(terms * COMMON), ends: Vec::with_capacity(terms) }
     }
 
@@ -126,7 +128,7 @@ mod tests {
             let text = texts.into_iter().cycle().nth(number as usize).unwrap_or_default();
             JsonDoc::parse(text).ok().map(|value| Entry { seq: Seq::new(number), value })
         };
-        Run::new((from..from + len).filter_map(entry).collect::<Vec<_>>())
+        Run::new((from..from + len).filter_map(entry).collect::<Vec<_>>()).with_memory(1 << 20)
     }
 
     /// Guards against terms that are read together otherwise than alone, and for the wrong entries.
@@ -155,7 +157,14 @@ mod tests {
             (group.join(&"one".into(), 0), group.join(&"ahead".into(), 90), group.join(&"gone".into(), 0));
         drop(gone);
         assert_eq!(near(50), ["one"]);
-        assert!(one.column(&run(50, 40)).is_none(), "it reads by itself");
+        let shared = run(50, 40);
+        assert!(one.column(&shared).is_none(), "it reads by itself");
+        let others = Arc::<Group>::default();
+        let (two, three) = (others.join(&"two".into(), 50), others.join(&"three".into(), 50));
+        assert!(
+            two.column(&shared).is_some() && three.column(&shared).is_some(),
+            "one that was alone leaves it to others"
+        );
         assert_eq!(near(90), ["one", "ahead"]);
         let next = run(90, 40);
         assert!(one.column(&next).is_some() && ahead.column(&next).is_some());

@@ -17,7 +17,7 @@ pub(super) struct GroupState<S> {
 }
 
 /// So many members that are gone may be listed, besides as many as there are.
-const SLACK: u64 = 1024;
+const SLACK: u64 = 32;
 
 impl<S: Default> Default for GroupState<S> {
     fn default() -> Self {

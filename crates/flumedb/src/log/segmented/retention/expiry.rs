@@ -38,13 +38,13 @@ impl Expiry {
         &self.shared
     }
 
-    /// How many more may be deleted in a commit, where those before `to` are deleted; none: erasing must come first.
+    /// How many more may be deleted in a commit, of a stretch that ends before `to`; none: erasing must come first.
     pub(super) fn room(&self, to: u64) -> usize {
         let deletions = self.shared.deletions();
         if deletions.len().saturating_add(self.at_once as u64) <= self.most {
             return self.at_once;
         }
-        // Those of others count only where they are erased together with these.
+        // Also those of an earlier opening; those of others only where they are erased together with these.
         let own = deletions.within(0, to).take(self.most as usize).count() as u64;
         self.at_once.min(usize::try_from(self.most - own).unwrap_or(self.at_once))
     }

@@ -118,7 +118,7 @@ impl Keeping {
         if span.is_empty() {
             return again.map_or(Step::Wait, |again| Step::WaitFor(again.min(LONGEST)));
         }
-        let room = self.expiry.room(span.from);
+        let room = self.expiry.room(span.to);
         if room == 0 {
             self.erase();
             return Step::WaitFor(PAUSE);

@@ -22,11 +22,14 @@ impl SegmentedLog {
         let mut span = Span { from: shared.table.first(), to: before(shared, limit)? };
         let mut done: Option<Compacted> = None;
         while !span.is_empty() {
-            expiry.delete_some(&mut span, expiry.at_once).await?;
-            if expiry.room(span.from) == 0 && !span.is_empty() {
+            let mut room = expiry.room(span.to);
+            if room == 0 {
                 let then = self.compact().await?;
                 done = Some(done.map_or(then, |done| done.and(then)));
+                // What cannot be erased is no reason to stop: the log says when it is too much.
+                room = Some(expiry.room(span.to)).filter(|room| *room > 0).unwrap_or(expiry.at_once);
             }
+            expiry.delete_some(&mut span, room).await?;
         }
         let then = self.compact().await?;
         Ok(done.map_or(then, |done| done.and(then)))
