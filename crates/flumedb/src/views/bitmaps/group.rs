@@ -75,7 +75,7 @@ impl Member {
             let takes = paths.len().saturating_mul(entries.len()).saturating_mul(COMMON + size_of::<usize>());
             // Alone it leaves the run to others; and what is read takes about as much memory at most as what it is read from.
             let worth = paths.len() > 1 && takes <= run.memory();
-            worth.then(|| |entries: &[Entry<T>]| Columns::read(paths, entries))
+            worth.then_some(|entries: &[Entry<T>]| Columns::read(paths, entries))
         })?;
         columns.0.iter().find(|(path, _)| *path == self.reading.path).map(|(_, column)| column)
     }
