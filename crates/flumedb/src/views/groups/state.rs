@@ -29,7 +29,8 @@ impl<S> GroupState<S> {
     /// Whether its members have to be looked through: because `state` must be made anew, or since most of them are gone, which
     /// would take ever more room.
     pub(super) fn is_loose(&self) -> bool {
-        self.stale || self.listed > if self.entries == 0 { 0 } else { 2 * self.entries + SLACK }
+        let most = if self.entries == 0 { 0 } else { self.entries.saturating_mul(2).saturating_add(SLACK) };
+        self.stale || self.listed > most
     }
 }
 
