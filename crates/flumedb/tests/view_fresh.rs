@@ -9,7 +9,7 @@ mod view_support;
 use std::{
     future::IntoFuture,
     sync::{
-        Arc,
+        Arc, Condvar, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Waker},
@@ -19,7 +19,7 @@ use std::{
 use flumedb::{
     Env, ErrorKind, Seq,
     log::Log,
-    view::{HostSettings, Live, LiveSet, Phase},
+    view::{Checkpoint, Definition, HostSettings, Live, LiveSet, Phase, Run, View, ViewContext},
 };
 use view_support::{Call, Gate, Probe, Rig, SOON, Seen, TestLog, numbers};
 
@@ -316,6 +316,97 @@ async fn views_build_but_reads_wait_until_the_database_is_ready() {
     assert_eq!(all.await.unwrap().unwrap().items, numbers(10));
     rig.host.wait_all().await.unwrap();
     assert!(view.progress().is_live());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_are_waited_for_together_publish_side_by_side() {
+    let log = TestLog::new();
+    let mut settings = HostSettings::default();
+    settings.publish_every = Duration::from_secs(3_600);
+    let rig = Rig::with(&log, Env::memory(), settings);
+    let publishing = Arc::new((Mutex::new(0), Condvar::new()));
+    for name in ["one", "other"] {
+        let publishing = publishing.clone();
+        rig.add(
+            name,
+            Probe::hooked(move |call| {
+                if matches!(call, Call::Publish(Some(_))) {
+                    let (count, changed) = &*publishing;
+                    let mut count = count.lock().unwrap();
+                    *count += 1;
+                    changed.notify_all();
+                    let (_count, waited) = changed.wait_timeout_while(count, SOON, |count| *count < 2).unwrap();
+                    assert!(!waited.timed_out(), "one waits until the other has published");
+                }
+                Ok(())
+            }),
+        );
+    }
+    log.fill(10).await;
+    rig.host.wait_all().await.unwrap();
+}
+
+/// A view that says it takes a hundred bytes for each entry until it publishes, and notes how many it had then.
+#[derive(Default)]
+struct Heavy {
+    pending: usize,
+    published: Arc<Mutex<Vec<usize>>>,
+}
+
+impl View for Heavy {
+    type Item = String;
+    type Reader = ();
+
+    fn definition(&self) -> Definition {
+        Definition::new("heavy", 1, "")
+    }
+
+    fn open(&mut self, _cx: &ViewContext<String>) -> flumedb::Result<Option<Checkpoint>> {
+        Ok(None)
+    }
+
+    fn apply(&mut self, run: &Run<String>) -> flumedb::Result<()> {
+        self.pending += run.len();
+        Ok(())
+    }
+
+    fn publish(&mut self, _at: &Checkpoint) -> flumedb::Result<()> {
+        self.published.lock().unwrap().extend(Some(self.pending).filter(|pending| *pending > 0));
+        self.pending = 0;
+        Ok(())
+    }
+
+    fn pending_bytes(&self) -> Option<usize> {
+        Some(100 * self.pending)
+    }
+}
+
+/// How many entries each publish had of a view that caught up with so many, where a thousand are as many as it may keep.
+async fn publishes_of(entries: u64) -> Vec<usize> {
+    let log = TestLog::new();
+    log.fill(entries).await;
+    let mut settings = HostSettings::default();
+    settings.publish_every = Duration::from_secs(3_600);
+    settings.pending_bytes = 100_000;
+    let rig = Rig::with(&log, Env::memory(), settings);
+    let heavy = Heavy::default();
+    let published = heavy.published.clone();
+    let view = rig.host.add("heavy", heavy, false).unwrap();
+    let mut since = view.watch();
+    since.wait_for(|since| *since == Some(Seq::new(entries - 1))).await.unwrap();
+    view.read().timeout(SOON).await.unwrap();
+    published.lock().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_publishes_when_it_has_much_but_not_right_before_it_has_caught_up() {
+    // A piece of the log is some twenty entries.
+    assert_eq!(publishes_of(900).await, [900]);
+    assert_eq!(publishes_of(1_150).await, [1_150], "a quarter more, rather than twice");
+    let twice = publishes_of(1_500).await;
+    assert!(matches!(*twice, [1_000..1_100, 400..=500]), "{twice:?}");
+    let again = publishes_of(2_200).await;
+    assert!(matches!(*again, [1_000..1_100, 1_100..=1_200]), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
 
 use super::{
@@ -32,7 +33,8 @@ pub struct HostSettings {
     pub memory: usize,
     /// A view that nobody waits for shows what it has taken in after so many entries.
     pub publish_entries: u64,
-    /// Or when what it has taken in takes about so much memory, if it [tells](View::pending_bytes).
+    /// Or when what it has taken in takes about so much memory, if it [tells](View::pending_bytes); a quarter more if it is
+    /// being built and that much is left of the log.
     pub pending_bytes: usize,
     /// Or after this time, or longer where publishing takes long.
     pub publish_every: Duration,
@@ -334,10 +336,9 @@ impl<T: Send + Sync + 'static> Host<T> {
     /// Dropping the future has no effect.
     pub async fn wait_all(&self) -> Result<()> {
         let target = self.core.barrier().await?;
-        for handle in self.handles() {
-            handle.caught_up(target).await?;
-        }
-        Ok(())
+        let handles = self.handles();
+        // All are asked at once, so that they publish side by side.
+        try_join_all(handles.iter().map(|handle| handle.caught_up(target))).await.map(drop)
     }
 
     /// Has every view take entries in anew; see [`Live::reprocess`].

@@ -135,6 +135,13 @@ impl<T: Send + Sync + 'static> Scan<T> {
         }
     }
 
+    /// Whether there is more for the follower, and all others have come farther.
+    pub(crate) fn is_last(&self, id: u64) -> bool {
+        let ring = self.ring();
+        let Some(position) = ring.followers.get(&id).map(|follower| follower.position) else { return false };
+        position < ring.head && ring.followers.iter().all(|(&other, it)| other == id || it.position > position)
+    }
+
     /// The follower begins something that may take long.
     pub(crate) fn busy(&self, id: u64) {
         let now = self.pool.now();

@@ -54,6 +54,8 @@ pub(super) struct Actor<V: View> {
     open: bool,
     live: bool,
     closing: bool,
+    /// Blocks that it has taken since it let others run.
+    turns: u32,
     /// Entries since the last publish.
     pending: u64,
     /// About how much memory they take, if the view tells.
@@ -143,6 +145,7 @@ impl<V: View> Actor<V> {
             open: false,
             live: false,
             closing: false,
+            turns: 0,
             pending: 0,
             pending_bytes: None,
             published: 0,

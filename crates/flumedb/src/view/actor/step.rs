@@ -41,10 +41,21 @@ impl<V: View> Actor<V> {
                 Next::TakeIn(block) => {
                     self.take_in(&block).await?;
                     self.block = Some(block).filter(|block| self.cursor.position < block.to);
-                    yield_now().await;
+                    self.give_way().await;
                 }
                 Next::LogFailed(error) => self.log_failed(error).await?,
             }
+        }
+    }
+
+    /// Lets others run. Whom the others wait for, or will, goes on for a while, or it would stay as far behind them as it was
+    /// when it had published.
+    async fn give_way(&mut self) {
+        const TURNS: u32 = 16;
+        self.turns += 1;
+        if self.turns >= TURNS || !self.core.scan.is_last(self.id) {
+            self.turns = 0;
+            yield_now().await;
         }
     }
 
@@ -86,7 +97,7 @@ impl<V: View> Actor<V> {
         let publish_at = self.is_dirty().then(|| self.published_at.saturating_add(pause));
         let sync_at = self.unsynced.then_some(self.sync_at);
         let full = self.pending >= settings.publish_entries.saturating_mul(seldom.into())
-            || self.pending_bytes.is_some_and(|bytes| bytes >= settings.pending_bytes);
+            || self.pending_bytes.is_some_and(|bytes| bytes >= self.most_pending_bytes());
         if publish_at.is_some_and(|at| now >= at || full) {
             return (Some(Next::Publish), None);
         }
@@ -115,6 +126,17 @@ impl<V: View> Actor<V> {
             }
         };
         (None, [again_at, publish_at, sync_at].into_iter().flatten().min())
+    }
+
+    /// Shortly before it has caught up a view waits with publishing until it has: two publishes would cost nearly twice as
+    /// much as one.
+    fn most_pending_bytes(&self) -> usize {
+        /// So much more, in parts.
+        const REST: u8 = 4;
+        let most = self.core.settings.pending_bytes;
+        let left = self.core.scan.head().saturating_sub(self.cursor.position);
+        let last = !self.live && left <= self.pending / u64::from(REST);
+        if last { most.saturating_add(most / usize::from(REST)) } else { most }
     }
 
     /// Takes in a piece of the block: up to where a reader waits, a tombstone, or where it failed before.
