@@ -264,7 +264,7 @@ impl Subject for ByNewest {
 
     fn view(&self, version: u32) -> Self::View {
         let groups = Groups::new(version, move |item: &Item| keys(version, item), Newest);
-        assert_eq!(groups.definition().detail, "text -> newest in listed rows");
+        assert_eq!(groups.definition().detail, "text -> newest in lists of members");
         if self.undo { groups.with_undo() } else { groups }
     }
 

@@ -1,4 +1,5 @@
-//! Documents, formatting, clippy and documentation, in which a warning is an error; and the types of what is built apart.
+//! Documents, formatting, clippy (of the benches, too, which nothing else looks at) and documentation, in which a warning is
+//! an error; and the types of what is built apart.
 
 use crate::{
     docs, loom,
@@ -11,7 +12,7 @@ pub(crate) fn run() -> Outcome {
         run::run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     }
     if has("clippy", "clippy")? {
-        run::run("clippy", &mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))?;
+        run::run("clippy", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     }
     run::run("documentation", cargo(&["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     loom::check()

@@ -145,7 +145,7 @@ fn write_gaps(lows: impl Iterator<Item = u32>, out: &mut Vec<u8>) {
     let mut former = None;
     for low in lows {
         if let Some(former) = former.replace(low) {
-            varint::write((low - former) as usize, out);
+            varint::write(u64::from(low - former), out);
         }
     }
 }

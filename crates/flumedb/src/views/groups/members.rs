@@ -7,6 +7,7 @@ use redb::{ReadableTable, StorageError, Table, TableDefinition, WriteTransaction
 use roaring::RoaringTreemap;
 
 use super::keys::after_prefix;
+use crate::views::store::varint;
 
 /// By the key of the group and the first number in the list: the list.
 const MEMBERS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("members");
@@ -91,31 +92,20 @@ impl MembersTable<'_> {
     }
 }
 
-/// Differences from one to the next, seven bits to a byte, the last byte of each with a bit more.
+/// Differences from one to the next.
 fn encode(numbers: &[u64]) -> Vec<u8> {
     let (mut list, mut before) = (Vec::new(), 0);
     for number in numbers {
-        let mut rest = number - before;
-        while rest > 0x7f {
-            list.push((rest & 0x7f) as u8);
-            rest >>= 7;
-        }
-        list.push(rest as u8 | 0x80);
+        varint::write(number - before, &mut list);
         before = *number;
     }
     list
 }
 
-fn decode(list: &[u8]) -> impl Iterator<Item = u64> {
-    let (mut before, mut difference, mut shift) = (0_u64, 0_u64, 0_u32);
-    list.iter().filter_map(move |byte| {
-        difference |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte & 0x80 == 0 {
-            shift += 7;
-            return None;
-        }
-        before = before.wrapping_add(difference);
-        (difference, shift) = (0, 0);
+fn decode(mut list: &[u8]) -> impl Iterator<Item = u64> {
+    let mut before = 0_u64;
+    std::iter::from_fn(move || {
+        before = before.wrapping_add(varint::read(&mut list)?);
         Some(before)
     })
 }

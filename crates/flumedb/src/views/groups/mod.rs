@@ -195,4 +195,4 @@ impl<T: Send + Sync + 'static, K: Key, A: Aggregate<T>> View for Groups<T, K, A>
 }
 
 /// Names what the rows are like: another layout is another definition, built from the log.
-const LAYOUT: &str = "listed rows";
+const LAYOUT: &str = "lists of members";

@@ -1,10 +1,10 @@
 //! Numbers in as few bytes as they need: LEB128, seven bits in each byte, the lowest first.
 
-pub(crate) fn len(number: usize) -> usize {
-    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+pub(crate) fn len(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-pub(crate) fn write(mut number: usize, out: &mut Vec<u8>) {
+pub(crate) fn write(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -13,12 +13,12 @@ pub(crate) fn write(mut number: usize, out: &mut Vec<u8>) {
 }
 
 /// Takes a number from the beginning; `None` if there is no whole one.
-pub(crate) fn read(bytes: &mut &[u8]) -> Option<usize> {
-    let (mut number, mut shift) = (0_usize, 0);
+pub(crate) fn read(bytes: &mut &[u8]) -> Option<u64> {
+    let (mut number, mut shift) = (0_u64, 0);
     loop {
         let (&byte, rest) = bytes.split_first()?;
         *bytes = rest;
-        number |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
         if byte & 0x80 == 0 {
             return Some(number);
         }
@@ -34,7 +34,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(number: usize, behind: Vec<u8>) {
+        fn what_was_written_is_read(number: u64, behind: Vec<u8>) {
             let mut bytes = Vec::new();
             write(number, &mut bytes);
             prop_assert_eq!(bytes.len(), len(number));

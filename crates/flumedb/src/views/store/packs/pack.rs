@@ -27,16 +27,15 @@ impl<'a> Row<'a> {
     /// How many bytes it takes.
     pub(super) fn len(&self) -> usize {
         let rest = self.key.len() - self.shared;
-        varint::len(self.shared) + varint::len(rest) + varint::len(self.value.len()) + rest + self.value.len()
+        let lens = [self.shared, rest, self.value.len()].map(|len| varint::len(len as u64));
+        lens.iter().sum::<usize>() + rest + self.value.len()
     }
 
     /// Appends its bytes; the first of a pack has all of its key in common with that of the pack.
     pub(super) fn write(&self, first: bool, out: &mut Vec<u8>) {
         let shared = if first { self.key.len() } else { self.shared };
         let rest = self.key.get(shared..).unwrap_or_default();
-        varint::write(shared, out);
-        varint::write(rest.len(), out);
-        varint::write(self.value.len(), out);
+        [shared, rest.len(), self.value.len()].iter().for_each(|&len| varint::write(len as u64, out));
         out.extend_from_slice(rest);
         out.extend_from_slice(self.value);
     }
@@ -77,7 +76,8 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self) -> Option<&'a [u8]> {
         let mut rest = self.rest;
-        let (shared, more, value) = (varint::read(&mut rest)?, varint::read(&mut rest)?, varint::read(&mut rest)?);
+        let mut len = || usize::try_from(varint::read(&mut rest)?).ok();
+        let (shared, more, value) = (len()?, len()?, len()?);
         let (more, rest) = rest.split_at_checked(more)?;
         // The first row has the key of the pack, and the others are in order: who changes packs relies on it.
         let next = self.key.get(shared);
