@@ -49,6 +49,27 @@ fn hold(dir: &Path, life: u64) -> ! {
 }
 
 #[test]
+fn who_only_asks_for_the_lock_keeps_no_writer_out() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("db");
+    open(&dir).unwrap().close().blocking().unwrap();
+    // As a backup or a check does to see whether somebody writes.
+    let asking = std::fs::File::open(dir.join("lock")).unwrap();
+    asking.try_lock().unwrap();
+    std::thread::scope(|scope| {
+        let (begun, waits) = std::sync::mpsc::channel();
+        let dir = &dir;
+        let writer = scope.spawn(move || {
+            begun.send(()).unwrap();
+            open(dir).map(drop)
+        });
+        waits.recv().unwrap();
+        asking.unlock().unwrap();
+        writer.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn a_killed_writer_leaves_no_lock() {
     if let Some(job) = job() {
         hold(Path::new(&job[0]), job[1].parse().unwrap());

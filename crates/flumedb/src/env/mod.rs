@@ -4,6 +4,8 @@
 //! simulator can stand in for the machine and replay a run from one seed.
 
 mod latched;
+#[cfg(unix)]
+mod map;
 mod memory;
 mod os;
 mod parallel;

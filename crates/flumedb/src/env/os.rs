@@ -1,20 +1,28 @@
-//! The real machine: the only user of `std::fs`, of time, randomness and threads, and of `unsafe` (memory maps).
+//! The real machine: the only user of `std::fs`, of time, randomness and threads.
 #![allow(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
 
+#[cfg(unix)]
+use std::sync::{PoisonError, RwLock};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 
+#[cfg(unix)]
+use super::map::Map;
 use super::{
     Clock, File, Lock, OpenMode, PathKind, Random, Room, Signal, Step, Storage, Task, Threads, Watch, Worker, linked,
     watch,
 };
+
+/// Whoever wants to know whether somebody has a lock takes it for a moment: that is waited for, so often and so long.
+const ASKERS: u32 = 20;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Files of the operating system. On Unix they are made for their owner alone (0600, directories 0700), whatever the
 /// umask allows; what is there already keeps its mode. Windows gives what the directory above says.
@@ -85,7 +93,11 @@ impl Storage for OsStorage {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(mode != OpenMode::Read).create_new(mode == OpenMode::CreateNew);
         let file = self.open_itself(path, &mut options)?;
-        Ok(Arc::new(OsFile { file, map: RwLock::new(Bytes::new()) }))
+        Ok(Arc::new(OsFile {
+            file,
+            #[cfg(unix)]
+            map: RwLock::default(),
+        }))
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -128,11 +140,8 @@ impl Storage for OsStorage {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let source = fs::File::open(from)?;
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let target = options.open(to)?;
+        let source = self.open_itself(from, fs::OpenOptions::new().read(true))?;
+        let target = self.open_itself(to, fs::OpenOptions::new().write(true).create_new(true))?;
         rustix::io::retry_on_intr(|| rustix::fs::ioctl_ficlone(&target, &source)).map_err(|error| {
             // What was made for it is of no use then.
             let _ = fs::remove_file(to);
@@ -165,11 +174,14 @@ impl Storage for OsStorage {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = self.open_itself(path, &mut options)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(OsLock { file }))),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
+        for _ in 0..ASKERS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Box::new(OsLock { file }))),
+                Err(fs::TryLockError::WouldBlock) => thread::sleep(MOMENT),
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
@@ -213,28 +225,9 @@ impl Drop for OsLock {
 
 struct OsFile {
     file: fs::File,
-    /// The file as mapped last; a read past its end maps it anew. Slices keep the map they came from alive.
-    map: RwLock<Bytes>,
-}
-
-impl OsFile {
+    /// The file as mapped last; a read past its end maps it anew.
     #[cfg(unix)]
-    #[allow(unsafe_code)]
-    fn remap(&self) -> io::Result<Bytes> {
-        let len = self.len()?;
-        let mapped = if len == 0 {
-            Bytes::new()
-        } else {
-            // SAFETY: the bytes behind the map may change while it lives, but only past what its readers were told is
-            // written: log files are appended to, and every byte that is read is checked against a checksum. Cutting a
-            // mapped file below what was read is excluded by the directory's lock and by recovery, which never cuts
-            // what a reader may have seen. Somebody else truncating the file can end the process with SIGBUS, as with
-            // every memory-mapped store.
-            Bytes::from_owner(unsafe { memmap2::MmapOptions::new().len(len as usize).map(&self.file)? })
-        };
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = mapped.clone();
-        Ok(mapped)
-    }
+    map: RwLock<Arc<Map>>,
 }
 
 impl File for OsFile {
@@ -244,7 +237,8 @@ impl File for OsFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         // What is cut must not be read through an old map.
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Bytes::new();
+        #[cfg(unix)]
+        drop(std::mem::take(&mut *self.map.write().unwrap_or_else(PoisonError::into_inner)));
         self.file.set_len(len)
     }
 
@@ -266,16 +260,18 @@ impl File for OsFile {
     #[cfg(unix)]
     fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let end = offset.saturating_add(len as u64);
-        let slice = |map: &Bytes| {
-            let end = end.min(map.len() as u64);
-            if offset >= end { Bytes::new() } else { map.slice(offset as usize..end as usize) }
-        };
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
-        if end <= map.len() as u64 {
-            return Ok(slice(&map));
+        if let Some(bytes) = map.get(offset, end) {
+            return Ok(bytes);
         }
+        let mut newest = map.clone();
+        // Nobody waits for the disk with this one.
         drop(map);
-        self.remap().map(|map| slice(&map))
+        if end > newest.len() {
+            newest = Arc::new(Map::of(&self.file)?);
+            *self.map.write().unwrap_or_else(PoisonError::into_inner) = newest.clone();
+        }
+        newest.read(&self.file, offset, end)
     }
 
     #[cfg(not(unix))]

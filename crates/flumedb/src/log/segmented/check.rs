@@ -1,6 +1,7 @@
 //! Checking every byte of a log, and repairing what a crash or a disk did to it.
 
 use std::{
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -267,7 +268,7 @@ impl Examiner {
         if !recovery::is_half_made(storage, &self.dir, &self.names, self.page, &*file)? {
             return Ok(None);
         }
-        let bytes = whole(&file, &path)?;
+        let (bytes, _) = whole(&file, &path)?;
         self.report.bytes += bytes.len() as u64;
         let torn = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1);
         if torn > 0 && !self.busy {
@@ -280,13 +281,16 @@ impl Examiner {
     fn segment(&mut self, name: SegmentName, next: Option<u64>, before: Option<Position>) -> Result<Examined> {
         let path = self.dir.join(name.file_name());
         let file = self.env.storage.open(&path, OpenMode::Read).map_err(|error| Error::io("open", &path, error))?;
-        let mut bytes = whole(&file, &path)?;
+        let (mut bytes, lost) = whole(&file, &path)?;
         self.report.bytes += bytes.len() as u64;
         if let Some(page) = self.page.filter(|page| self.busy && page.ordinal == name.ordinal) {
             // What is behind, the writer may cut while one looks.
             bytes.truncate(page.end as usize);
         }
         let found = self.report.damage.len();
+        for range in &lost {
+            self.damage(&path, range.start, range.end - range.start, "the disk cannot read it");
+        }
         let (mut chain, mut found_header) = (None, None);
         match check_header(&*file, &path, name, self.id) {
             Ok(header) => {
@@ -301,6 +305,7 @@ impl Examiner {
                 let reason = error.damage().map_or_else(|| error.to_string(), |damage| damage.reason.clone());
                 self.damage(&path, 0, HEADER_LEN as u64, reason);
             }
+            Err(_) if lost.first().is_some_and(|lost| lost.start == 0) => {}
             Err(error) => return Err(error),
         }
         let start = chain.or(before.map(|before| before.chain)).unwrap_or(0);
@@ -315,6 +320,7 @@ impl Examiner {
         replay.run_around(&bytes, id, known, limit);
         for Hole { offset, end, fault, .. } in &replay.damage {
             match fault {
+                Fault::Bad(_) if lost.iter().any(|lost| lost.start < *end && *offset < lost.end) => {}
                 Fault::Bad(reason) => self.damage(&path, *offset, end - offset, *reason),
                 newer => return Err(fault_error(&path, *offset, *newer)),
             }
@@ -403,7 +409,40 @@ impl Examiner {
     }
 }
 
-fn whole(file: &Arc<dyn File>, path: &Path) -> Result<Bytes> {
-    let read = file.len().and_then(|len| file.read(0, usize::try_from(len).unwrap_or(usize::MAX)));
-    read.map_err(|error| Error::io("read", path, error))
+/// All bytes of a file, and where the disk has lost some: there are zeros then.
+fn whole(file: &Arc<dyn File>, path: &Path) -> Result<(Bytes, Vec<Range<u64>>)> {
+    let failed = |error| Error::io("read", path, error);
+    let len = file.len().map_err(failed)?;
+    match file.read(0, usize::try_from(len).unwrap_or(usize::MAX)) {
+        Ok(bytes) => Ok((bytes, Vec::new())),
+        Err(error) if is_lost(&error) => salvage(&**file, len).map_err(failed),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Whether the disk says that it cannot read something, which it will say again: EIO, by the same number on every Unix. What
+/// fails in another way may work the next time.
+fn is_lost(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    cfg!(unix) && error.raw_os_error() == Some(EIO)
+}
+
+/// Reads what can be read.
+fn salvage(file: &dyn File, len: u64) -> io::Result<(Bytes, Vec<Range<u64>>)> {
+    /// What a file system loses at the least.
+    const BLOCK: u64 = 4096;
+    let (mut bytes, mut lost): (Vec<u8>, Vec<Range<u64>>) = (Vec::new(), Vec::new());
+    for start in (0..len).step_by(BLOCK as usize) {
+        let end = len.min(start + BLOCK);
+        match file.read(start, (end - start) as usize) {
+            Ok(block) => bytes.extend_from_slice(&block),
+            Err(error) if is_lost(&error) => match lost.last_mut().filter(|last| last.end == start) {
+                Some(last) => last.end = end,
+                None => lost.push(start..end),
+            },
+            Err(error) => return Err(error),
+        }
+        bytes.resize(end as usize, 0);
+    }
+    Ok((bytes.into(), lost))
 }
