@@ -114,6 +114,15 @@ pub trait Storage: Send + Sync + 'static {
     /// Takes the exclusive lock that the file at `path` (created if need be) stands for, or says with `None` that somebody
     /// else has it. Dropping the guard frees it; so does the death of the process.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+    /// Whether somebody has the lock that the file at `path` stands for; nobody has if there is no such file. Unlike
+    /// [`lock`](Self::lock) it makes no file and wants no right to write, so that a reader can ask; a storage that does not
+    /// say how to ask tries to take it.
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        if self.kind(path)?.is_none() {
+            return Ok(false);
+        }
+        self.lock(path).map(|lock| lock.is_none())
+    }
     /// Something that waits until a file may have changed (for readers in another process than the writer).
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>>;
     /// Where the symbolic link at `path` leads in the end; `None` if there is no link at `path`.

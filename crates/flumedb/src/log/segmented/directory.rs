@@ -230,17 +230,12 @@ pub(crate) fn segments_gone(dir: &Path, page: &HeadPage) -> Error {
 /// Whether somebody writes here now. Makes no file.
 pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     let path = dir.join(LOCK_FILE);
-    let io = |error| Error::io("look at", &path, error);
-    if storage.kind(&path).map_err(io)?.is_none() {
-        return Ok(false);
-    }
-    match storage.lock(&path) {
-        Ok(lock) => Ok(lock.is_none()),
-        // Who may only read cannot tell; to look no further than a writer says is right either way.
+    match storage.is_locked(&path) {
+        // Who may not even read it cannot tell; to look no further than a writer says is right either way.
         Err(error) if matches!(error.kind(), ErrorKindIo::PermissionDenied | ErrorKindIo::ReadOnlyFilesystem) => {
             Ok(true)
         }
-        Err(error) => Err(io(error)),
+        locked => locked.map_err(|error| Error::io("look at", &path, error)),
     }
 }
 
