@@ -14,7 +14,7 @@ use std::{fs, io::Write, os::unix::fs::symlink, path::Path, process::Command};
 use flumedb::{
     Env, ErrorKind, Flume,
     codec::Json,
-    log::{LogSettings, SegmentedLog},
+    log::{LogSettings, SegmentedLog, Sharing},
     views::{Index, Reduce},
 };
 use tempfile::TempDir;
@@ -216,6 +216,37 @@ fn temporary_files_are_made_anew_and_do_not_stay() {
     db.close().blocking().unwrap();
     assert_eq!(fs::read_to_string(rig.path("outside/target")).unwrap(), "precious");
     assert!(!rig.path("db").join(&state).exists());
+}
+
+/// The failure: a link at a temporary name that leads nowhere is taken for nothing, and nothing can be made there ever.
+#[test]
+fn a_temporary_name_is_free_though_a_link_there_leads_nowhere() {
+    let rig = Rig::new();
+    let (state, first) = (format!("{}/state.new", rig.store("sum")), "first.new".to_owned());
+    let fresh = format!("{}.new", rig.segments()[1].replace("-0000.seg", "-0001.seg"));
+    let status = format!("{}.status.new", rig.store("sum"));
+    let db = rig.open().unwrap();
+    let names = [&state, &first, &fresh, &status];
+    for name in names {
+        symlink("/nowhere/x", rig.path("db").join(name)).unwrap();
+    }
+    let view = db.view("sum", sum()).blocking().unwrap();
+    view.read().blocking().unwrap();
+    // The whole first segment goes, and one entry of the second.
+    let second: u64 = rig.segments()[1].split('-').nth(1).unwrap().parse().unwrap();
+    db.delete((0..=second).map(flumedb::Seq::new)).blocking().unwrap();
+    view.read().blocking().unwrap();
+    db.compact().blocking().unwrap();
+    db.close().blocking().unwrap();
+    for name in names {
+        assert!(rig.path("db").join(name).symlink_metadata().is_err(), "{name} is still there");
+    }
+    let backup = rig.path("backup");
+    let back_up = || SegmentedLog::backup_at(&Env::os(), &rig.path("db"), &backup, Sharing::Copy, |_, _| ());
+    back_up().unwrap();
+    symlink("/nowhere/x", backup.join("backup-manifest.new")).unwrap();
+    symlink("/nowhere/x", backup.join("head.new")).unwrap();
+    back_up().unwrap();
 }
 
 #[test]

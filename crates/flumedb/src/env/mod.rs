@@ -187,10 +187,17 @@ pub(crate) fn remove_unfinished(storage: &dyn Storage, path: &Path) -> io::Resul
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    if storage.kind(&fresh)?.is_some() {
-        storage.remove(&fresh)?;
-    }
+    remove_if_there(storage, &fresh)?;
     Ok(fresh)
+}
+
+/// Removes the file at `path`, if there is one. To look first would be to follow a link: of one that leads nowhere it is said
+/// that nothing is there, and then nothing can be made there either.
+pub(crate) fn remove_if_there(storage: &dyn Storage, path: &Path) -> io::Result<()> {
+    match storage.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// What is at a path.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
-    env::{OpenMode, PathKind, Storage},
+    env::{self, OpenMode, PathKind, Storage},
 };
 
 /// What a view that keeps a store was doing when it said so last.
@@ -64,9 +64,7 @@ impl Status {
             .map_err(|error| Error::with_source(ErrorKind::Invalid, error.to_string(), error))?;
         let fresh = path.with_extension("status.new");
         let written = (|| {
-            if storage.kind(&fresh)?.is_some() {
-                storage.remove(&fresh)?;
-            }
+            env::remove_if_there(storage, &fresh)?;
             storage.open(&fresh, OpenMode::CreateNew)?.write_all(0, &text)?;
             // Not synced: whoever reads it after a crash takes it for what it is.
             storage.rename(&fresh, &path)
@@ -156,6 +154,5 @@ impl StoredView {
 /// Removes a store and what is said beside it.
 pub(super) fn remove(storage: &dyn Storage, dir: &Path) -> std::io::Result<()> {
     storage.remove_dir_all(dir)?;
-    let path = path(dir);
-    if storage.kind(&path)?.is_some() { storage.remove(&path) } else { Ok(()) }
+    env::remove_if_there(storage, &path(dir))
 }

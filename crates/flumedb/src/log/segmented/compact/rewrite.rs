@@ -19,7 +19,7 @@ use super::super::{
 use crate::{
     Damage, Error, Result,
     env::{
-        File, OpenMode, Storage,
+        self, File, OpenMode, Storage,
         planted::{Bug, planted},
     },
     log::chunk::decode_targets,
@@ -121,9 +121,7 @@ impl Rewrite {
         let name = SegmentName { generation: old.generation.saturating_add(1), ..old };
         let fresh = directory::fresh_path(&shared.dir, name);
         let write = |error| Error::io("write", &fresh, error);
-        if storage.kind(&fresh).map_err(write)?.is_some() {
-            storage.remove(&fresh).map_err(write)?;
-        }
+        env::remove_if_there(storage, &fresh).map_err(write)?;
         let file = storage.open(&fresh, OpenMode::CreateNew).map_err(write)?;
         let first = bytes.first_chunk::<HEADER_LEN>().unwrap_or(&[0; HEADER_LEN]);
         let out = compacted_header(first, name.generation).to_vec();
