@@ -15,6 +15,7 @@ use flumedb::{
     Env, ErrorKind, Flume,
     codec::Json,
     log::{LogSettings, SegmentedLog, Sharing},
+    view::StoredView,
     views::{Index, Reduce},
 };
 use tempfile::TempDir;
@@ -151,6 +152,7 @@ fn a_directory_that_leads_elsewhere_is_refused() {
     let whole = fs::read(&segment).unwrap();
     fs::OpenOptions::new().append(true).open(&segment).unwrap().write_all(&[7; 100]).unwrap();
     assert_refused("torn", rig.open());
+    fs::remove_file(rig.path("db/torn")).unwrap();
     fs::write(&segment, whole).unwrap();
 
     fs::rename(rig.path("db/views"), rig.path("views")).unwrap();
@@ -173,6 +175,38 @@ fn a_directory_that_leads_elsewhere_is_refused() {
         Flume::builder(Json::<u64>::new()).views_in(rig.path("elsewhere")).open(rig.path("db")).blocking().unwrap();
     assert_eq!(*db.view("sum", sum()).blocking().unwrap().read().blocking().unwrap(), 3 * 49_995_000);
     db.close().blocking().unwrap();
+}
+
+/// The failure: files elsewhere that are named as cut tails are counted, or removed once they are old.
+#[test]
+fn nothing_is_kept_where_a_link_leads() {
+    for name in ["torn", "damaged"] {
+        let rig = Rig::new();
+        fs::write(rig.path("outside/000000-0000000000-96-1.torn"), "precious").unwrap();
+        let before = content(&rig.path("outside"));
+        let read = Flume::read_only(rig.path("db"), Json::<u64>::new()).blocking().unwrap();
+        let written = rig.open().unwrap();
+        symlink(rig.path("outside"), rig.path("db").join(name)).unwrap();
+        assert_refused(name, read.stat());
+        assert_refused(name, written.compact().blocking());
+        drop((read, written));
+        assert_refused(name, rig.open());
+        // Nor one that leads nowhere.
+        fs::remove_file(rig.path("db").join(name)).unwrap();
+        symlink(rig.path("nowhere"), rig.path("db").join(name)).unwrap();
+        assert_refused(name, rig.open());
+        assert_eq!(content(&rig.path("outside")), before, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_of_views_that_leads_elsewhere_is_not_listed() {
+    let rig = Rig::new();
+    rig.lead_out("views");
+    assert_refused("views", StoredView::list(&Env::os(), &rig.path("db/views")).map(drop));
+    let outside = content(&rig.path("outside"));
+    assert_refused("views", StoredView::discard(&Env::os(), &rig.path("db/views"), "sum"));
+    assert_eq!(content(&rig.path("outside")), outside);
 }
 
 #[test]

@@ -159,7 +159,13 @@ pub(crate) fn create_inner_dir(storage: &dyn Storage, dir: &Path) -> io::Result<
 
 /// Fails if there is a link at `path`.
 pub(crate) fn refuse_link(storage: &dyn Storage, path: &Path) -> io::Result<()> {
-    if storage.points_to(path)?.is_some() { Err(linked()) } else { Ok(()) }
+    match storage.points_to(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(linked()),
+        // It leads nowhere; of what is not there at all nothing is said.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(linked()),
+        Err(error) => Err(error),
+    }
 }
 
 fn linked() -> io::Error {

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
     env::{self, OpenMode, PathKind, Storage},
+    log::SegmentedLog,
 };
 
 /// What a view that keeps a store was doing when it said so last.
@@ -120,6 +121,13 @@ impl StoredView {
     pub fn list(env: &Env, dir: &Path) -> Result<Vec<Self>> {
         let storage = &*env.storage;
         let io = |error| Error::io("list", dir, error);
+        // A directory that a program has named may be reached by a link, that of a database may not.
+        if dir.file_name().is_some_and(|name| name == "views")
+            && let Some(database) = dir.parent()
+            && SegmentedLog::is_at(env, database)?
+        {
+            env::refuse_link(storage, dir).map_err(io)?;
+        }
         if storage.kind(dir).map_err(io)? != Some(PathKind::Dir) {
             return Ok(Vec::new());
         }

@@ -239,6 +239,14 @@ pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     }
 }
 
+/// Says no to a directory in which what is kept beside the log would be kept, and removed, elsewhere.
+pub(crate) fn refuse_links(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for path in [TORN_DIR, DAMAGED_DIR].map(|name| dir.join(name)) {
+        env::refuse_link(storage, &path).map_err(|error| Error::io("look into", &path, error))?;
+    }
+    Ok(())
+}
+
 /// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
 /// kept nothing.
 pub(crate) fn keep_torn(
@@ -279,6 +287,7 @@ pub(crate) fn keep_torn(
 /// Removes the tails that have been kept as long as the settings say. One that does not say since when stays.
 pub(crate) fn forget_torn(env: &Env, dir: &Path, label: &str, settings: &LogSettings) -> io::Result<()> {
     let (storage, torn) = (&*env.storage, dir.join(TORN_DIR));
+    env::refuse_link(storage, &torn)?;
     if storage.kind(&torn)? != Some(PathKind::Dir) {
         return Ok(());
     }
@@ -300,8 +309,10 @@ fn kept_since(name: &str) -> Option<i64> {
 }
 
 /// What is kept of cut tails, and of damaged segments.
-pub(crate) fn kept(storage: &dyn Storage, dir: &Path) -> io::Result<(Kept, Kept)> {
-    Ok((kept_in(storage, &dir.join(TORN_DIR))?, kept_in(storage, &dir.join(DAMAGED_DIR))?))
+pub(crate) fn kept(storage: &dyn Storage, dir: &Path) -> Result<(Kept, Kept)> {
+    refuse_links(storage, dir)?;
+    let kept = |path: PathBuf| kept_in(storage, &path).map_err(|error| Error::io("look into", &path, error));
+    Ok((kept(dir.join(TORN_DIR))?, kept(dir.join(DAMAGED_DIR))?))
 }
 
 fn kept_in(storage: &dyn Storage, dir: &Path) -> io::Result<Kept> {
