@@ -222,6 +222,24 @@ fn two_histories_of_a_log_are_not_mixed() -> Result<()> {
     Ok(())
 }
 
+/// The failure: a backup inside of what it is a backup of, which the next one, or a repair, takes for a part of it.
+#[test]
+fn nothing_is_made_inside_of_a_database_or_a_backup() -> Result<()> {
+    let env = Env::memory();
+    append(&env, "db", &["a"])?;
+    append(&env, "other", &["b"])?;
+    back_up(&env, "db", "backup")?;
+    for to in ["db/inner", "db/one/two", "other/inner", "backup/inner", "db/../db/inner"] {
+        for error in [back_up(&env, "db", to).unwrap_err(), restore(&env, "backup", to).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{to}: {error}");
+            assert!(error.to_string().contains("inside of"), "{to}: {error}");
+        }
+        assert!(env.storage.kind(to.as_ref()).unwrap().is_none(), "{to}");
+    }
+    back_up(&env, "db", "db-backup")?;
+    restore(&env, "backup", "backups/restored").map(drop)
+}
+
 #[test]
 fn a_damaged_log_is_not_copied_over_a_good_backup() -> Result<()> {
     let env = Env::memory();

@@ -283,6 +283,25 @@ fn a_temporary_name_is_free_though_a_link_there_leads_nowhere() {
     back_up().unwrap();
 }
 
+/// The failure: a way through a link, or around a corner, that ends in the database after all.
+#[test]
+fn a_backup_is_not_made_inside_of_what_it_is_of() {
+    let rig = Rig::new();
+    symlink(rig.path("db"), rig.path("link")).unwrap();
+    fs::create_dir(rig.path("db/sub")).unwrap();
+    symlink(rig.path("db/sub"), rig.path("sub")).unwrap();
+    for to in ["link/inner", "sub/inner", "outside/../db/inner", "sub/../inner"] {
+        let made = SegmentedLog::backup_at(&Env::os(), &rig.path("db"), &rig.path(to), Sharing::Copy, |_, _| ());
+        let error = made.unwrap_err();
+        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("inside of"), "{to}: {error}");
+    }
+    for to in ["outside/backup", "db/../backup", "link/../link-backup"] {
+        SegmentedLog::backup_at(&Env::os(), &rig.path("link"), &rig.path(to), Sharing::Copy, |_, _| ()).unwrap();
+    }
+    assert!(rig.path("backup/backup-manifest").exists() && rig.path("link-backup/backup-manifest").exists());
+    assert_eq!(rig.names("db/sub"), Vec::<String>::new());
+}
+
 #[test]
 fn a_pipe_does_not_make_an_opening_wait() {
     let rig = Rig::new();

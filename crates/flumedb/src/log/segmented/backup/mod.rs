@@ -8,6 +8,7 @@
 
 mod manifest;
 mod moment;
+mod place;
 mod restore;
 mod run;
 mod take;

@@ -15,6 +15,7 @@ use super::{
     BackedUp, OnProgress, Sharing,
     manifest::{self, Listed, Manifest},
     moment::Moment,
+    place::refuse_inside,
     refuse_to_write, remove_if_there,
     take::{Taker, Way, fresh_name},
 };
@@ -156,6 +157,7 @@ impl Run {
         let storage = &*self.env.storage;
         // A backup of a backup would not know what a later run does to it.
         refuse_to_write(storage, &self.from)?;
+        refuse_inside(storage, &self.to)?;
         let (lock, old) = open(storage, &self.to, moment.id)?;
         let tail = Tail::open(&self.env, &self.from, None)?;
         if let Some(head) = old.head() {
