@@ -78,6 +78,10 @@ impl Storage for Disk {
         self.files.lock(path)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.files.is_locked(path)
+    }
+
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.files.watch(path)
     }

@@ -237,6 +237,12 @@ impl Storage for SimDisk {
         Ok(free.then(|| Box::new(SimLock { disk: self.clone(), path: path.to_owned() }) as Box<dyn Lock>))
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        // It changes nothing: a call like a look at a name.
+        self.on_names(Call::Kind, |_| Ok(()))?;
+        Ok(self.state().locked.contains(path))
+    }
+
     fn watch(&self, _path: &Path) -> io::Result<Box<dyn Watch>> {
         let (state, _) = self.enter(Call::Watch)?;
         Ok(Box::new(SimWatch { disk: self.clone(), seen: state.changes }))

@@ -139,6 +139,9 @@ impl Storage for Meanwhile {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         self.inner.lock(path)
     }
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.inner.is_locked(path)
+    }
     fn watch(&self, _: &Path) -> io::Result<Box<dyn Watch>> {
         Ok(Box::new(Wait(self.act.clone())))
     }

@@ -222,6 +222,131 @@ fn two_histories_of_a_log_are_not_mixed() -> Result<()> {
     Ok(())
 }
 
+/// Opens a log that is compacted only when asked to, does something with it and closes it.
+fn with(env: &Env, dir: &str, act: impl FnOnce(&Flume<Utf8>) -> Result<()>) -> Result<()> {
+    let set = |settings: &mut flumedb::Settings| settings.log = self::settings();
+    let db = Flume::builder(Utf8).env(env.clone()).set(set).open(dir).blocking()?;
+    act(&db)?;
+    db.close().blocking()
+}
+
+/// Appends each as a commit of its own.
+fn add(db: &Flume<Utf8>, texts: &[&str]) -> Result<()> {
+    texts.iter().try_for_each(|text| db.append(*text).blocking().map(drop))
+}
+
+fn erase(db: &Flume<Utf8>, seqs: impl IntoIterator<Item = u64>) -> Result<()> {
+    db.delete(seqs.into_iter().map(Seq::new)).blocking()?;
+    db.compact().blocking().map(drop)
+}
+
+/// The failure: the newest entry of a backup is erased in another history, and with it all that told the two apart.
+#[test]
+fn a_history_is_told_apart_without_the_newest_entry_of_the_backup() -> Result<()> {
+    // Entry 2 is the newest that both have the number of, 3 the newest in the backup.
+    for erased in [vec![2], vec![3], vec![2, 3], vec![3, 4], vec![1, 2, 3, 4], vec![0, 1, 2, 3, 4, 5]] {
+        for at_once in [false, true] {
+            let env = Env::memory();
+            append(&env, "db", &["a", "b"])?;
+            back_up(&env, "db", "early")?;
+            append(&env, "db", &["c", "d"])?;
+            back_up(&env, "db", "late")?;
+            let kept = files(&env, "late");
+            restore(&env, "early", "again")?;
+            let other = |db: &Flume<Utf8>| add(db, &["W", "X", "Y", "Z"]);
+            if at_once {
+                with(&env, "again", |db| other(db).and_then(|()| erase(db, erased.iter().copied())))?;
+            } else {
+                with(&env, "again", other)?;
+                with(&env, "again", |db| erase(db, erased.iter().copied()))?;
+            }
+            let error =
+                back_up(&env, "again", "late").map(|done| panic!("{erased:?} {at_once}: {done:?}")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{erased:?}: {error}");
+            assert!(error.to_string().contains("give a new directory"), "{erased:?}: {error}");
+            assert!(files(&env, "late") == kept, "{erased:?} {at_once}");
+            // It is one history with the backup from which it came.
+            if erased[0] >= 2 {
+                back_up(&env, "again", "early")?;
+                assert_eq!(contents(&env, "early"), contents(&env, "again"), "{erased:?} {at_once}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The failure: a backup that cannot go on because its newest entry was erased since, with more or less around it.
+#[test]
+fn a_backup_goes_on_though_its_newest_entry_was_erased() -> Result<()> {
+    let all = vec![0, 1, 2, 3, 4, 5];
+    for erased in [vec![2], vec![1, 2], vec![2, 3], vec![1, 2, 3], vec![2, 3, 4], vec![2, 3, 4, 5], all.clone()] {
+        for openings in 1..=4 {
+            let env = Env::memory();
+            let what = format!("{erased:?} in {openings}");
+            let first = |db: &Flume<Utf8>| add(db, &["a", "b", "c"]);
+            let more = |db: &Flume<Utf8>| add(db, &["d", "e", "f"]);
+            let gone = |db: &Flume<Utf8>| erase(db, erased.iter().copied());
+            let live = |db: &Flume<Utf8>| db.backup("backup", Sharing::Share).blocking().map(drop);
+            match openings {
+                1 => with(&env, "db", |db| {
+                    first(db).and_then(|()| live(db)).and_then(|()| more(db)).and_then(|()| gone(db))
+                })?,
+                2 => {
+                    with(&env, "db", |db| first(db).and_then(|()| live(db)).and_then(|()| more(db)))?;
+                    with(&env, "db", gone)?;
+                }
+                3 => {
+                    with(&env, "db", first)?;
+                    back_up(&env, "db", "backup")?;
+                    with(&env, "db", |db| more(db).and_then(|()| gone(db)))?;
+                }
+                _ => {
+                    with(&env, "db", |db| first(db).and_then(|()| live(db)))?;
+                    with(&env, "db", more)?;
+                    with(&env, "db", gone)?;
+                    // What is left of it is written anew once more.
+                    with(&env, "db", |db| erase(db, [0]))?;
+                }
+            }
+            if erased == all && openings > 1 {
+                // The whole segment was dropped, and nothing is left of whoever wrote what is in the backup.
+                let error = back_up(&env, "db", "backup").unwrap_err();
+                assert!(error.to_string().contains("too much was erased"), "{what}: {error}");
+                continue;
+            }
+            back_up(&env, "db", "backup").map_err(|error| error.context(&what))?;
+            let read = |dir: &str| -> Result<Vec<String>> {
+                let db = Flume::builder(Utf8).env(env.clone()).read_only(dir).blocking()?;
+                db.scan(..).blocking().map(|entry| Ok(entry?.value)).collect()
+            };
+            assert_eq!(read("backup")?, read("db")?, "{what}");
+            assert!(SegmentedLog::verify(&env, "backup".as_ref())?.report.is_ok(), "{what}");
+            with(&env, "db", more)?;
+            back_up(&env, "db", "backup").map_err(|error| error.context(&what))?;
+            assert_eq!(read("backup")?, read("db")?, "{what}");
+        }
+    }
+    Ok(())
+}
+
+/// The failure: a backup inside of what it is a backup of, which the next one, or a repair, takes for a part of it.
+#[test]
+fn nothing_is_made_inside_of_a_database_or_a_backup() -> Result<()> {
+    let env = Env::memory();
+    append(&env, "db", &["a"])?;
+    append(&env, "other", &["b"])?;
+    back_up(&env, "db", "backup")?;
+    for to in ["db/inner", "db/one/two", "other/inner", "backup/inner", "db/../db/inner"] {
+        for error in [back_up(&env, "db", to).unwrap_err(), restore(&env, "backup", to).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{to}: {error}");
+            assert!(error.to_string().contains("inside of"), "{to}: {error}");
+        }
+        assert!(env.storage.kind(to.as_ref()).unwrap().is_none(), "{to}");
+    }
+    back_up(&env, "db", "db-backup")?;
+    restore(&env, "backup", "backups/restored").map(drop)
+}
+
 #[test]
 fn a_damaged_log_is_not_copied_over_a_good_backup() -> Result<()> {
     let env = Env::memory();

@@ -123,6 +123,10 @@ impl Storage for TellsOnce {
         self.memory.lock(path)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.memory.is_locked(path)
+    }
+
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.memory.watch(path)
     }

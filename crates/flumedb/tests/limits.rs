@@ -316,6 +316,17 @@ fn torn_tails_are_few_small_and_gone_after_a_while() {
         assert_eq!(before.files, round.min(2));
         sim.advance(Duration::from_secs(1));
     }
+    // What others put beside them is neither counted nor removed, nor in the way.
+    let others =
+        ["torn/000dir", "torn/000000-0000000000-0-1.torn", "damaged/dir"].map(|name| Path::new("log").join(name));
+    let notes = ["torn/0-notes", "torn/000000-mine.torn", "torn/000000-0000000000-0-1.torn.bak", "damaged/notes"];
+    let notes = notes.map(|name| Path::new("log").join(name));
+    others.iter().for_each(|dir| sim.disk.create_dir_all(dir).unwrap());
+    notes.iter().for_each(|file| drop(sim.disk.open(file, OpenMode::CreateNew).unwrap()));
+    for _ in 0..2 {
+        (sim, _) = tear(sim);
+        sim.advance(Duration::from_secs(1));
+    }
     let log = open(&sim);
     assert!(log.recovery().is_some());
     assert_eq!((kept(&log).files, kept(&log).bytes), (2, 80), "the newest two, the beginning of each");
@@ -333,6 +344,10 @@ fn torn_tails_are_few_small_and_gone_after_a_while() {
     sim.advance(Duration::from_secs(2));
     let log = open(&sim);
     assert_eq!((kept(&log).files, kept(&log).oldest), (0, None));
+    assert_eq!(log.stat().unwrap().damaged.files, 0);
+    for path in others.iter().chain(&notes) {
+        assert!(sim.disk.kind(path).unwrap().is_some(), "{}", path.display());
+    }
 }
 
 /// They are looked at while the log goes on, too.

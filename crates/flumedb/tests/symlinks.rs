@@ -14,7 +14,8 @@ use std::{fs, io::Write, os::unix::fs::symlink, path::Path, process::Command};
 use flumedb::{
     Env, ErrorKind, Flume,
     codec::Json,
-    log::{LogSettings, SegmentedLog},
+    log::{LogSettings, SegmentedLog, Sharing},
+    view::StoredView,
     views::{Index, Reduce},
 };
 use tempfile::TempDir;
@@ -151,6 +152,7 @@ fn a_directory_that_leads_elsewhere_is_refused() {
     let whole = fs::read(&segment).unwrap();
     fs::OpenOptions::new().append(true).open(&segment).unwrap().write_all(&[7; 100]).unwrap();
     assert_refused("torn", rig.open());
+    fs::remove_file(rig.path("db/torn")).unwrap();
     fs::write(&segment, whole).unwrap();
 
     fs::rename(rig.path("db/views"), rig.path("views")).unwrap();
@@ -173,6 +175,38 @@ fn a_directory_that_leads_elsewhere_is_refused() {
         Flume::builder(Json::<u64>::new()).views_in(rig.path("elsewhere")).open(rig.path("db")).blocking().unwrap();
     assert_eq!(*db.view("sum", sum()).blocking().unwrap().read().blocking().unwrap(), 3 * 49_995_000);
     db.close().blocking().unwrap();
+}
+
+/// The failure: files elsewhere that are named as cut tails are counted, or removed once they are old.
+#[test]
+fn nothing_is_kept_where_a_link_leads() {
+    for name in ["torn", "damaged"] {
+        let rig = Rig::new();
+        fs::write(rig.path("outside/000000-0000000000-96-1.torn"), "precious").unwrap();
+        let before = content(&rig.path("outside"));
+        let read = Flume::read_only(rig.path("db"), Json::<u64>::new()).blocking().unwrap();
+        let written = rig.open().unwrap();
+        symlink(rig.path("outside"), rig.path("db").join(name)).unwrap();
+        assert_refused(name, read.stat());
+        assert_refused(name, written.compact().blocking());
+        drop((read, written));
+        assert_refused(name, rig.open());
+        // Nor one that leads nowhere.
+        fs::remove_file(rig.path("db").join(name)).unwrap();
+        symlink(rig.path("nowhere"), rig.path("db").join(name)).unwrap();
+        assert_refused(name, rig.open());
+        assert_eq!(content(&rig.path("outside")), before, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_of_views_that_leads_elsewhere_is_not_listed() {
+    let rig = Rig::new();
+    rig.lead_out("views");
+    assert_refused("views", StoredView::list(&Env::os(), &rig.path("db/views")).map(drop));
+    let outside = content(&rig.path("outside"));
+    assert_refused("views", StoredView::discard(&Env::os(), &rig.path("db/views"), "sum"));
+    assert_eq!(content(&rig.path("outside")), outside);
 }
 
 #[test]
@@ -216,6 +250,56 @@ fn temporary_files_are_made_anew_and_do_not_stay() {
     db.close().blocking().unwrap();
     assert_eq!(fs::read_to_string(rig.path("outside/target")).unwrap(), "precious");
     assert!(!rig.path("db").join(&state).exists());
+}
+
+/// The failure: a link at a temporary name that leads nowhere is taken for nothing, and nothing can be made there ever.
+#[test]
+fn a_temporary_name_is_free_though_a_link_there_leads_nowhere() {
+    let rig = Rig::new();
+    let (state, first) = (format!("{}/state.new", rig.store("sum")), "first.new".to_owned());
+    let fresh = format!("{}.new", rig.segments()[1].replace("-0000.seg", "-0001.seg"));
+    let status = format!("{}.status.new", rig.store("sum"));
+    let db = rig.open().unwrap();
+    let names = [&state, &first, &fresh, &status];
+    for name in names {
+        symlink("/nowhere/x", rig.path("db").join(name)).unwrap();
+    }
+    let view = db.view("sum", sum()).blocking().unwrap();
+    view.read().blocking().unwrap();
+    // The whole first segment goes, and one entry of the second.
+    let second: u64 = rig.segments()[1].split('-').nth(1).unwrap().parse().unwrap();
+    db.delete((0..=second).map(flumedb::Seq::new)).blocking().unwrap();
+    view.read().blocking().unwrap();
+    db.compact().blocking().unwrap();
+    db.close().blocking().unwrap();
+    for name in names {
+        assert!(rig.path("db").join(name).symlink_metadata().is_err(), "{name} is still there");
+    }
+    let backup = rig.path("backup");
+    let back_up = || SegmentedLog::backup_at(&Env::os(), &rig.path("db"), &backup, Sharing::Copy, |_, _| ());
+    back_up().unwrap();
+    symlink("/nowhere/x", backup.join("backup-manifest.new")).unwrap();
+    symlink("/nowhere/x", backup.join("head.new")).unwrap();
+    back_up().unwrap();
+}
+
+/// The failure: a way through a link, or around a corner, that ends in the database after all.
+#[test]
+fn a_backup_is_not_made_inside_of_what_it_is_of() {
+    let rig = Rig::new();
+    symlink(rig.path("db"), rig.path("link")).unwrap();
+    fs::create_dir(rig.path("db/sub")).unwrap();
+    symlink(rig.path("db/sub"), rig.path("sub")).unwrap();
+    for to in ["link/inner", "sub/inner", "outside/../db/inner", "sub/../inner"] {
+        let made = SegmentedLog::backup_at(&Env::os(), &rig.path("db"), &rig.path(to), Sharing::Copy, |_, _| ());
+        let error = made.unwrap_err();
+        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("inside of"), "{to}: {error}");
+    }
+    for to in ["outside/backup", "db/../backup", "link/../link-backup"] {
+        SegmentedLog::backup_at(&Env::os(), &rig.path("link"), &rig.path(to), Sharing::Copy, |_, _| ()).unwrap();
+    }
+    assert!(rig.path("backup/backup-manifest").exists() && rig.path("link-backup/backup-manifest").exists());
+    assert_eq!(rig.names("db/sub"), Vec::<String>::new());
 }
 
 #[test]

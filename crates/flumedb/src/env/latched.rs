@@ -119,6 +119,10 @@ impl<S: Storage + ?Sized> Storage for Latched<S> {
         self.storage.lock(path)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.storage.is_locked(path)
+    }
+
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
     }

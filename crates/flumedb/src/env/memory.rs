@@ -168,6 +168,10 @@ impl Storage for MemoryStorage {
         Ok(Some(Box::new(MemoryLock { path: path.to_owned(), shared: self.shared.clone() })))
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.shared.tree().locked.iter().any(|locked| locked == path))
+    }
+
     fn watch(&self, _path: &Path) -> io::Result<Box<dyn Watch>> {
         Ok(Box::new(MemoryWatch { seen: 0, shared: self.shared.clone() }))
     }

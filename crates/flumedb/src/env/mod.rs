@@ -116,6 +116,15 @@ pub trait Storage: Send + Sync + 'static {
     /// Takes the exclusive lock that the file at `path` (created if need be) stands for, or says with `None` that somebody
     /// else has it. Dropping the guard frees it; so does the death of the process.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+    /// Whether somebody has the lock that the file at `path` stands for; nobody has if there is no such file. Unlike
+    /// [`lock`](Self::lock) it makes no file and wants no right to write, so that a reader can ask; a storage that does not
+    /// say how to ask tries to take it.
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        if self.kind(path)?.is_none() {
+            return Ok(false);
+        }
+        self.lock(path).map(|lock| lock.is_none())
+    }
     /// Something that waits until a file may have changed (for readers in another process than the writer).
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>>;
     /// Where the symbolic link at `path` leads in the end; `None` if there is no link at `path`.
@@ -152,7 +161,13 @@ pub(crate) fn create_inner_dir(storage: &dyn Storage, dir: &Path) -> io::Result<
 
 /// Fails if there is a link at `path`.
 pub(crate) fn refuse_link(storage: &dyn Storage, path: &Path) -> io::Result<()> {
-    if storage.points_to(path)?.is_some() { Err(linked()) } else { Ok(()) }
+    match storage.points_to(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(linked()),
+        // It leads nowhere; of what is not there at all nothing is said.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(linked()),
+        Err(error) => Err(error),
+    }
 }
 
 fn linked() -> io::Error {
@@ -180,10 +195,17 @@ pub(crate) fn remove_unfinished(storage: &dyn Storage, path: &Path) -> io::Resul
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    if storage.kind(&fresh)?.is_some() {
-        storage.remove(&fresh)?;
-    }
+    remove_if_there(storage, &fresh)?;
     Ok(fresh)
+}
+
+/// Removes the file at `path`, if there is one. To look first would be to follow a link: of one that leads nowhere it is said
+/// that nothing is there, and then nothing can be made there either.
+pub(crate) fn remove_if_there(storage: &dyn Storage, path: &Path) -> io::Result<()> {
+    match storage.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// What is at a path.

@@ -184,6 +184,21 @@ impl Storage for OsStorage {
         Ok(None)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let mut options = fs::OpenOptions::new();
+        let file = match self.open_itself(path, options.read(true)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        // Shared, so that two who ask are not taken for a writer by each other, and that NFS, which wants a file open for
+        // writing for the other kind, answers too.
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock().map(|()| false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         watch::watch(path)
     }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     Env, Error, ErrorKind, Result, Seq,
-    env::{OpenMode, PathKind, Storage},
+    env::{self, OpenMode, PathKind, Storage},
+    log::SegmentedLog,
 };
 
 /// What a view that keeps a store was doing when it said so last.
@@ -64,9 +65,7 @@ impl Status {
             .map_err(|error| Error::with_source(ErrorKind::Invalid, error.to_string(), error))?;
         let fresh = path.with_extension("status.new");
         let written = (|| {
-            if storage.kind(&fresh)?.is_some() {
-                storage.remove(&fresh)?;
-            }
+            env::remove_if_there(storage, &fresh)?;
             storage.open(&fresh, OpenMode::CreateNew)?.write_all(0, &text)?;
             // Not synced: whoever reads it after a crash takes it for what it is.
             storage.rename(&fresh, &path)
@@ -122,6 +121,13 @@ impl StoredView {
     pub fn list(env: &Env, dir: &Path) -> Result<Vec<Self>> {
         let storage = &*env.storage;
         let io = |error| Error::io("list", dir, error);
+        // A directory that a program has named may be reached by a link, that of a database may not.
+        if dir.file_name().is_some_and(|name| name == "views")
+            && let Some(database) = dir.parent()
+            && SegmentedLog::is_at(env, database)?
+        {
+            env::refuse_link(storage, dir).map_err(io)?;
+        }
         if storage.kind(dir).map_err(io)? != Some(PathKind::Dir) {
             return Ok(Vec::new());
         }
@@ -156,6 +162,5 @@ impl StoredView {
 /// Removes a store and what is said beside it.
 pub(super) fn remove(storage: &dyn Storage, dir: &Path) -> std::io::Result<()> {
     storage.remove_dir_all(dir)?;
-    let path = path(dir);
-    if storage.kind(&path)?.is_some() { storage.remove(&path) } else { Ok(()) }
+    env::remove_if_there(storage, &path(dir))
 }

@@ -230,18 +230,21 @@ pub(crate) fn segments_gone(dir: &Path, page: &HeadPage) -> Error {
 /// Whether somebody writes here now. Makes no file.
 pub(crate) fn is_locked(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     let path = dir.join(LOCK_FILE);
-    let io = |error| Error::io("look at", &path, error);
-    if storage.kind(&path).map_err(io)?.is_none() {
-        return Ok(false);
-    }
-    match storage.lock(&path) {
-        Ok(lock) => Ok(lock.is_none()),
-        // Who may only read cannot tell; to look no further than a writer says is right either way.
+    match storage.is_locked(&path) {
+        // Who may not even read it cannot tell; to look no further than a writer says is right either way.
         Err(error) if matches!(error.kind(), ErrorKindIo::PermissionDenied | ErrorKindIo::ReadOnlyFilesystem) => {
             Ok(true)
         }
-        Err(error) => Err(io(error)),
+        locked => locked.map_err(|error| Error::io("look at", &path, error)),
     }
+}
+
+/// Says no to a directory in which what is kept beside the log would be kept, and removed, elsewhere.
+pub(crate) fn refuse_links(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for path in [TORN_DIR, DAMAGED_DIR].map(|name| dir.join(name)) {
+        env::refuse_link(storage, &path).map_err(|error| Error::io("look into", &path, error))?;
+    }
+    Ok(())
 }
 
 /// Keeps the bytes of a cut tail in a file of their own, and no more such files than the settings allow. `None` if it
@@ -263,15 +266,17 @@ pub(crate) fn keep_torn(
         move |error| Error::io(action, &path, error)
     };
     env::create_inner_dir(storage, &torn).map_err(io("create", &torn))?;
-    let mut kept = storage.list(&torn).map_err(io("list", &torn))?;
+    let mut kept = torn_files(storage, &torn).map_err(io("list", &torn))?;
     // Numbered, so that the oldest is told without a clock.
-    let number = kept.last().and_then(|name| name.split('-').next()?.parse::<u64>().ok()).map_or(0, |last| last + 1);
-    while kept.len() >= settings.torn_files {
-        let oldest = torn.join(kept.remove(0));
-        storage.remove(&oldest).map_err(io("remove", &oldest))?;
+    kept.sort_unstable();
+    let number = kept.last().map_or(0, |last| last.number.saturating_add(1));
+    let excess = (kept.len() + 1).saturating_sub(settings.torn_files);
+    for name in kept.iter().take(excess) {
+        let oldest = torn.join(name.file_name());
+        env::remove_if_there(storage, &oldest).map_err(io("remove", &oldest))?;
     }
-    let seconds = env.clock.unix_us() / 1_000_000;
-    let path = torn.join(format!("{number:06}-{:010}-{offset}-{seconds}.torn", segment.ordinal));
+    let name = TornName { number, ordinal: segment.ordinal, offset, since: env.clock.unix_us() / 1_000_000 };
+    let path = torn.join(name.file_name());
     let file = storage.open(&path, OpenMode::CreateNew).map_err(io("create", &path))?;
     let len = tail.len().min(usize::try_from(settings.torn_bytes).unwrap_or(usize::MAX));
     file.write_all(0, tail.get(..len).unwrap_or_default()).map_err(io("write", &path))?;
@@ -281,45 +286,85 @@ pub(crate) fn keep_torn(
     Ok(Some(path))
 }
 
-/// Removes the tails that have been kept as long as the settings say. One that does not say since when stays.
+/// The name of a file with a cut tail. What is called otherwise is somebody else's, and left alone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct TornName {
+    number: u64,
+    ordinal: u64,
+    offset: u64,
+    /// When it was kept, in seconds since 1970.
+    since: i64,
+}
+
+impl TornName {
+    fn file_name(&self) -> String {
+        format!("{:06}-{:010}-{}-{}.torn", self.number, self.ordinal, self.offset, self.since)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(".torn")?.splitn(4, '-');
+        let mut number = || parts.next()?.parse().ok();
+        let (number, ordinal, offset) = (number()?, number()?, number()?);
+        let parsed = Self { number, ordinal, offset, since: parts.next()?.parse().ok()? };
+        // One spelling only, as of a segment's name.
+        (parsed.file_name() == name).then_some(parsed)
+    }
+}
+
+/// The cut tails in the directory `torn`.
+fn torn_files(storage: &dyn Storage, torn: &Path) -> io::Result<Vec<TornName>> {
+    let mut found = Vec::new();
+    for name in storage.list(torn)?.iter().filter_map(|name| TornName::parse(name)) {
+        if storage.kind(&torn.join(name.file_name()))? != Some(PathKind::Dir) {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes the tails that have been kept as long as the settings say.
 pub(crate) fn forget_torn(env: &Env, dir: &Path, label: &str, settings: &LogSettings) -> io::Result<()> {
     let (storage, torn) = (&*env.storage, dir.join(TORN_DIR));
+    env::refuse_link(storage, &torn)?;
     if storage.kind(&torn)? != Some(PathKind::Dir) {
         return Ok(());
     }
     let now = env.clock.unix_us() / 1_000_000;
     let most = i64::try_from(settings.torn_age.as_secs()).unwrap_or(i64::MAX);
-    for name in storage.list(&torn)? {
-        if kept_since(&name).is_some_and(|since| now.saturating_sub(since) > most) {
-            let path = torn.join(name);
-            storage.remove(&path)?;
+    for name in torn_files(storage, &torn)? {
+        if now.saturating_sub(name.since) > most {
+            let path = torn.join(name.file_name());
+            env::remove_if_there(storage, &path)?;
             events::forgot(label, &path);
         }
     }
     Ok(())
 }
 
-/// When the tail in the file of this name was kept, in seconds since 1970.
-fn kept_since(name: &str) -> Option<i64> {
-    name.strip_suffix(".torn")?.split('-').nth(3)?.parse().ok()
-}
-
 /// What is kept of cut tails, and of damaged segments.
-pub(crate) fn kept(storage: &dyn Storage, dir: &Path) -> io::Result<(Kept, Kept)> {
-    Ok((kept_in(storage, &dir.join(TORN_DIR))?, kept_in(storage, &dir.join(DAMAGED_DIR))?))
+pub(crate) fn kept(storage: &dyn Storage, dir: &Path) -> Result<(Kept, Kept)> {
+    refuse_links(storage, dir)?;
+    let torn = |name: &str| TornName::parse(name).map(|name| Some(name.since));
+    let damaged = |name: &str| SegmentName::parse(name).map(|_| None);
+    let (torn_dir, damaged_dir) = (dir.join(TORN_DIR), dir.join(DAMAGED_DIR));
+    let torn = kept_in(storage, &torn_dir, torn).map_err(|error| Error::io("look into", &torn_dir, error))?;
+    let damaged = kept_in(storage, &damaged_dir, damaged);
+    Ok((torn, damaged.map_err(|error| Error::io("look into", &damaged_dir, error))?))
 }
 
-fn kept_in(storage: &dyn Storage, dir: &Path) -> io::Result<Kept> {
+/// What there is of files that `since` knows; it says when one was kept, as far as its name tells.
+fn kept_in(storage: &dyn Storage, dir: &Path, since: impl Fn(&str) -> Option<Option<i64>>) -> io::Result<Kept> {
     let mut kept = Kept::default();
     if storage.kind(dir)? != Some(PathKind::Dir) {
         return Ok(kept);
     }
     for name in storage.list(dir)? {
-        // Another process may have removed it since.
+        let Some(since) = since(&name) else { continue };
+        // Another process may have removed it since; or it is none.
         let Ok(file) = storage.open(&dir.join(&name), OpenMode::Read) else { continue };
         kept.files += 1;
         kept.bytes += file.len()?;
-        kept.oldest = [kept.oldest, kept_since(&name)].into_iter().flatten().min();
+        kept.oldest = [kept.oldest, since].into_iter().flatten().min();
     }
     Ok(kept)
 }

@@ -143,6 +143,7 @@ impl SegmentedLog {
         env.storage = Arc::new(Latched::new(env.storage));
         env.storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let lock = directory::lock(&*env.storage, dir)?;
+        directory::refuse_links(&*env.storage, dir)?;
         let opened = recovery::open(&env, dir, &settings)?;
         let recovery = opened.recovery.clone();
         if let Some(cut) = &recovery {
@@ -526,7 +527,7 @@ impl Log for SegmentedLog {
             }
             segments += 1;
         }
-        let (torn, damaged) = directory::kept(storage, dir).map_err(|error| Error::io("look into", dir, error))?;
+        let (torn, damaged) = directory::kept(storage, dir)?;
         let durable = format::head_of(self.shared.durable().min(self.shared.visible()));
         Ok(LogStat { segments, durable, torn, damaged, ..LogStat::new("flume", entries, deleted, bytes) })
     }

@@ -133,12 +133,7 @@ impl<V: View> Actor<V> {
 
     pub(super) fn remove_anew(&self) -> Result<()> {
         let Some(path) = self.anew_path() else { return Ok(()) };
-        let storage = &self.core.env.storage;
-        let removed = match storage.kind(&path) {
-            Ok(Some(_)) => storage.remove(&path),
-            found => found.map(drop),
-        };
-        removed.map_err(|error| Error::io("remove", &path, error))
+        env::remove_if_there(&*self.core.env.storage, &path).map_err(|error| Error::io("remove", &path, error))
     }
 
     /// Beside the store, which belongs to the view; `None` if it is in memory.

@@ -6,8 +6,10 @@
 //! place goes under a temporary name first, and the manifest comes last, so that there is a whole backup at any moment,
 //! the old one or the new one.
 
+mod history;
 mod manifest;
 mod moment;
+mod place;
 mod restore;
 mod run;
 mod take;

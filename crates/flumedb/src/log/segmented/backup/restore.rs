@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    OnProgress, Restored, Sharing, is_there, manifest::Manifest, remove_if_there, take::Taker, verify::verify,
+    OnProgress, Restored, Sharing, is_there, manifest::Manifest, place::refuse_inside, remove_if_there, take::Taker,
+    verify::verify,
 };
 use crate::{
     Env, Error, ErrorKind, Result,
@@ -28,6 +29,7 @@ pub(super) fn is_unfinished(storage: &dyn Storage, dir: &Path) -> Result<bool> {
 /// Looks at every byte of the backup in `from`, and makes a database of it in `to`, or goes on where that was interrupted.
 pub(crate) fn restore(env: &Env, from: &Path, to: &Path, mut on_progress: OnProgress) -> Result<Restored> {
     let storage = &*env.storage;
+    refuse_inside(storage, to)?;
     let verified = verify(env, from)?;
     if let Some(damage) = verified.report.damage.first() {
         return Err(Error::corrupt(damage.clone()).context("the backup is not whole, and nothing was restored"));

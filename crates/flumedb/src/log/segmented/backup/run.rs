@@ -13,8 +13,10 @@ use tokio::sync::oneshot;
 
 use super::{
     BackedUp, OnProgress, Sharing,
+    history::{self, Kin},
     manifest::{self, Listed, Manifest},
     moment::Moment,
+    place::refuse_inside,
     refuse_to_write, remove_if_there,
     take::{Taker, Way, fresh_name},
 };
@@ -156,6 +158,7 @@ impl Run {
         let storage = &*self.env.storage;
         // A backup of a backup would not know what a later run does to it.
         refuse_to_write(storage, &self.from)?;
+        refuse_inside(storage, &self.to)?;
         let (lock, old) = open(storage, &self.to, moment.id)?;
         let tail = Tail::open(&self.env, &self.from, None)?;
         if let Some(head) = old.head() {
@@ -170,16 +173,45 @@ impl Run {
                     "{to} holds entries up to {head}, and this log ends before {end}: it lost some, or is an older copy"
                 ));
             }
-            let proof = proof(&tail, head)?;
-            if old.proof().is_some() && proof.is_some() && old.proof() != proof {
-                let to = self.to.display();
-                return refuse(format!(
-                    "entry {head} in {to} is another than here: these are two histories of one log"
-                ));
+            let kin = match (old.proof(), proof(&tail, head)?) {
+                (Some(there), Some(here)) if there == here => Kin::Same,
+                (Some(_), Some(_)) => Kin::Other(head),
+                _ => self.compare(moment, &old)?,
+            };
+            let to = self.to.display();
+            match kin {
+                Kin::Same => {}
+                Kin::Other(seq) => {
+                    return refuse(format!(
+                        "entry {seq} in {to} is another than here: these are two histories of one log"
+                    ));
+                }
+                Kin::Unknown => {
+                    return refuse(format!(
+                        "{to} holds entries up to {head}, and too much was erased here since to tell whether they are the \
+                         same that were here, or another history of this log"
+                    ));
+                }
             }
         }
         self.begun = Some(Begun { _lock: lock, old, tail });
         Ok(())
+    }
+
+    /// Holds the log against what is in the backup.
+    fn compare(&self, moment: &Moment, old: &Manifest) -> Result<Kin> {
+        let storage = &*self.env.storage;
+        let end = history::End::of(storage, &self.to, old)?;
+        let mut compared = end.compare(storage, &self.from, moment);
+        for _ in 1..TRIES {
+            // A segment was written anew, or dropped, since the log was looked at.
+            match &compared {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                _ => break,
+            }
+            compared = end.compare(storage, &self.from, &self.look()?);
+        }
+        compared
     }
 
     fn take(&mut self, name: SegmentName) -> Result<()> {

@@ -145,8 +145,7 @@ impl Pass {
         }
         if self.counted {
             self.done.bytes_after = bytes(shared)?;
-            let kept = directory::kept(&*shared.env.storage, &shared.dir);
-            let (torn, damaged) = kept.map_err(|error| Error::io("look into", &shared.dir, error))?;
+            let (torn, damaged) = directory::kept(&*shared.env.storage, &shared.dir)?;
             self.done.bytes_aside = torn.bytes + damaged.bytes;
         }
         Ok(self.done)

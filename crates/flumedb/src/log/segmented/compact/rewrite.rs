@@ -19,7 +19,7 @@ use super::super::{
 use crate::{
     Damage, Error, Result,
     env::{
-        File, OpenMode, Storage,
+        self, File, OpenMode, Storage,
         planted::{Bug, planted},
     },
     log::chunk::decode_targets,
@@ -85,6 +85,25 @@ impl Run {
     }
 }
 
+/// Where the newest commit of each epoch begins, ascending; as far as the segment is whole.
+fn newest_of_epochs(bytes: &[u8], id: LogId, mut at: Position) -> Vec<u64> {
+    let (mut items, mut found, mut newest) = (Vec::new(), Vec::new(), None);
+    while let Ok(Next::Commit(commit, after)) = next_commit(bytes, id, at, &mut items) {
+        // A gap in the place of commits has no epoch.
+        if items.first().is_none_or(|item| item.offset != at.offset) {
+            if let Some((epoch, offset)) = newest
+                && epoch != commit.epoch
+            {
+                found.push(offset);
+            }
+            newest = Some((commit.epoch, at.offset));
+        }
+        at = after;
+    }
+    found.extend(newest.map(|(_, offset)| offset));
+    found
+}
+
 /// One segment that is written anew.
 pub(super) struct Rewrite {
     pub(super) name: SegmentName,
@@ -103,6 +122,9 @@ pub(super) struct Rewrite {
     written: u64,
     places: Places,
     tombstones: u64,
+    /// Where the newest commit of each epoch begins. It stays, however little is left in it: a backup is told by it from
+    /// another history once its newest entry is erased.
+    newest: Vec<u64>,
     /// Whole commits that are taken out.
     run: Option<Run>,
     /// Bytes of records at the start of a commit, for use again.
@@ -121,13 +143,12 @@ impl Rewrite {
         let name = SegmentName { generation: old.generation.saturating_add(1), ..old };
         let fresh = directory::fresh_path(&shared.dir, name);
         let write = |error| Error::io("write", &fresh, error);
-        if storage.kind(&fresh).map_err(write)?.is_some() {
-            storage.remove(&fresh).map_err(write)?;
-        }
+        env::remove_if_there(storage, &fresh).map_err(write)?;
         let file = storage.open(&fresh, OpenMode::CreateNew).map_err(write)?;
         let first = bytes.first_chunk::<HEADER_LEN>().unwrap_or(&[0; HEADER_LEN]);
         let out = compacted_header(first, name.generation).to_vec();
         let at = Position::start(&header);
+        let newest = newest_of_epochs(&bytes, shared.id, at);
         Ok(Self {
             name,
             erase,
@@ -142,6 +163,7 @@ impl Rewrite {
             written: 0,
             places: Places::default(),
             tombstones: 0,
+            newest,
             run: None,
             body: Vec::new(),
         })
@@ -183,7 +205,7 @@ impl Rewrite {
     fn take(&mut self, source: &Bytes, commit: &Commit, items: &[Item<'_>], after: Position) -> Result<()> {
         let gaps: Vec<Option<Gap>> = items.iter().map(|item| self.erase.gap(item)).collect();
         let raw = source.get(self.at.offset as usize..after.offset as usize).unwrap_or_default();
-        if gaps.iter().all(Option::is_some) {
+        if gaps.iter().all(Option::is_some) && self.newest.binary_search(&self.at.offset).is_err() {
             let mut gap = Gap::default();
             gaps.iter().flatten().for_each(|other| gap.join(other));
             let run = Run { gap, number: self.at.next, prev: self.at.chain, crc: after.chain };
