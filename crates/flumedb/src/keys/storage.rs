@@ -107,6 +107,10 @@ impl Storage for SealedStorage {
         self.storage.lock(path)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.storage.is_locked(path)
+    }
+
     fn watch(&self, path: &Path) -> io::Result<Box<dyn Watch>> {
         self.storage.watch(path)
     }
