@@ -9,7 +9,7 @@ use self::{
     fold::{Fold, Folded},
     groups::Groups,
 };
-use super::{Compat, budget::Budget, operator::Operator, place::Place, rule::Rule, tree::Tree};
+use super::{Compat, budget::Budget, operator::Operator, place::Place, room::Room, rule::Rule, tree::Tree};
 use crate::{Result, codec::Document};
 
 /// A shape with reducers in it, and with rules, by whose results the values are grouped.
@@ -55,10 +55,19 @@ impl Reduce {
         Reduced::Nothing
     }
 
-    /// Takes in a value.
-    pub(super) fn push(&self, reduced: &mut Reduced, doc: &dyn Document, budget: &mut Budget) -> Result<()> {
+    /// Takes in a value, unless there is no `room` for what it makes of it.
+    pub(super) fn push(
+        &self,
+        reduced: &mut Reduced,
+        doc: &dyn Document,
+        room: &Room,
+        budget: &mut Budget,
+    ) -> Result<()> {
         let mut keys = Vec::new();
-        self.shape.keys(doc, self.compat, &mut keys);
+        self.shape.keys(doc, room, &mut keys);
+        if room.is_over() {
+            return Ok(());
+        }
         if matches!(reduced, Reduced::Nothing) {
             *reduced = if keys.is_empty() {
                 // In the originals a reducer that stands alone begins with null, one in an object with nothing.
@@ -69,10 +78,10 @@ impl Reduce {
         }
         match reduced {
             Reduced::Nothing => Ok(()),
-            Reduced::One(state) => self.shape.push(state, doc, budget),
+            Reduced::One(state) => self.shape.push(state, doc, room, budget),
             Reduced::Groups(groups) => {
                 let state = groups.of(keys, budget, |keys| self.shape.start(&mut keys.iter().cloned(), false))?;
-                self.shape.push(state, doc, budget)
+                self.shape.push(state, doc, room, budget)
             }
         }
     }
@@ -128,10 +137,10 @@ impl Shape {
     }
 
     /// What each rule makes of a value.
-    fn keys(&self, doc: &dyn Document, compat: Compat, keys: &mut Vec<Option<Value>>) {
+    fn keys(&self, doc: &dyn Document, room: &Room, keys: &mut Vec<Option<Value>>) {
         match self {
-            Self::Object(members) => members.iter().for_each(|(_, shape)| shape.keys(doc, compat, keys)),
-            Self::Key(rule) => keys.push(rule.apply(Some(doc), compat)),
+            Self::Object(members) => members.iter().for_each(|(_, shape)| shape.keys(doc, room, keys)),
+            Self::Key(rule) => keys.push(rule.apply(Some(doc), room)),
             Self::Fold(_) | Self::Nested(_) => {}
         }
     }
@@ -145,13 +154,13 @@ impl Shape {
         }
     }
 
-    fn push(&self, state: &mut State, doc: &dyn Document, budget: &mut Budget) -> Result<()> {
+    fn push(&self, state: &mut State, doc: &dyn Document, room: &Room, budget: &mut Budget) -> Result<()> {
         match (self, state) {
             (Self::Object(members), State::Object(states)) => {
-                members.iter().zip(states).try_for_each(|((_, shape), state)| shape.push(state, doc, budget))
+                members.iter().zip(states).try_for_each(|((_, shape), state)| shape.push(state, doc, room, budget))
             }
-            (Self::Fold(fold), State::Folded(folded)) => fold.push(folded, doc, budget),
-            (Self::Nested(reduce), State::Nested(reduced)) => reduce.push(reduced, doc, budget),
+            (Self::Fold(fold), State::Folded(folded)) => fold.push(folded, doc, room, budget),
+            (Self::Nested(reduce), State::Nested(reduced)) => reduce.push(reduced, doc, room, budget),
             _ => Ok(()),
         }
     }
