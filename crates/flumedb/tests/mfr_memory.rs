@@ -8,6 +8,10 @@ use flumedb::{
 };
 use serde_json::{Value, json};
 
+fn count(memory_bytes: usize, query: &str, input: &[Value]) -> Result<usize, Error> {
+    run(memory_bytes, query, input).map(|rows| rows.len())
+}
+
 fn run(memory_bytes: usize, query: &str, input: &[Value]) -> Result<Vec<Row>, Error> {
     Language::new().memory_bytes(memory_bytes).parse(query).unwrap().run(input).collect()
 }
@@ -29,7 +33,7 @@ fn doubled(stages: usize) -> String {
 
 #[test]
 fn stages_that_double_a_value_end_with_an_error() {
-    let error = run(Language::MEMORY_BYTES, &doubled(30), &[json!(1)]).unwrap_err();
+    let error = count(Language::MEMORY_BYTES, &doubled(30), &[json!(1)]).unwrap_err();
     is_refused(&error, &["at /18/$map in the query", "67108864 bytes"]);
     let inner = doubled(30).replacen("null, ", r#"{"$type": 1}, "#, 1);
     for query in [
@@ -40,11 +44,14 @@ fn stages_that_double_a_value_end_with_an_error() {
         format!(r#"[{{"$reduce": {{"k": {inner}, "n": {{"$count": true}}}}}}]"#),
         format!(r#"[{{"$reduce": {{"$max": {inner}}}}}]"#),
     ] {
-        is_refused(&run(1 << 20, &query, &[json!(1)]).unwrap_err(), &["at /0/$", "1048576 bytes"]);
+        is_refused(&count(1 << 20, &query, &[json!(1)]).unwrap_err(), &["at /0/$", "1048576 bytes"]);
         let originals = Language::new().compat(Compat::Originals).memory_bytes(1 << 20).parse(&query).unwrap();
         is_refused(&originals.run(&[json!(1)]).find_map(Result::err).unwrap(), &["at /0/$"]);
     }
-    is_refused(&run(1 << 20, &format!(r#"{{"x": {{"$map": {inner}}}}}"#), &[json!(1)]).unwrap_err(), &["in the query"]);
+    is_refused(
+        &count(1 << 20, &format!(r#"{{"x": {{"$map": {inner}}}}}"#), &[json!(1)]).unwrap_err(),
+        &["in the query"],
+    );
 }
 
 /// What one value came to is no burden for the next, nor is what a stage made for the stage behind the next one.
@@ -69,4 +76,21 @@ fn rules_within_rules_are_looked_at_once() {
     }
     let query = json!([{ "$map": rule }]).to_string();
     assert_eq!(run(1 << 20, &query, &[json!(1)]).unwrap()[0].value, json!(false));
+}
+
+/// A group takes what its reducers take, and their names where groups are gathered in a list.
+#[test]
+fn every_reducer_of_a_group_counts() {
+    let input: Vec<_> = (0..1000).map(|n| json!({"n": n})).collect();
+    let many = |reducers: usize| {
+        let counts: Vec<_> = (0..reducers).map(|n| format!(r#""c{n}": {{"$count": true}}"#)).collect();
+        format!(r#"{{"$reduce": {{"k": "n", {}}}}}"#, counts.join(", "))
+    };
+    assert_eq!(count(1_000_000, &format!("[{}]", many(2)), &input).unwrap(), 1000);
+    for query in [many(1000), format!(r#"{{"$reduce": {{"first": {{"$min": "n"}}, "all": {}}}}}"#, many(1000))] {
+        is_refused(&count(10_000_000, &format!("[{query}]"), &input).unwrap_err(), &["10000000 bytes", "$reduce"]);
+    }
+    let name = "x".repeat(100_000);
+    let nested = format!(r#"[{{"$reduce": {{"all": {{"$reduce": {{"k": "n", "{name}": {{"$count": true}}}}}}}}}}]"#);
+    is_refused(&count(10_000_000, &nested, &input).unwrap_err(), &["10000000 bytes", "$reduce"]);
 }

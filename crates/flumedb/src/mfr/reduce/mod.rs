@@ -9,13 +9,23 @@ use self::{
     fold::{Fold, Folded},
     groups::Groups,
 };
-use super::{Compat, budget::Budget, operator::Operator, place::Place, room::Room, rule::Rule, tree::Tree};
+use super::{
+    Compat,
+    budget::{Budget, MEMBER},
+    operator::Operator,
+    place::Place,
+    room::Room,
+    rule::Rule,
+    tree::Tree,
+};
 use crate::{Result, codec::Document};
 
 /// A shape with reducers in it, and with rules, by whose results the values are grouped.
 #[derive(Clone, Debug)]
 pub(super) struct Reduce {
     shape: Shape,
+    /// About what the state of one group takes when it begins.
+    state_bytes: usize,
     compat: Compat,
 }
 
@@ -48,7 +58,8 @@ pub(super) enum State {
 
 impl Reduce {
     pub(super) fn parse(tree: &Tree, place: &Place<'_>, compat: Compat) -> Result<Self> {
-        Ok(Self { shape: Shape::parse(tree, place, compat)?, compat })
+        let shape = Shape::parse(tree, place, compat)?;
+        Ok(Self { state_bytes: shape.states().saturating_mul(size_of::<State>()), shape, compat })
     }
 
     pub(super) fn start() -> Reduced {
@@ -70,6 +81,7 @@ impl Reduce {
         }
         if matches!(reduced, Reduced::Nothing) {
             *reduced = if keys.is_empty() {
+                budget.take(self.state_bytes, "a $reduce")?;
                 // In the originals a reducer that stands alone begins with null, one in an object with nothing.
                 Reduced::One(self.shape.start(&mut Vec::new().into_iter(), matches!(self.shape, Shape::Fold(_))))
             } else {
@@ -80,7 +92,8 @@ impl Reduce {
             Reduced::Nothing => Ok(()),
             Reduced::One(state) => self.shape.push(state, doc, room, budget),
             Reduced::Groups(groups) => {
-                let state = groups.of(keys, budget, |keys| self.shape.start(&mut keys.iter().cloned(), false))?;
+                let state = groups
+                    .of(keys, self.state_bytes, budget, |keys| self.shape.start(&mut keys.iter().cloned(), false))?;
                 self.shape.push(state, doc, room, budget)
             }
         }
@@ -119,7 +132,12 @@ impl Shape {
             let place = place.member(name);
             let shape = match Fold::parse(name, argument, &place, compat)? {
                 Some(fold) => Self::Fold(fold),
-                None if name == "$reduce" => Self::Nested(Box::new(Reduce::parse(argument, &place, compat)?)),
+                None if name == "$reduce" => {
+                    let mut nested = Reduce::parse(argument, &place, compat)?;
+                    // All its groups stand in one list at the end, each with its names.
+                    nested.state_bytes = nested.state_bytes.saturating_add(nested.shape.names_bytes());
+                    Self::Nested(Box::new(nested))
+                }
                 None if compat == Compat::Corrected && Operator::parse(name, argument, &place, compat)?.is_none() => {
                     return Err(place.error(format!(
                         "there is no reducer or operator {name}; the reducers are {}, $reduce",
@@ -134,6 +152,24 @@ impl Shape {
             return Ok(shape);
         }
         Rule::parse(tree, place, compat).map(Self::Key)
+    }
+
+    /// How many states one of this shape has in it.
+    fn states(&self) -> usize {
+        match self {
+            Self::Object(members) => 1 + members.iter().map(|(_, shape)| shape.states()).sum::<usize>(),
+            Self::Key(_) | Self::Fold(_) | Self::Nested(_) => 1,
+        }
+    }
+
+    /// About what the names in an object of this shape take.
+    fn names_bytes(&self) -> usize {
+        match self {
+            Self::Object(members) => {
+                members.iter().map(|(name, shape)| MEMBER + name.len() + shape.names_bytes()).sum()
+            }
+            Self::Key(_) | Self::Fold(_) | Self::Nested(_) => 0,
+        }
     }
 
     /// What each rule makes of a value.
