@@ -320,7 +320,10 @@ fn explain_says_what_is_done() {
 fn indexes_are_declared_or_refused_by_name() {
     let db = Flume::memory(JsonDocs).unwrap();
     for (indexes, expected) in [
-        (r#"[{"key": "a", "value": []}]"#, "the index \"a\" has no path"),
+        (
+            r#"[{"key": "b", "value": ["b"]}, {"key": "a", "value": []}]"#,
+            "at /1/value in the list of indexes: the index \"a\" has no path",
+        ),
         (r#"[{"key": "a", "value": ["b"], "exakt": true}]"#, "no list of indexes: unknown field `exakt`"),
         (r#"{"key": "a"}"#, "no list of indexes: invalid type"),
         (r#"[{"key": "a", "value": [5]}]"#, "no list of indexes: data did not match"),
