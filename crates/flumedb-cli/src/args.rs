@@ -364,10 +364,11 @@ pub(crate) struct Query {
     #[arg(long = "where", value_name = "JSON")]
     pub(crate) wanted: Option<String>,
     /// Give the results that the JavaScript originals give, with their faults
-    #[arg(long, requires = "mfr")]
+    // That `--where` is in conflict with `--mfr` would lift the requirement.
+    #[arg(long, requires = "mfr", conflicts_with = "wanted")]
     pub(crate) compat: bool,
     /// Indexes to choose from: [{"key":NAME,"value":[PATH, …]}, …] [default: those for Scuttlebutt]
-    #[arg(long, value_name = "JSON", requires = "mfr")]
+    #[arg(long, value_name = "JSON", requires = "mfr", conflicts_with = "wanted")]
     pub(crate) indexes: Option<String>,
     /// By what stands at PATH (a.b.c), or in the order of the log
     #[arg(long, value_name = "PATH|arrival", requires = "language")]

@@ -217,6 +217,8 @@ fn bad_queries_get_one_sentence_that_names_the_place() {
         (&["--mfr", r#"[{"$filtre":{}}]"#], "/0/$filtre"),
         (&["--mfr", &deep], "too deep"),
         (&["--mfr", "[]", "--indexes", "[{}]"], "no list of indexes"),
+        (&["--mfr", "[]", "--indexes", r#"[{"key":"a","value":[]}]"#], "at /0/value in the list of indexes"),
+        (&["--mfr", "[]", "--sort", "arrival", "--indexes", "[{}]"], "no list of indexes"),
         (&["--mfr", r#"[{"$map":"a"}]"#, "--seqs"], "--seqs"),
         (&["--mfr", r#"[{"$map":"a"}]"#, "--after", "0"], "--after"),
         (&["--where", "{"], "no JSON"),
@@ -227,9 +229,14 @@ fn bad_queries_get_one_sentence_that_names_the_place() {
         assert!(ran.err.contains(expected), "{args:?}: {ran:?}");
         ran.failed(2);
     }
-    for args in
-        [&["--mfr", "[]", "--type", "post"][..], &["--mfr", "[]", "--where", "null"], &["--seqs"], &["--compat"]]
-    {
+    for args in [
+        &["--mfr", "[]", "--type", "post"][..],
+        &["--mfr", "[]", "--where", "null"],
+        &["--where", r#"{"op":"equal","path":"a","value":5}"#, "--compat"],
+        &["--where", r#"{"op":"equal","path":"a","value":5}"#, "--indexes", r#"[{"key":"a","value":["a"]}]"#],
+        &["--seqs"],
+        &["--compat"],
+    ] {
         assert_eq!(flume(dir.path(), &[&["query", "db"], args].concat()).code, 2, "{args:?}");
     }
     let ran = flume(dir.path(), &["query", "db", "--mfr", r#"{"a":5}"#, "--sort", "a", "--after", "0"]);
@@ -239,4 +246,43 @@ fn bad_queries_get_one_sentence_that_names_the_place() {
     for query in [r#"{"a":{"b":{"c":1}}}"#, r#"[{"$map":["a","b",0]}]"#] {
         assert_eq!(flume(dir.path(), &["query", "db", "--mfr", query]).fine(), [""; 0]);
     }
+    let query = r#"{"op":"equal","path":"a.b","value":1}"#;
+    assert_eq!(flume(dir.path(), &["query", "db", "--where", query]).fine(), [""; 0]);
+}
+
+/// An entry that is too deep to be a value of the language is printed where nothing has to be made of it, and passed over
+/// and told of where it has; the others come either way.
+#[test]
+fn an_entry_that_is_too_deep_ends_no_query() {
+    let dir = temp();
+    let deep = format!(r#"{{"a":2,"deep":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let entries = [r#"{"a":3}"#, &deep, r#"{"a":1}"#];
+    database(dir.path(), "db", &entries);
+    let ask = |more: &[&str]| flume(dir.path(), &[&["query", "db", "--mfr"], more].concat());
+    assert_eq!(ask(&["{}", "--values"]).fine(), entries);
+    assert_eq!(ask(&["{}", "--seqs", "--reverse"]).fine(), ["2", "1", "0"]);
+    assert_eq!(ask(&[r#"{"a":{"$lt":3}}"#, "--count"]).fine(), ["2"]);
+    let index = r#"[{"key":"by-a","value":["a"]}]"#;
+    assert_eq!(ask(&[r#"{"a":{"$gt":0}}"#, "--indexes", index, "--seqs", "--limit", "2"]).fine(), ["2", "1"]);
+    assert_eq!(ask(&[r#"[{"$map":"a"}]"#, "--values"]).fine(), ["3", "2", "1"]);
+    assert_eq!(ask(&[r#"[{"$reduce":{"$sum":"a"}}]"#, "--values"]).fine(), ["6"]);
+    for sorted in [&[r#"[{"$sort":["a"]}]"#, "--seqs"][..], &["{}", "--sort", "a", "--seqs"]] {
+        let ran = ask(sorted);
+        assert!(ran.err.contains("1 entry is too deep to be sorted") && ran.err.contains("(1"), "{ran:?}");
+        assert_eq!(ran.failed(1), ["2", "0"]);
+    }
+}
+
+/// `--reverse` turns what goes into the query; a `$sort` in it has the last word, `--sort` is turned itself.
+#[test]
+fn a_sort_within_the_query_is_not_turned_round() {
+    let dir = temp();
+    database(dir.path(), "db", &[r#"{"a":3,"b":1}"#, r#"{"a":1,"b":1}"#, r#"{"a":2,"b":2}"#]);
+    let ask = |more: &[&str]| flume(dir.path(), &[&["query", "db", "--seqs", "--mfr"], more].concat()).fine();
+    let sorted = r#"[{"$sort":["a"]}]"#;
+    assert_eq!(ask(&[sorted]), ["1", "2", "0"]);
+    assert_eq!(ask(&[sorted, "--reverse"]), ["1", "2", "0"]);
+    assert_eq!(ask(&[r#"[{"$sort":["b"]}]"#]), ["0", "1", "2"]);
+    assert_eq!(ask(&[r#"[{"$sort":["b"]}]"#, "--reverse"]), ["1", "0", "2"], "what is alike comes as it came in");
+    assert_eq!(ask(&["[]", "--sort", "a", "--reverse"]), ["0", "2", "1"]);
 }

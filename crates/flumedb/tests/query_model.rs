@@ -320,7 +320,10 @@ fn explain_says_what_is_done() {
 fn indexes_are_declared_or_refused_by_name() {
     let db = Flume::memory(JsonDocs).unwrap();
     for (indexes, expected) in [
-        (r#"[{"key": "a", "value": []}]"#, "the index \"a\" has no path"),
+        (
+            r#"[{"key": "b", "value": ["b"]}, {"key": "a", "value": []}]"#,
+            "at /1/value in the list of indexes: the index \"a\" has no path",
+        ),
         (r#"[{"key": "a", "value": ["b"], "exakt": true}]"#, "no list of indexes: unknown field `exakt`"),
         (r#"{"key": "a"}"#, "no list of indexes: invalid type"),
         (r#"[{"key": "a", "value": [5]}]"#, "no list of indexes: data did not match"),
@@ -330,4 +333,33 @@ fn indexes_are_declared_or_refused_by_name() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().starts_with(expected), "{indexes}: {error}");
     }
+}
+
+/// More values than ranges are made of are no reason to choose an index that then is not used.
+#[test]
+fn a_long_list_of_values_is_left_to_another_index() {
+    let db = Flume::memory(JsonDocs).unwrap();
+    let indexes = r#"[{"key": "author", "value": ["author", "time"]}, {"key": "type", "value": ["type"]}]"#;
+    let set = Query::open(&db, "set", IndexOn::parse_list(indexes).unwrap()).blocking().unwrap();
+    let text =
+        |n: u32| format!(r#"{{"author":"a{}","time":{n},"type":"{}"}}"#, n % 100, ["post", "vote"][n as usize % 2]);
+    db.append_all((0..300).map(text)).blocking().unwrap();
+    let authors = |count: u32| (0..count).map(|n| format!("a{n}")).collect::<Vec<_>>();
+    let explain = |filter: Value| {
+        let query = Language::new().parse_value(&json!([{ "$filter": filter }])).unwrap();
+        let found = set.ask(&query).rows().blocking().count();
+        let said = set.ask(&query).explain().blocking().unwrap_or_else(|error| panic!("{filter}: {error}"));
+        let said = serde_json::to_value(said).unwrap();
+        (said["index"].clone(), said["rows"].as_u64().unwrap(), found)
+    };
+    assert_eq!(explain(json!({"author": {"$in": authors(64)}})), (json!("author"), 192, 192));
+    assert_eq!(explain(json!({"author": {"$in": authors(65)}})), (json!(null), 300, 195));
+    let filter = json!({"author": {"$in": authors(65)}, "type": "post"});
+    assert_eq!(explain(filter), (json!("type"), 150, 99));
+    // What else is said of the same path still counts.
+    let filter = json!({"author": {"$in": authors(65), "$prefix": "a1"}});
+    assert_eq!(explain(filter), (json!("author"), 33, 33));
+    // The same for several lists that come to too many together: only the first is used.
+    let filter = json!({"author": {"$in": authors(10)}, "time": {"$in": (0..10).collect::<Vec<_>>()}});
+    assert_eq!(explain(filter), (json!("author"), 30, 10));
 }

@@ -1,5 +1,6 @@
 //! Runs every example of every crate, each in an empty directory of its own, and wants it to end well and to print what a
-//! comment at the end of its file says: `// prints:` and below it the lines, each behind `// `.
+//! comment at the end of its file says: `// prints:` and below it the lines, each behind `// `. One that asserts what it
+//! shows needs no such comment. All are short enough to be read at a glance.
 
 use std::{
     env::consts::EXE_SUFFIX,
@@ -10,10 +11,17 @@ use std::{
 
 use crate::run::{self, Outcome, cargo, root, target};
 
+/// So many lines are too many.
+const LINES: usize = 60;
+
 pub(crate) fn run() -> Outcome {
+    let examples = list()?;
+    for Example { text, file, .. } in &examples {
+        fault(text).map_or(Ok(()), |fault| Err(format!("{} {fault}", file.display())))?;
+    }
     run::run("build of the examples", &mut cargo(&["build", "--examples"]))?;
     let scratch = target().join("examples-run");
-    for Example { name: example, file } in list()? {
+    for Example { name: example, file, text } in examples {
         let dir = scratch.join(&example);
         let io = |error| format!("{}: {error}", dir.display());
         if dir.exists() {
@@ -31,7 +39,6 @@ pub(crate) fn run() -> Outcome {
         if !output.status.success() {
             return Err(format!("example {example} failed ({})", output.status));
         }
-        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         if let Some(said) = prints(&text)
             && said != printed.lines().collect::<Vec<_>>()
         {
@@ -39,6 +46,17 @@ pub(crate) fn run() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What is wrong with an example, before it is run.
+fn fault(text: &str) -> Option<String> {
+    let lines = text.lines().count();
+    if lines >= LINES {
+        return Some(format!("has {lines} lines; an example has fewer than {LINES}"));
+    }
+    let asserts = text.lines().any(|line| line.trim_start().starts_with("assert"));
+    (prints(text).is_none() && !asserts)
+        .then(|| "says nowhere what comes of it: `// prints:` at its end, or assert_eq!".to_owned())
 }
 
 /// The lines that an example says it prints.
@@ -55,6 +73,14 @@ fn prints(text: &str) -> Option<Vec<&str>> {
 struct Example {
     name: String,
     file: PathBuf,
+    text: String,
+}
+
+impl Example {
+    fn read(name: String, file: PathBuf) -> Result<Self, String> {
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(Self { name, file, text })
+    }
 }
 
 /// The examples there are: `crates/PACKAGE/examples/NAME.rs`, or a directory `NAME` with a `main.rs`.
@@ -67,9 +93,10 @@ fn list() -> Result<Vec<Example>, String> {
         }
         for name in names(&dir)? {
             if let Some(stem) = name.strip_suffix(".rs") {
-                found.push(Example { name: stem.to_owned(), file: dir.join(&name) });
+                found.push(Example::read(stem.to_owned(), dir.join(&name))?);
             } else if dir.join(&name).join("main.rs").is_file() {
-                found.push(Example { file: dir.join(&name).join("main.rs"), name });
+                let file = dir.join(&name).join("main.rs");
+                found.push(Example::read(name, file)?);
             }
         }
     }
@@ -84,4 +111,23 @@ fn names(dir: &Path) -> Result<Vec<String>, String> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_is_short_and_says_what_comes_of_it() {
+        let told = "fn main() {}\n\n// prints:\n// nothing\n";
+        assert_eq!(fault(told), None);
+        assert_eq!(fault("fn main() {\n    assert!(true);\n}\n"), None);
+        assert!(fault("fn main() {}\n// prints: nothing\n").is_some_and(|fault| fault.contains("prints")));
+        let long = |lines: usize| format!("{}{told}", "\n".repeat(lines - told.lines().count()));
+        assert_eq!(fault(&long(59)), None);
+        assert!(fault(&long(60)).is_some_and(|fault| fault.contains("has 60 lines")));
+        assert!(
+            list().is_ok_and(|examples| examples.len() > 10 && examples.iter().all(|one| fault(&one.text).is_none()))
+        );
+    }
 }

@@ -34,14 +34,18 @@ impl Budget {
     }
 }
 
+/// About what a value takes by itself.
+pub(super) const NODE: usize = 32;
+/// About what a member of an object takes beside its name and its value.
+pub(super) const MEMBER: usize = 2 * NODE;
+
 /// About how many bytes a value takes.
 pub(super) fn weigh(value: &Value) -> usize {
-    const NODE: usize = 32;
     match value {
         Value::String(text) => NODE + text.len(),
         Value::Array(items) => NODE + items.iter().map(weigh).sum::<usize>(),
         Value::Object(members) => {
-            NODE + members.iter().map(|(name, value)| 2 * NODE + name.len() + weigh(value)).sum::<usize>()
+            NODE + members.iter().map(|(name, value)| MEMBER + name.len() + weigh(value)).sum::<usize>()
         }
         _ => NODE,
     }

@@ -7,6 +7,7 @@ use super::{
     operator::{Operator, equals},
     path::Path,
     place::Place,
+    room::Room,
     tree::Tree,
 };
 use crate::{
@@ -45,16 +46,8 @@ impl Filter {
         Ok(filter)
     }
 
-    pub(super) fn matches(&self, doc: Option<&dyn Document>) -> bool {
-        self.tests.iter().all(|test| test.holds(doc, self.compat))
-    }
-
-    pub(super) fn matches_some(&self, doc: &dyn Document) -> bool {
-        self.matches(Some(doc))
-    }
-
-    pub(super) fn matches_nothing(&self) -> bool {
-        self.matches(None)
+    pub(super) fn matches(&self, doc: Option<&dyn Document>, room: &Room) -> bool {
+        self.tests.iter().all(|test| test.holds(doc, room))
     }
 
     fn add(&mut self, tree: &Tree, path: &Path, place: &Place<'_>) -> Result<()> {
@@ -138,11 +131,11 @@ impl Filter {
 }
 
 impl Test {
-    fn holds(&self, doc: Option<&dyn Document>, compat: Compat) -> bool {
+    fn holds(&self, doc: Option<&dyn Document>, room: &Room) -> bool {
         self.path.within(doc, |input| match &self.what {
             What::Present => !matches!(input.field(), None | Some(Field::Null)),
-            What::Literal(value) => equals(value, input.field().as_ref(), &input, compat),
-            What::Operator(operator) => operator.holds(&input, compat),
+            What::Literal(value) => equals(value, input.field().as_ref(), &input, room.compat),
+            What::Operator(operator) => operator.holds(&input, room),
         })
     }
 }

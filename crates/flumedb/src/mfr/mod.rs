@@ -64,6 +64,7 @@ mod path;
 mod pipeline;
 mod place;
 mod reduce;
+mod room;
 mod rule;
 mod running;
 mod sort;

@@ -6,10 +6,12 @@ use serde_json::{Number, Value};
 
 use super::{
     Compat,
+    budget::weigh,
     filter::Filter,
     order::{compare, compare_coerced, compare_utf16, is_truthy, number, scalar, to_number},
     path::{Input, Path},
     place::Place,
+    room::Room,
     rule::Rule,
     tree::Tree,
 };
@@ -117,24 +119,26 @@ impl Operator {
     }
 
     /// What it makes of a value.
-    pub(super) fn apply(&self, input: &Input<'_>, compat: Compat) -> Option<Value> {
+    pub(super) fn apply(&self, input: &Input<'_>, room: &Room) -> Option<Value> {
+        let compat = room.compat;
         match self {
             Self::Type => Some(type_of(input.field().as_ref()).into()),
             Self::Remainder(by) => remainder(input, by, compat),
-            Self::Get(path) => path.value(input.value().as_ref().map(|value| value as _)),
-            Self::Map(rule) => rule.apply(input.value().as_ref().map(|value| value as _), compat),
+            Self::Get(path) => within(input, room, |value| room.copy(value, path)),
+            Self::Map(rule) => within(input, room, |value| rule.apply(value, room)),
             // A place, counted from -1 downwards: that is how it tells where something was found.
             Self::In(values) if compat == Compat::Originals => {
                 let value = input.value();
                 let at = values.iter().position(|one| value.as_ref().is_some_and(|value| same(one, value, compat)));
                 Some(at.map_or(0, |at| -1 - at as i64).into())
             }
-            _ => Some(self.holds(input, compat).into()),
+            _ => Some(self.holds(input, room).into()),
         }
     }
 
     /// Whether what it makes of a value counts as true.
-    pub(super) fn holds(&self, input: &Input<'_>, compat: Compat) -> bool {
+    pub(super) fn holds(&self, input: &Input<'_>, room: &Room) -> bool {
+        let compat = room.compat;
         let field = input.field();
         match self {
             Self::Equal(value) => equals(value, field.as_ref(), input, compat),
@@ -157,20 +161,35 @@ impl Operator {
                 _ => false,
             },
             Self::Filter(filter) => match input.value() {
-                Some(value) => filter.matches_some(&value),
-                None => filter.matches_nothing(),
+                Some(value) => filter.matches(Some(&value), room),
+                None => filter.matches(None, room),
             },
             Self::Remainder(_) | Self::Get(_) | Self::Map(_) => {
-                is_truthy(self.apply(input, compat).as_ref().map(scalar).as_ref())
+                let before = room.taken();
+                let holds = is_truthy(self.apply(input, room).as_ref().map(scalar).as_ref());
+                room.keep(before);
+                holds
             }
         }
     }
 
     /// Whether it can hold for what is not there, or null.
     pub(super) fn takes_nothing(&self, compat: Compat) -> bool {
-        let null = Value::Null;
-        self.holds(&Input::new(None, &[]), compat) || self.holds(&Input::new(Some(&null), &[]), compat)
+        /// No query can say so much of nothing, unless it makes more and more of it: then it does so when it is asked, too.
+        const BYTES: usize = 4 << 20;
+        let (room, null) = (Room::new(compat, BYTES), Value::Null);
+        self.holds(&Input::new(None, &[]), &room) || self.holds(&Input::new(Some(&null), &[]), &room)
     }
+}
+
+/// What `make` makes of a copy of the input.
+fn within(input: &Input<'_>, room: &Room, make: impl FnOnce(Option<&dyn Document>) -> Option<Value>) -> Option<Value> {
+    let at_first = room.taken();
+    let value = input.value().filter(|value| room.take(weigh(value)));
+    let before = room.taken();
+    let made = make(value.as_ref().map(|value| value as _));
+    room.keep(at_first + room.taken().saturating_sub(before));
+    made
 }
 
 /// Whether a value of the query is what stands there.

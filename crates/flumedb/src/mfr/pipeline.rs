@@ -42,7 +42,8 @@ impl Language {
         Self { compat, ..self }
     }
 
-    /// How much a query may keep for `$reduce` and `$sort`, about; one that needs more ends with an error.
+    /// How much a query may keep for `$reduce` and `$sort`, about, and how much its stages may make of one value besides; one that
+    /// needs more ends with an error.
     #[must_use]
     pub fn memory_bytes(self, memory_bytes: usize) -> Self {
         Self { memory_bytes, ..self }
@@ -75,23 +76,23 @@ impl Language {
                     let place = Place::ROOT.item(index);
                     // What counts as false is no stage, as in the originals.
                     if !matches!(stage, Tree::Null | Tree::Bool(false)) {
-                        stages.push(Stage::parse(stage, &place, compat)?);
+                        stages.push(Placed::parse(stage, &place, compat)?);
                     }
                 }
-                if let Some(Stage::Filter(filter)) = stages.first() {
+                if let Some(Placed { stage: Stage::Filter(filter), .. }) = stages.first() {
                     selector = Some(filter.clone());
                 }
             }
             Tree::Object(members) if matches!(members.as_slice(), [(name, _)] if is_stage(name)) => {
-                stages.push(Stage::parse(tree, &Place::ROOT, compat)?);
-                if let Some(Stage::Filter(filter)) = stages.first() {
+                stages.push(Placed::parse(tree, &Place::ROOT, compat)?);
+                if let Some(Placed { stage: Stage::Filter(filter), .. }) = stages.first() {
                     selector = Some(filter.clone());
                 }
             }
             Tree::Object(_) => {
                 let filter = Filter::parse(tree, &Place::ROOT, compat)?;
                 if compat == Compat::Corrected {
-                    stages.push(Stage::Filter(filter.clone()));
+                    stages.push(Placed { place: String::new(), stage: Stage::Filter(filter.clone()) });
                 }
                 selector = Some(filter);
             }
@@ -110,11 +111,18 @@ pub struct Pipeline(pub(super) Arc<Parts>);
 
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) stages: Vec<Stage>,
+    pub(super) stages: Vec<Placed>,
     /// What says which index fits.
     pub(super) selector: Option<Filter>,
     pub(super) compat: Compat,
     pub(super) memory_bytes: usize,
+}
+
+/// A stage and where in the query it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) place: String,
+    pub(super) stage: Stage,
 }
 
 #[derive(Clone, Debug)]
@@ -186,17 +194,17 @@ impl Pipeline {
 
     /// Whether the originals would look at the whole log for it: they do when it is sorted at its end.
     pub(crate) fn wants_scan(&self) -> bool {
-        self.0.compat == Compat::Originals && matches!(self.0.stages.last(), Some(Stage::Sort(_)))
+        self.0.compat == Compat::Originals && matches!(self.0.stages.last(), Some(Placed { stage: Stage::Sort(_), .. }))
     }
 
     /// Whether rows come as soon as there are values, and not only when all have been seen: there is no `$reduce` and no
     /// `$sort`.
     pub fn is_streaming(&self) -> bool {
-        !self.0.stages.iter().any(|stage| matches!(stage, Stage::Reduce(_) | Stage::Sort(_)))
+        !self.0.stages.iter().any(|placed| matches!(placed.stage, Stage::Reduce(_) | Stage::Sort(_)))
     }
 }
 
-impl Stage {
+impl Placed {
     fn parse(tree: &Tree, place: &Place<'_>, compat: Compat) -> Result<Self> {
         let Tree::Object(members) = tree else {
             return Err(place.error(format!("{tree} is no stage; an object with $filter, $map, $reduce or $sort is")));
@@ -216,16 +224,17 @@ impl Stage {
 
     fn named(name: &str, argument: &Tree, place: &Place<'_>, compat: Compat) -> Result<Self> {
         let place = place.member(name);
-        Ok(match name {
-            "$filter" => Self::Filter(Filter::parse(argument, &place, compat)?),
-            "$map" => Self::Map(Rule::parse(argument, &place, compat)?),
-            "$reduce" => Self::Reduce(Reduce::parse(argument, &place, compat)?),
-            "$sort" => Self::Sort(Sort::parse(argument, &place, compat)?),
+        let stage = match name {
+            "$filter" => Stage::Filter(Filter::parse(argument, &place, compat)?),
+            "$map" => Stage::Map(Rule::parse(argument, &place, compat)?),
+            "$reduce" => Stage::Reduce(Reduce::parse(argument, &place, compat)?),
+            "$sort" => Stage::Sort(Sort::parse(argument, &place, compat)?),
             _ => {
                 let message = format!("there is no stage {name}; there are $filter, $map, $reduce and $sort");
                 return Err(place.error(message));
             }
-        })
+        };
+        Ok(Self { place: place.to_string(), stage })
     }
 }
 

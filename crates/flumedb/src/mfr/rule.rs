@@ -4,10 +4,12 @@ use serde_json::{Map, Value};
 
 use super::{
     Compat,
+    budget::{MEMBER, NODE},
     operator::Operator,
     order::{is_truthy, scalar},
     path::{Input, Path},
     place::Place,
+    room::Room,
     tree::Tree,
 };
 use crate::{Result, codec::Document};
@@ -55,35 +57,54 @@ impl Rule {
         matches!(self, Self::Path(path) if *path == Path::default())
     }
 
-    /// What it makes of a value; `None` for nothing.
-    pub(super) fn apply(&self, doc: Option<&dyn Document>, compat: Compat) -> Option<Value> {
+    /// What it makes of a value; `None` for nothing. Of `room` it takes what the result weighs.
+    pub(super) fn apply(&self, doc: Option<&dyn Document>, room: &Room) -> Option<Value> {
+        if room.is_over() {
+            return None;
+        }
         match self {
-            Self::Path(path) => path.value(doc),
+            Self::Path(path) => room.copy(doc, path),
             Self::Chain(rules) => {
                 let (first, others) = rules.split_first()?;
-                others.iter().fold(first.apply(doc, compat), |value, rule| {
-                    rule.apply(value.as_ref().map(|value| value as _), compat)
+                let at_first = room.taken();
+                others.iter().fold(first.apply(doc, room), |value, rule| {
+                    let before = room.taken();
+                    let made = rule.apply(value.as_ref().map(|value| value as _), room);
+                    room.keep(at_first + room.taken().saturating_sub(before));
+                    made
                 })
             }
             Self::Object(rules) => {
-                let doc = doc.filter(|doc| !rules.is_empty() && !is_null(*doc))?;
-                let made = |(name, rule): &(String, Self)| Some((name.clone(), rule.apply(Some(doc), compat)?));
+                let doc = doc.filter(|doc| !rules.is_empty() && !is_null(*doc) && room.take(NODE))?;
+                let made = |(name, rule): &(String, Self)| {
+                    let value = rule.apply(Some(doc), room)?;
+                    room.take(MEMBER + name.len()).then(|| (name.clone(), value))
+                };
                 Some(Value::Object(rules.iter().filter_map(made).collect::<Map<_, _>>()))
             }
             Self::Operators(operators) => {
                 let input = Input::new(doc, &[]);
                 let (last, others) = operators.split_last()?;
-                match others.iter().find(|operator| !operator.holds(&input, compat)) {
-                    Some(failed) => failed.apply(&input, compat),
-                    None => last.apply(&input, compat),
+                for operator in others {
+                    let before = room.taken();
+                    // Once: in rules within rules, a second look at each level would double the work of all below.
+                    let made = operator.apply(&input, room);
+                    if !is_truthy(made.as_ref().map(scalar).as_ref()) {
+                        return made;
+                    }
+                    room.keep(before);
                 }
+                last.apply(&input, room)
             }
         }
     }
 
     /// Whether what it makes counts as true.
-    pub(super) fn holds(&self, doc: Option<&dyn Document>, compat: Compat) -> bool {
-        is_truthy(self.apply(doc, compat).as_ref().map(scalar).as_ref())
+    pub(super) fn holds(&self, doc: Option<&dyn Document>, room: &Room) -> bool {
+        let before = room.taken();
+        let holds = is_truthy(self.apply(doc, room).as_ref().map(scalar).as_ref());
+        room.keep(before);
+        holds
     }
 }
 

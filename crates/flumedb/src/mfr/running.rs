@@ -6,8 +6,9 @@ use super::{
     Compat, Pipeline,
     budget::Budget,
     order::is_truthy,
-    pipeline::Stage,
+    pipeline::{Placed, Stage},
     reduce::{Reduce, Reduced},
+    room::Room,
     sort::Sorted,
 };
 use crate::{Error, ErrorKind, Result, Seq, codec::Document};
@@ -76,7 +77,7 @@ impl Passing<'_> {
 
 impl Running {
     pub(super) fn new(query: Pipeline) -> Self {
-        let state = |stage: &Stage| match stage {
+        let state = |placed: &Placed| match placed.stage {
             Stage::Filter(_) | Stage::Map(_) => State::Passing,
             Stage::Reduce(_) => State::Reducing(Reduce::start()),
             Stage::Sort(_) => State::Sorting(Sorted::default()),
@@ -89,7 +90,7 @@ impl Running {
     /// Gives it the next value, and takes the row that comes of it at once, if one does.
     ///
     /// # Errors
-    /// `LimitExceeded` if it would keep more than it may, `Unsupported` for a value that is too deep to be a row. The query goes
+    /// `LimitExceeded` if it would keep more than it may, or make more than it may of the value; `Unsupported` for a value that is too deep to be a row. The query goes
     /// on after the latter.
     pub fn push(&mut self, seq: Option<Seq>, doc: &dyn Document) -> Result<Option<Row>> {
         self.pass(0, Passing::Entry(seq, doc))
@@ -106,22 +107,32 @@ impl Running {
         let mut passing = passing;
         // The originals let through whatever calls itself a mark of a live query.
         let is_mark = compat == Compat::Originals && is_truthy(passing.doc().field(&["sync"]).as_ref());
-        for (stage, state) in query.0.stages.iter().zip(&mut self.states).skip(from) {
+        let room = Room::new(compat, query.0.memory_bytes);
+        for (Placed { place, stage }, state) in query.0.stages.iter().zip(&mut self.states).skip(from) {
+            let before = room.taken();
             match (stage, state) {
                 (Stage::Filter(_) | Stage::Map(_), _) if is_mark => {}
-                (Stage::Filter(filter), _) if filter.matches_some(passing.doc()) => {}
-                (Stage::Filter(_), _) => return Ok(None),
+                (Stage::Filter(filter), _) => {
+                    let matches = filter.matches(Some(passing.doc()), &room);
+                    room.check(place)?;
+                    if !matches {
+                        return Ok(None);
+                    }
+                }
                 (Stage::Map(rule), _) if rule.is_identity() && compat == Compat::Corrected => {}
-                (Stage::Map(rule), _) if rule.is_identity() && rule.holds(Some(passing.doc()), compat) => {}
+                (Stage::Map(rule), _) if rule.is_identity() && rule.holds(Some(passing.doc()), &room) => {}
                 (Stage::Map(rule), _) => {
-                    let made = rule.apply(Some(passing.doc()), compat);
+                    let made = rule.apply(Some(passing.doc()), &room);
+                    room.check(place)?;
                     let Some(value) = made.filter(|made| compat == Compat::Corrected || counts(made)) else {
                         return Ok(None);
                     };
                     passing = Passing::Made(Row { seq: None, value });
+                    room.keep(room.taken().saturating_sub(before));
                 }
                 (Stage::Reduce(reduce), State::Reducing(reduced)) => {
-                    return reduce.push(reduced, passing.doc(), &mut self.budget).map(|()| None);
+                    reduce.push(reduced, passing.doc(), &room, &mut self.budget)?;
+                    return room.check(place).map(|()| None);
                 }
                 (Stage::Sort(sort), State::Sorting(sorted)) => {
                     return sort.push(sorted, passing.into_row()?, &mut self.budget).map(|()| None);
@@ -172,14 +183,15 @@ impl Finish {
     fn open_next(&mut self) -> Option<()> {
         let stages = self.running.query.clone();
         let kept = stages.0.stages.iter().zip(&mut self.running.states).enumerate().skip(self.next_stage);
-        for (index, (stage, state)) in kept {
-            let source: Box<dyn Iterator<Item = Row> + Send> = match (stage, std::mem::replace(state, State::Passing)) {
-                (Stage::Reduce(reduce), State::Reducing(reduced)) => {
-                    Box::new(reduce.finish(reduced).map(|value| Row { seq: None, value }))
-                }
-                (Stage::Sort(sort), State::Sorting(sorted)) => Box::new(sort.finish(sorted)),
-                _ => continue,
-            };
+        for (index, (placed, state)) in kept {
+            let source: Box<dyn Iterator<Item = Row> + Send> =
+                match (&placed.stage, std::mem::replace(state, State::Passing)) {
+                    (Stage::Reduce(reduce), State::Reducing(reduced)) => {
+                        Box::new(reduce.finish(reduced).map(|value| Row { seq: None, value }))
+                    }
+                    (Stage::Sort(sort), State::Sorting(sorted)) => Box::new(sort.finish(sorted)),
+                    _ => continue,
+                };
             self.source = Some(source);
             self.next_stage = index + 1;
             return Some(());

@@ -9,14 +9,14 @@ use flumedb::{
     },
 };
 use flumedb_ssb::{Doc, Docs};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::asked::{Asked, unless_damaged};
 use crate::{
     args::Query,
     exit::{Failure, Outcome, Verdict},
     open::Opened,
-    output::{self, Damaged, Printer},
+    output::{self, Damaged, Printer, say},
     views::caught_up,
 };
 
@@ -40,7 +40,7 @@ enum Answer {
 
 pub(super) fn answer(args: &Query, text: &str) -> Outcome {
     let query = parse(args, text)?;
-    let index = if args.sort.as_deref() == Some("arrival") { None } else { best(args, &query)? };
+    let index = best(args, &query)?.filter(|_| args.sort.as_deref() != Some("arrival"));
     let ask = |db: &Flume<Docs>, verdict: &mut Verdict| {
         let asked = ask(args, db, &query, index.clone());
         if args.explain {
@@ -111,13 +111,24 @@ struct Run<'a> {
     /// Whether the entry that rows come behind has not been met.
     waits: bool,
     found: u64,
+    /// How many entries were too deep for the query, and the first of them.
+    too_deep: Option<(u64, Seq)>,
 }
 
 impl<'a> Run<'a> {
     fn new(args: &'a Query, opened: &Opened<Docs>, in_log_order: bool) -> Self {
         let printer = Printer::new(args.style, opened.payloads);
         let waits = args.after.is_some() && !in_log_order;
-        Self { args, db: opened.db.clone(), printer, damaged: Damaged::default(), in_log_order, waits, found: 0 }
+        Self {
+            args,
+            db: opened.db.clone(),
+            printer,
+            damaged: Damaged::default(),
+            in_log_order,
+            waits,
+            found: 0,
+            too_deep: None,
+        }
     }
 
     fn all(mut self, query: &Pipeline, entries: impl Iterator<Item = Result<(Seq, Doc)>>) -> Outcome {
@@ -137,8 +148,20 @@ impl<'a> Run<'a> {
                     continue;
                 }
             };
-            if let Some(row) = running.push(Some(seq), &doc)? {
-                self.row(row, Some(&doc))?;
+            match running.push(Some(seq), &doc) {
+                Ok(Some(row)) => self.row(row, Some(&doc))?,
+                Ok(None) => {}
+                // Too deep to be a value. Where nothing is kept for the end, it has come through all stages as it is, and is
+                // printed from its bytes like any other.
+                Err(error) if error.kind() == ErrorKind::Unsupported && error.seq().is_some() => {
+                    if query.is_streaming() {
+                        self.row(Row { seq: Some(seq), value: Value::Null }, Some(&doc))?;
+                    } else {
+                        let (count, first) = self.too_deep.unwrap_or((0, seq));
+                        self.too_deep = Some((count + 1, first));
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         for row in running.finish() {
@@ -151,7 +174,12 @@ impl<'a> Run<'a> {
             let after = self.args.after.unwrap_or_default();
             return Err(Failure::lacking(format!("entry {after} is not among the rows, so nothing comes behind it")));
         }
-        let verdict = self.printer.finish()?.and(self.damaged.verdict());
+        let mut verdict = self.printer.finish()?.and(self.damaged.verdict());
+        if let Some((count, first)) = self.too_deep {
+            let entries = if count == 1 { "entry is" } else { "entries are" };
+            say(format_args!("{count} {entries} too deep to be sorted ({first} is the first), and left out"));
+            verdict = verdict.and(Verdict::Lacking);
+        }
         if self.args.count {
             output::line(self.found)?;
         }

@@ -12,6 +12,7 @@ use crate::{
         budget::{Budget, weigh},
         order::{compare, number, to_number},
         place::Place,
+        room::Room,
         rule::Rule,
         tree::Tree,
     },
@@ -82,12 +83,18 @@ impl Fold {
         }
     }
 
-    pub(super) fn push(&self, folded: &mut Folded, doc: &dyn Document, budget: &mut Budget) -> Result<()> {
+    pub(super) fn push(&self, folded: &mut Folded, doc: &dyn Document, room: &Room, budget: &mut Budget) -> Result<()> {
         if let Folded::Count(count) = folded {
             *count += 1;
             return Ok(());
         }
-        let value = self.of.apply(Some(doc), self.compat);
+        let before = room.taken();
+        let value = self.of.apply(Some(doc), room);
+        // What of it is kept is the budget's.
+        room.keep(before);
+        if room.is_over() {
+            return Ok(());
+        }
         match self.compat {
             Compat::Corrected => self.take(folded, value, budget),
             Compat::Originals => self.take_coerced(folded, value, budget),

@@ -55,19 +55,20 @@ impl Groups {
         Self { states: BTreeMap::new(), compat }
     }
 
-    /// The state of the group with these keys.
+    /// The state of the group with these keys, which takes so many bytes beside them.
     pub(super) fn of(
         &mut self,
         parts: Vec<Option<Value>>,
+        state_bytes: usize,
         budget: &mut Budget,
         start: impl FnOnce(&[Option<Value>]) -> State,
     ) -> Result<&mut State> {
-        /// About what a group takes beside its keys, which it keeps twice.
+        /// About what a group takes beside its state and its keys, which it keeps twice.
         const GROUP: usize = 200;
         let key = Key { parts, compat: self.compat };
         if !self.states.contains_key(&key) {
             let keys: usize = key.parts.iter().flatten().map(weigh).sum();
-            budget.take(GROUP + 2 * keys, "groups of a $reduce")?;
+            budget.take(GROUP.saturating_add(state_bytes).saturating_add(2 * keys), "groups of a $reduce")?;
         }
         Ok(match self.states.entry(key) {
             std::collections::btree_map::Entry::Occupied(state) => state.into_mut(),

@@ -9,13 +9,23 @@ use self::{
     fold::{Fold, Folded},
     groups::Groups,
 };
-use super::{Compat, budget::Budget, operator::Operator, place::Place, rule::Rule, tree::Tree};
+use super::{
+    Compat,
+    budget::{Budget, MEMBER},
+    operator::Operator,
+    place::Place,
+    room::Room,
+    rule::Rule,
+    tree::Tree,
+};
 use crate::{Result, codec::Document};
 
 /// A shape with reducers in it, and with rules, by whose results the values are grouped.
 #[derive(Clone, Debug)]
 pub(super) struct Reduce {
     shape: Shape,
+    /// About what the state of one group takes when it begins.
+    state_bytes: usize,
     compat: Compat,
 }
 
@@ -48,19 +58,30 @@ pub(super) enum State {
 
 impl Reduce {
     pub(super) fn parse(tree: &Tree, place: &Place<'_>, compat: Compat) -> Result<Self> {
-        Ok(Self { shape: Shape::parse(tree, place, compat)?, compat })
+        let shape = Shape::parse(tree, place, compat)?;
+        Ok(Self { state_bytes: shape.states().saturating_mul(size_of::<State>()), shape, compat })
     }
 
     pub(super) fn start() -> Reduced {
         Reduced::Nothing
     }
 
-    /// Takes in a value.
-    pub(super) fn push(&self, reduced: &mut Reduced, doc: &dyn Document, budget: &mut Budget) -> Result<()> {
+    /// Takes in a value, unless there is no `room` for what it makes of it.
+    pub(super) fn push(
+        &self,
+        reduced: &mut Reduced,
+        doc: &dyn Document,
+        room: &Room,
+        budget: &mut Budget,
+    ) -> Result<()> {
         let mut keys = Vec::new();
-        self.shape.keys(doc, self.compat, &mut keys);
+        self.shape.keys(doc, room, &mut keys);
+        if room.is_over() {
+            return Ok(());
+        }
         if matches!(reduced, Reduced::Nothing) {
             *reduced = if keys.is_empty() {
+                budget.take(self.state_bytes, "a $reduce")?;
                 // In the originals a reducer that stands alone begins with null, one in an object with nothing.
                 Reduced::One(self.shape.start(&mut Vec::new().into_iter(), matches!(self.shape, Shape::Fold(_))))
             } else {
@@ -69,10 +90,11 @@ impl Reduce {
         }
         match reduced {
             Reduced::Nothing => Ok(()),
-            Reduced::One(state) => self.shape.push(state, doc, budget),
+            Reduced::One(state) => self.shape.push(state, doc, room, budget),
             Reduced::Groups(groups) => {
-                let state = groups.of(keys, budget, |keys| self.shape.start(&mut keys.iter().cloned(), false))?;
-                self.shape.push(state, doc, budget)
+                let state = groups
+                    .of(keys, self.state_bytes, budget, |keys| self.shape.start(&mut keys.iter().cloned(), false))?;
+                self.shape.push(state, doc, room, budget)
             }
         }
     }
@@ -110,7 +132,12 @@ impl Shape {
             let place = place.member(name);
             let shape = match Fold::parse(name, argument, &place, compat)? {
                 Some(fold) => Self::Fold(fold),
-                None if name == "$reduce" => Self::Nested(Box::new(Reduce::parse(argument, &place, compat)?)),
+                None if name == "$reduce" => {
+                    let mut nested = Reduce::parse(argument, &place, compat)?;
+                    // All its groups stand in one list at the end, each with its names.
+                    nested.state_bytes = nested.state_bytes.saturating_add(nested.shape.names_bytes());
+                    Self::Nested(Box::new(nested))
+                }
                 None if compat == Compat::Corrected && Operator::parse(name, argument, &place, compat)?.is_none() => {
                     return Err(place.error(format!(
                         "there is no reducer or operator {name}; the reducers are {}, $reduce",
@@ -127,11 +154,29 @@ impl Shape {
         Rule::parse(tree, place, compat).map(Self::Key)
     }
 
-    /// What each rule makes of a value.
-    fn keys(&self, doc: &dyn Document, compat: Compat, keys: &mut Vec<Option<Value>>) {
+    /// How many states one of this shape has in it.
+    fn states(&self) -> usize {
         match self {
-            Self::Object(members) => members.iter().for_each(|(_, shape)| shape.keys(doc, compat, keys)),
-            Self::Key(rule) => keys.push(rule.apply(Some(doc), compat)),
+            Self::Object(members) => 1 + members.iter().map(|(_, shape)| shape.states()).sum::<usize>(),
+            Self::Key(_) | Self::Fold(_) | Self::Nested(_) => 1,
+        }
+    }
+
+    /// About what the names in an object of this shape take.
+    fn names_bytes(&self) -> usize {
+        match self {
+            Self::Object(members) => {
+                members.iter().map(|(name, shape)| MEMBER + name.len() + shape.names_bytes()).sum()
+            }
+            Self::Key(_) | Self::Fold(_) | Self::Nested(_) => 0,
+        }
+    }
+
+    /// What each rule makes of a value.
+    fn keys(&self, doc: &dyn Document, room: &Room, keys: &mut Vec<Option<Value>>) {
+        match self {
+            Self::Object(members) => members.iter().for_each(|(_, shape)| shape.keys(doc, room, keys)),
+            Self::Key(rule) => keys.push(rule.apply(Some(doc), room)),
             Self::Fold(_) | Self::Nested(_) => {}
         }
     }
@@ -145,13 +190,13 @@ impl Shape {
         }
     }
 
-    fn push(&self, state: &mut State, doc: &dyn Document, budget: &mut Budget) -> Result<()> {
+    fn push(&self, state: &mut State, doc: &dyn Document, room: &Room, budget: &mut Budget) -> Result<()> {
         match (self, state) {
             (Self::Object(members), State::Object(states)) => {
-                members.iter().zip(states).try_for_each(|((_, shape), state)| shape.push(state, doc, budget))
+                members.iter().zip(states).try_for_each(|((_, shape), state)| shape.push(state, doc, room, budget))
             }
-            (Self::Fold(fold), State::Folded(folded)) => fold.push(folded, doc, budget),
-            (Self::Nested(reduce), State::Nested(reduced)) => reduce.push(reduced, doc, budget),
+            (Self::Fold(fold), State::Folded(folded)) => fold.push(folded, doc, room, budget),
+            (Self::Nested(reduce), State::Nested(reduced)) => reduce.push(reduced, doc, room, budget),
             _ => Ok(()),
         }
     }

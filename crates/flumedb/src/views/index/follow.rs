@@ -55,7 +55,11 @@ impl<K> Stream for Follow<K> {
 impl<T: Send + Sync + 'static, K: Key> Live<Index<T, K>> {
     /// What `query` finds in a fresh reader, in the order of the query; then [`Found::CaughtUp`]; then what is appended
     /// and has such keys, in the order of the log, when the index has taken it in. Nothing is lost or told twice where
-    /// the two meet. Entries that are deleted before they are told are passed over.
+    /// the two meet.
+    ///
+    /// What was deleted before it was read is passed over: in the index when the first item is asked for, in the log a chunk at a
+    /// time. What is deleted after that is told still, since a look into the log for each match would cost more than the
+    /// match; reading the entry then says `Deleted`.
     ///
     /// With a [`limit`](Matches::limit) it ends after so many, old and new together. Otherwise it ends with the error that ended
     /// it: `Closed`, or why the view stopped. An entry that is taken in anew is not told again.

@@ -50,9 +50,11 @@ impl Stream for FollowLinks {
 
 impl<T: Send + Sync + 'static> Live<Links<T>> {
     /// The links that `find` asks for in a fresh reader, in its order; then [`FoundLink::CaughtUp`]; then those of entries
-    /// that are appended, in the order of the log. Nothing is lost or told twice where the two meet. Entries that are deleted
-    /// before they are told are passed over; those that read otherwise later are not told again. A limit counts rows, old and
-    /// new.
+    /// that are appended, in the order of the log. Nothing is lost or told twice where the two meet. Entries that read
+    /// otherwise later are not told again. A limit counts rows, old and new.
+    ///
+    /// What was deleted before it was read is passed over: in the view when the first item is asked for, in the log a chunk at a
+    /// time. What is deleted after that is told still.
     ///
     /// The stream ends with the error that ended it: `Closed`, or why the view stopped.
     ///

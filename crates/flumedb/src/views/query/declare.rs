@@ -50,10 +50,14 @@ impl IndexOn {
     /// Indexes as JSON: a list of `{"key": name, "value": [path, …]}`, where a path is a name or a list of names.
     ///
     /// # Errors
-    /// `Invalid` if it is no such list.
+    /// `Invalid` if it is no such list, or one of them has no path; the message names the place.
     pub fn parse_list(text: &str) -> Result<Vec<Self>> {
-        serde_json::from_str(text)
-            .map_err(|error| Error::with_source(ErrorKind::Invalid, format!("no list of indexes: {error}"), error))
+        let list: Vec<Self> = serde_json::from_str(text)
+            .map_err(|error| Error::with_source(ErrorKind::Invalid, format!("no list of indexes: {error}"), error))?;
+        for (place, on) in list.iter().enumerate() {
+            on.check().map_err(|error| error.context(format_args!("at /{place}/value in the list of indexes")))?;
+        }
+        Ok(list)
     }
 
     /// How well it fits a query: 0 if it does not, more the better.

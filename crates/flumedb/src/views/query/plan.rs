@@ -31,11 +31,13 @@ pub(super) fn score(on: &IndexOn, query: &Pipeline) -> u32 {
     if query.wants_scan() {
         return 0;
     }
+    let mut ranges = 1;
     for path in &on.paths {
         let points = match sides(query, path) {
-            Some((Sides::Exact(_), _)) => 2,
+            Some((Sides::Exact(values), _)) if multiplied(&mut ranges, values.len()) => 2,
             Some((Sides::Range { .. }, _)) => 1,
-            None => break,
+            // What `Plan::new` makes no use of is no reason to choose the index.
+            Some((Sides::Exact(_), _)) | None => break,
         };
         score = score.saturating_mul(score).saturating_add(points);
     }
@@ -48,11 +50,11 @@ impl Plan {
         let mut plan = Self { ranges: Vec::new(), shown: Vec::new(), covered: Vec::new() };
         let mut prefixes = vec![(Vec::new(), Vec::new())];
         let mut last = None;
-        let mut used = false;
+        let (mut used, mut ranges) = (false, 1);
         for path in &on.paths {
             let Some((sides, covered)) = sides(query, path) else { break };
             match sides {
-                Sides::Exact(values) if values.len().saturating_mul(prefixes.len()) <= RANGES => {
+                Sides::Exact(values) if multiplied(&mut ranges, values.len()) => {
                     prefixes = product(&prefixes, &values);
                 }
                 Sides::Exact(_) => break,
@@ -90,6 +92,16 @@ impl Plan {
     }
 }
 
+/// Whether so many values for each of the ranges there are come to no more than may be; then there are as many.
+fn multiplied(ranges: &mut usize, values: usize) -> bool {
+    let all = ranges.saturating_mul(values);
+    let fits = all <= RANGES;
+    if fits {
+        *ranges = all;
+    }
+    fits
+}
+
 type Prefix = (Vec<u8>, Vec<Value>);
 
 fn product(prefixes: &[Prefix], values: &[(Vec<u8>, Value)]) -> Vec<Prefix> {
@@ -122,7 +134,8 @@ fn exact(query: &Pipeline, constraints: &[(usize, Constraint<'_>)]) -> Option<(S
         };
         values.sort_by(|(one, _), (two, _)| one.cmp(two));
         values.dedup_by(|(one, _), (two, _)| one == two);
-        Some((Sides::Exact(values), vec![*number]))
+        // Too many by themselves: what else is said of the path may make a range.
+        (values.len() <= RANGES).then(|| (Sides::Exact(values), vec![*number]))
     })
 }
 
