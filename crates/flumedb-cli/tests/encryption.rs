@@ -83,6 +83,15 @@ fn without_its_key_nothing_is_read_and_nothing_changed() {
             ran.failed(2);
         }
     }
+    // A check needs none, but one that is wrong is told, however slowly it reads.
+    for slow in [&[][..], &["--rate", "5"]] {
+        let check = |keys: &[&str]| flume(at, &[&["check", "db"], slow, keys].concat());
+        let ran = check(&["--key-file", "others"]);
+        assert!(ran.err.contains("another key 1"), "{slow:?}: {ran:?}");
+        ran.failed(2);
+        check(&[]).fine();
+        check(&["--key-file", "keys"]).fine();
+    }
     assert_eq!(flume(at, &["cat", "db", "--values", "--key-file", "keys"]).fine(), ["{}"]);
 
     // A second key is for what comes now; both are in the file.
