@@ -50,6 +50,7 @@ fn every_command_takes_the_keys_and_none_leaks() {
     );
     assert_eq!(count.fine(), ["3"]);
     flume(at, &["rebuild", "db", "--key-file", "keys"]).fine();
+    flume(at, &["check", "db", "--views", "--key-file", "keys"]).fine();
     flume(at, &["import", "db", "second", "--compress", "--key-file", "keys"]).fine();
     assert_eq!(flume(at, &["cat", "second", "--values", "--key-file", "keys"]).fine().len(), 3);
     assert!(flume(at, &["sql", "db", "SELECT count(*) FROM messages", "--key-file", "keys"]).failed(1).is_empty());
