@@ -300,7 +300,9 @@ fn a_slow_check_looks_into_sealed_segments_too() {
     let sim = Sim::new(7);
     let older = Keys::new(1, key(1)).unwrap();
     let log = open(&sim.env, settings(&older)).unwrap();
-    (0..20).for_each(|_| drop(append(&sim, &log, &[1; 500]).unwrap()));
+    for _ in 0..20 {
+        append(&sim, &log, &[1; 500]).unwrap();
+    }
     sim.block_on(log.close()).unwrap();
     drop(log);
     let newer = || Keys::new(2, key(2)).unwrap();
