@@ -1,5 +1,6 @@
 //! [`Careful`], storage for opening a database only to use its views: it refuses what would cut a torn log. It never looks
-//! at bytes; opening keeps what it is about to cut in a directory of the log first, and that is where it is stopped.
+//! at bytes; opening keeps what it is about to cut in a directory of the log first, and that is where it is stopped. A store
+//! that is being checked cannot be thrown away either.
 
 use std::{
     io,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use flumedb::{
-    Env,
+    Env, Error, ErrorKind,
     env::{File, Lock, OpenMode, PathKind, Room, Storage, Watch},
 };
 
@@ -20,11 +21,25 @@ pub(crate) struct Careful {
     storage: Arc<dyn Storage>,
     log: PathBuf,
     refused: AtomicBool,
+    /// The stores that are being checked.
+    stores: Vec<PathBuf>,
+    wanted: AtomicBool,
 }
 
 impl Careful {
     pub(crate) fn new(log: &Path) -> Arc<Self> {
-        Arc::new(Self { storage: Env::os().storage, log: log.to_owned(), refused: AtomicBool::new(false) })
+        Self::checking(log, Vec::new())
+    }
+
+    /// The same, and these stores of views cannot be thrown away.
+    pub(crate) fn checking(log: &Path, stores: Vec<PathBuf>) -> Arc<Self> {
+        let (refused, wanted) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { storage: Env::os().storage, log: log.to_owned(), refused, stores, wanted })
+    }
+
+    /// Whether one of the stores was to be thrown away.
+    pub(crate) fn was_to_go(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
     }
 
     /// Whether something was refused, so that the log is torn.
@@ -74,6 +89,11 @@ impl Storage for Careful {
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        if self.stores.iter().any(|store| store == dir) {
+            self.wanted.store(true, Ordering::Release);
+            // Of a kind that a view does not try again.
+            return Err(io::Error::other(Error::new(ErrorKind::Corrupt, "the store is only looked at")));
+        }
         self.storage.remove_dir_all(dir)
     }
 

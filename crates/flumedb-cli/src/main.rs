@@ -3,6 +3,7 @@
 mod args;
 mod careful;
 mod cmd;
+mod copies;
 mod exit;
 mod held;
 mod indexes;

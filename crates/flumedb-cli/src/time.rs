@@ -30,7 +30,9 @@ impl FromStr for Time {
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     let age =
         text.parse::<jiff::Span>().ok().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
-    age.and_then(|age| Duration::try_from(age).ok()).ok_or_else(|| "give 90d, 12h, 2w or the like".to_owned())
+    age.and_then(|age| Duration::try_from(age).ok()).ok_or_else(|| {
+        "give 90d, 12h, 2w or the like; days and weeks are the largest, as in 365d for a year".to_owned()
+    })
 }
 
 /// How long ago a moment is, in seconds since 1970, at another in microseconds.

@@ -3,11 +3,12 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use flumedb::{
-    Env, Error, ErrorKind, Flume, Seq,
+    Builder, Env, Error, ErrorKind, Flume, Seq,
     view::{Live, Phase, View},
     views::{Index, Key},
 };
@@ -145,9 +146,15 @@ pub(crate) fn database(path: &Path) -> Result<Flume<Docs>, Failure> {
 /// Opens the database at `path` with its own views, for reading. They want the writer's place; a torn log is not cut.
 pub(crate) fn stored(path: &Path) -> Result<Flume<Docs>, Stored> {
     is_database(path).map_err(Stored::Failed)?;
-    let storage = Careful::new(path);
+    stored_on(path, &Careful::new(path), None)
+}
+
+/// The same on this storage, with views that are kept in `views`, if that is elsewhere.
+pub(crate) fn stored_on(path: &Path, storage: &Arc<Careful>, views: Option<&Path>) -> Result<Flume<Docs>, Stored> {
     let env = Env { storage: storage.clone(), ..Env::os() };
-    keys::on(Flume::builder(Docs::json())).env(env).open(path).blocking().map_err(|error| match error.kind() {
+    let builder = keys::on(Flume::builder(Docs::json())).env(env);
+    let builder = views.into_iter().fold(builder, Builder::views_in);
+    builder.open(path).blocking().map_err(|error| match error.kind() {
         _ if storage.refused() => Stored::Torn,
         ErrorKind::Locked | ErrorKind::Io | ErrorKind::Corrupt => Stored::NotToBeHad(error),
         _ => Stored::Failed(error.into()),

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use support::{Running, database, files, flume, flume_with, temp};
 
@@ -172,23 +172,31 @@ fn the_views_that_a_database_keeps_are_held_against_its_log() {
         assert!(lines.iter().any(|line| line.starts_with(&format!("right    {name}"))), "{name}: {lines:?}");
     }
     assert!(!lines.iter().any(|line| line.starts_with("unknown")), "{lines:?}");
-    let stores = |dir: &Path| fs::read_dir(dir.join("db/views")).unwrap().count();
-    let before = stores(dir.path());
+    let before = files(&dir.path().join("db/views"));
     flume(dir.path(), &["check", "db", "--views"]).fine();
-    assert_eq!(stores(dir.path()), before, "what was built to compare is gone");
+    assert!(files(&dir.path().join("db/views")) == before, "it changed something");
 
-    // A byte of a store that nothing else would read.
-    let (path, mut bytes) = files(&dir.path().join("db/views"))
-        .into_iter()
-        .find(|(path, _)| path.to_string_lossy().contains("by-type-") && path.ends_with("store"))
-        .unwrap();
-    let damaged = bytes.len() / 2;
-    bytes[damaged] ^= 1;
-    fs::write(&path, &bytes).unwrap();
-    let ran = flume(dir.path(), &["check", "db", "--views"]);
-    let lines = ran.lines.join("\n");
-    // It is told, or was built anew on opening.
-    assert!(ran.code == 1 && lines.contains("wrong    by-type") || ran.code == 0, "{ran:?}");
+    // Keys that are others now, wherever they stand; a store that does not open; one that was cut.
+    let (path, whole) =
+        before.iter().find(|(path, _)| path.to_string_lossy().contains("by-type-") && path.ends_with("store")).unwrap();
+    let mut other = whole.clone();
+    let places: Vec<usize> = (0..whole.len() - 4).filter(|at| &whole[*at..*at + 4] == b"post").collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|at| other[*at] ^= 1);
+    let mut headless = whole.clone();
+    headless[0] ^= 1;
+    for (what, damaged) in [("keys", &other[..]), ("head", &headless), ("cut", &whole[..whole.len() / 2])] {
+        fs::write(path, damaged).unwrap();
+        let before = files(&dir.path().join("db/views"));
+        let ran = flume(dir.path(), &["check", "db", "--views"]);
+        assert!(ran.lines.iter().any(|line| line.starts_with("wrong    by-type")), "{what}: {ran:?}");
+        assert_eq!(ran.lines.iter().filter(|line| line.starts_with("wrong")).count(), 1, "{what}: {ran:?}");
+        ran.failed(1);
+        let json = flume(dir.path(), &["check", "db", "--views", "--json"]).json();
+        let view = json["views"].as_array().unwrap().iter().find(|view| view["name"] == "by-type").unwrap().clone();
+        assert!(view["ok"] == false && view["reason"].is_string(), "{what}: {json}");
+        assert!(files(&dir.path().join("db/views")) == before, "{what}: it changed something");
+    }
     flume(dir.path(), &["rebuild", "db", "by-type"]).fine();
     flume(dir.path(), &["check", "db", "--views"]).fine();
 }

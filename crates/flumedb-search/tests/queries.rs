@@ -78,7 +78,12 @@ async fn each_kind_of_condition_does_what_it_says() {
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     let long = "a".repeat(Query::MAX_BYTES + 1);
-    let many = (0..Query::MAX_WORDS + 1).map(|_| "é").collect::<Vec<_>>().join(" ");
+    let many = ["é"; Query::MAX_WORDS + 1].join(" ");
+    // What is at the limit is a query.
+    for query in ["a".repeat(Query::MAX_BYTES), ["é"; Query::MAX_WORDS].join(" ")] {
+        Query::parse(&query, Words::new(), &[]).unwrap();
+        Query::all_of(&query, Words::new()).unwrap();
+    }
     for (query, said) in [
         ("tide \"high", "query, byte 5: the quote"),
         ("tide fo*o", "query, byte 7: a `*`"),
@@ -92,7 +97,7 @@ fn what_is_wrong_is_said_with_its_place() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().starts_with(said), "{error}");
     }
-    assert!(Query::all_of(&many, Words::new()).is_err());
+    assert!(Query::all_of(&many, Words::new()).is_err() && Query::all_of(&long, Words::new()).is_err());
     let cursor = "x".parse::<flumedb_search::Cursor>().unwrap_err();
     assert_eq!(cursor.kind(), ErrorKind::Invalid);
 }

@@ -22,10 +22,13 @@ use crate::store::LONGEST;
 /// So many steps of SQLite's machine, some 10 µs, are taken between two looks at the clock.
 const STEPS: i32 = 1000;
 
+/// Bytes of a statement at most. SQLite says of a longer one no more than of any value that is too long.
+pub(crate) const SQL_BYTES: i32 = 1 << 20;
+
 /// What a statement may be made of.
 const LIMITS: [(Limit, i32); 9] = [
     (Limit::SQLITE_LIMIT_LENGTH, LONGEST),
-    (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES),
     (Limit::SQLITE_LIMIT_COLUMN, 1000),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 100),

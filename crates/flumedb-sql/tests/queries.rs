@@ -154,8 +154,10 @@ fn what_is_wrong_is_told_with_its_place() {
     }
     let deep = format!("SELECT {}1{}", "(1+".repeat(300), ")".repeat(300));
     assert!(refused(&reader, &deep).contains("depth"));
-    let long = format!("SELECT '{}'", "x".repeat(2 << 20));
-    refused(&reader, &long);
+    let long = |bytes: usize| format!("SELECT '{}'", "x".repeat(bytes - "SELECT ''".len()));
+    assert!(reader.query(&long(1 << 20)).one::<String>().unwrap().is_some());
+    let message = refused(&reader, &long((1 << 20) + 1));
+    assert!(message.contains("1048577 bytes is too long; at most 1048576"), "{message}");
     let many = vec!["SELECT 1"; 200].join(" UNION ALL ");
     assert!(refused(&reader, &many).contains("compound"));
     let wide = format!("SELECT {}", vec!["1"; 1001].join(","));

@@ -13,7 +13,8 @@ use std::{
 };
 
 use flumedb::{
-    Env, Error, ErrorKind, Flume, Keys, Seq, Span,
+    Damage, Env, Error, ErrorKind, Flume, Keys, Seq, Span,
+    check::Report,
     codec::Json,
     env::OpenMode,
     log::{Batch, Compression, Log, LogSettings, Note, ReadRequest, SegmentedLog},
@@ -42,6 +43,15 @@ fn append(sim: &Sim, log: &SegmentedLog, payload: &[u8]) -> flumedb::Result<Seq>
 
 fn kind<T>(result: flumedb::Result<T>) -> ErrorKind {
     result.err().map(|error| error.kind()).expect("it fails")
+}
+
+/// A check of the log that reads as fast as it can, a piece at a time.
+fn scrub(sim: &Sim, keys: Option<&Keys>) -> flumedb::Result<Report> {
+    let (dir, on_damage) = (Path::new(DIR), Box::new(|_: &Damage| ()));
+    sim.block_on(match keys {
+        Some(keys) => SegmentedLog::with_keys(keys).scrub(&sim.env, dir, u64::MAX, on_damage)?,
+        None => SegmentedLog::scrub_at(&sim.env, dir, u64::MAX, on_damage)?,
+    })
 }
 
 /// Where in the files of a disk `needle` stands.
@@ -170,6 +180,10 @@ fn a_wrong_or_missing_key_is_told_before_anything_is_changed() {
     assert!(SegmentedLog::with_keys(&keys).check(&sim.env, Path::new(DIR)).unwrap().damage.is_empty());
     let wrong = Keys::new(1, key(9)).unwrap();
     assert_eq!(kind(SegmentedLog::with_keys(&wrong).check(&sim.env, Path::new(DIR))), ErrorKind::Key);
+    // A check that takes its time says the same.
+    assert_eq!(kind(scrub(&sim, Some(&wrong))), ErrorKind::Key);
+    assert_eq!(scrub(&sim, None).unwrap(), report);
+    assert_eq!(scrub(&sim, Some(&keys)).unwrap(), report);
     assert_eq!(now(open(&sim.env, settings(&keys)).unwrap().get(Seq::new(4))).unwrap(), "entry 4");
 }
 
@@ -280,6 +294,28 @@ fn records(bytes: &[u8]) -> Vec<usize> {
     found
 }
 
+/// A sealed segment whose bytes are sound still has to be looked into.
+#[test]
+fn a_slow_check_looks_into_sealed_segments_too() {
+    let sim = Sim::new(7);
+    let older = Keys::new(1, key(1)).unwrap();
+    let log = open(&sim.env, settings(&older)).unwrap();
+    for _ in 0..20 {
+        append(&sim, &log, &[1; 500]).unwrap();
+    }
+    sim.block_on(log.close()).unwrap();
+    drop(log);
+    let newer = || Keys::new(2, key(2)).unwrap();
+    let (right, wrong) = (newer().with(1, key(1)).unwrap(), newer().with(1, key(9)).unwrap());
+    let log = open(&sim.env, settings(&right)).unwrap();
+    append(&sim, &log, &[2; 500]).unwrap();
+    sim.block_on(log.close()).unwrap();
+    assert_eq!(kind(SegmentedLog::with_keys(&wrong).check(&sim.env, Path::new(DIR))), ErrorKind::Key);
+    assert_eq!(kind(scrub(&sim, Some(&wrong))), ErrorKind::Key);
+    assert!(scrub(&sim, Some(&right)).unwrap().is_ok());
+    assert!(scrub(&sim, Some(&newer())).unwrap().is_ok(), "what has no key is not looked into");
+}
+
 /// Whoever can write to the disk can make checksums. What he changes does not decrypt, nor does what he moves.
 #[test]
 fn what_is_changed_or_moved_with_right_checksums_is_told() {
@@ -319,6 +355,8 @@ fn what_is_changed_or_moved_with_right_checksums_is_told() {
         assert_eq!(now(log.get(Seq::new(0))).unwrap(), "entry number 0");
         let report = SegmentedLog::with_keys(&keys).check(&sim.env, Path::new(DIR)).unwrap();
         assert!(!report.damage.is_empty(), "{what}");
+        assert_eq!(scrub(&sim, Some(&keys)).unwrap(), report, "{what}");
+        assert_eq!(sim.block_on(log.scrub(u64::MAX, Box::new(|_| ())).unwrap()).unwrap(), report, "{what}");
     }
 }
 

@@ -40,6 +40,11 @@ struct Totals {
     compacted: AtomicU64,
     followed: AtomicU64,
     torn: AtomicU64,
+    /// Children whose views caught up, and who read entries.
+    asked: AtomicU64,
+    read: AtomicU64,
+    /// Entries that the index took in here.
+    shown: AtomicU64,
 }
 
 /// A reader in this process of what another writes, until that is over.
@@ -91,7 +96,11 @@ fn live(dir: &Path, model: &mut Model, life: u64, chance: &mut Choices, closed_a
     };
     // Not a wait for anything: how long it lives is what is varied.
     thread::sleep(Duration::from_micros(chance.pick(60_000)));
-    model.hear(&child.kill());
+    let said = child.kill();
+    model.hear(&said);
+    for (line, counter) in [("asked", &totals.asked), ("read", &totals.read)] {
+        counter.fetch_add(u64::from(said.iter().any(|said| said == line)), Ordering::Relaxed);
+    }
     for (seq, item) in follower.map(Follower::end).unwrap_or_default() {
         model.see(seq, item);
         totals.followed.fetch_add(1, Ordering::Relaxed);
@@ -109,6 +118,7 @@ fn live(dir: &Path, model: &mut Model, life: u64, chance: &mut Choices, closed_a
     let end = db.head().map_or(0, |head| head.get() + 1);
     let (shown, most) = (views.shown(), end - *closed_at + deleted);
     assert!(shown <= most, "the index was shown {shown} entries where {most} are new: it was built anew");
+    totals.shown.fetch_add(shown, Ordering::Relaxed);
     if chance.pick(2) == 0 {
         db.close().blocking().unwrap();
         *closed_at = end;
@@ -143,12 +153,20 @@ fn nothing_is_lost_when_the_process_is_killed() {
     });
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (acknowledged, deleted, followed) = (of(&totals.acknowledged), of(&totals.deleted), of(&totals.followed));
+    let (compacted, asked, read, shown) =
+        (of(&totals.compacted), of(&totals.asked), of(&totals.read), of(&totals.shown));
     println!(
-        "{} kills: {acknowledged} entries acknowledged, {deleted} deleted, {followed} followed, {} segments compacted; {} \
-         torn tails",
+        "{} kills: {acknowledged} entries acknowledged, {deleted} deleted, {followed} followed, {compacted} segments \
+         compacted; views caught up in {asked} children, {read} read, {shown} entries were shown to views here; {} torn tails",
         lives * LANES,
-        of(&totals.compacted),
         of(&totals.torn)
     );
     assert!(acknowledged > lives * LANES && deleted > 0 && followed > 0, "the children were killed before they worked");
+    // Else what is said above of compaction, readers and views is said of nothing.
+    assert!(compacted > 0, "nothing was compacted before a child was killed");
+    assert!(
+        asked > 0 && shown > 0,
+        "no view was built: {asked} caught up in children, {shown} entries were shown here"
+    );
+    assert!(read > 0, "no child read an entry");
 }

@@ -247,6 +247,33 @@ fn memory_of_a_query() {
     assert_eq!(bitmaps.query(Op::All).memory_bytes(0).seqs().blocking().unwrap().len(), 3, "in order nothing is kept");
 }
 
+/// What stays in the cache of a store is not read again. How large it gets is in the hands of redb, which holds what it reads
+/// and what it is about to write to this figure together; that the figure gets there is for us.
+#[test]
+fn the_cache_of_a_store() {
+    let reads = |cache_bytes| {
+        let sim = Sim::new(1);
+        let builder = Flume::builder(Utf8).env(sim.env.clone());
+        let db = sim.block_on(builder.open("db").into_future()).unwrap();
+        let index = Index::new(1, |text: &String| Some(text.clone())).cache_bytes(cache_bytes);
+        let index = sim.block_on(db.view("index", index).into_future()).unwrap();
+        let texts = (0..20_000_u64).map(|nth| format!("{:016x}", nth.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        sim.block_on(db.append_all(texts).into_future()).unwrap();
+        let reader = sim.block_on(index.read().into_future()).unwrap();
+        let look = || {
+            let before = sim.disk.calls();
+            assert_eq!(reader.all().count(), 20_000);
+            sim.disk.calls() - before
+        };
+        look();
+        look()
+    };
+    let (all, half, nothing) = (reads(64 << 20), reads(128 << 10), reads(0));
+    assert_eq!(all, 0, "what fits is kept");
+    assert!(half > 0, "what does not fit is not");
+    assert!(nothing >= half, "{nothing} reads without a cache, {half} with one");
+}
+
 #[test]
 fn depth_of_json() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
@@ -440,7 +467,12 @@ fn the_page_of_limits_has_every_setting_and_names_tests_that_are_there() {
                 assert!(std::path::Path::try_exists(&path).unwrap(), "{named} is not there");
                 files += 1;
             } else {
-                let anywhere = [include_str!("limits.rs"), include_str!("../../flumedb-cli/tests/watch.rs")];
+                let anywhere = [
+                    include_str!("limits.rs"),
+                    include_str!("../src/log/limits.rs"),
+                    include_str!("../../flumedb-cli/tests/watch.rs"),
+                    include_str!("../../flumedb-search/src/store/draft.rs"),
+                ];
                 assert!(anywhere.iter().any(|file| file.contains(&format!("fn {named}("))), "no test {named}");
                 tests += 1;
             }

@@ -9,6 +9,7 @@ use crate::{
     args::{Check, Place},
     exit::{Failure, Outcome, Verdict},
     indexes::Indexes,
+    keys,
     open::{Opened, at, warn},
     output,
     signatures::Signatures,
@@ -93,7 +94,12 @@ fn report(place: &Place, rate: Option<u64>) -> Result<Report, Failure> {
         if !Opened::is_database(&place.path)? {
             return Err(Failure::usage("--rate is for databases of flume's own; a file is read in one go"));
         }
-        return Ok(SegmentedLog::scrub_at(&Env::os(), &place.path, rate * 1_000_000, Box::new(|_| ()))?.blocking()?);
+        let (env, path, rate, on_damage) = (Env::os(), &place.path, rate * 1_000_000, Box::new(|_: &Damage| ()));
+        let scrub = match keys::given() {
+            Some(keys) => SegmentedLog::with_keys(&keys).scrub(&env, path, rate, on_damage),
+            None => SegmentedLog::scrub_at(&env, path, rate, on_damage),
+        };
+        return Ok(scrub?.blocking()?);
     }
     Ok(at(place, false).check(&place.path)?)
 }

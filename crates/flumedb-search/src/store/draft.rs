@@ -74,3 +74,39 @@ impl Draft {
         Ok((Segment::open(form, self.files, self.number, docs, self.sorted)?, dead))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+mod tests {
+    use super::*;
+    use crate::Words;
+
+    /// The failure: words are gathered without end, or a piece is made long before the memory is used.
+    #[test]
+    fn a_piece_is_made_when_its_memory_is_used() {
+        let form = Form::new(&["text".to_owned()], Words::new()).unwrap();
+        let empty = Draft::new(&form, 0).unwrap().writer.mem_usage();
+        let mut sizes = Vec::new();
+        for memory in [empty + (8 << 20), empty + (32 << 20)] {
+            let mut draft = Draft::new(&form, 0).unwrap();
+            let mut used = empty;
+            for seq in 0.. {
+                let text = (0..100).map(|word| format!("{seq}x{word}")).collect::<Vec<_>>().join(" ");
+                let (bytes, looks) = (text.len(), draft.unmeasured + text.len() >= Draft::MEASURE);
+                let full = draft.add(seq, form.document(seq, &[(0, text)]), bytes, memory).unwrap();
+                if looks {
+                    assert!(used <= memory, "it went on with {used} bytes of {memory}");
+                    used = draft.writer.mem_usage();
+                }
+                assert_eq!(full, looks && used > memory, "{used} bytes of {memory}");
+                if full {
+                    break;
+                }
+            }
+            // What holds its words doubles when it is full.
+            assert!(used < 2 * memory, "{used} bytes of {memory}");
+            sizes.push(draft.finish(&form).unwrap().0.docs);
+        }
+        assert!(sizes[1] > 2 * sizes[0], "four times the memory holds {sizes:?}");
+    }
+}

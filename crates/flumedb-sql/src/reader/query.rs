@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error,
-    guard::Guard,
+    guard::{Guard, SQL_BYTES},
     snapshot::{Snapshot, closed},
     value::Value,
 };
@@ -120,6 +120,10 @@ impl<'a> Query<'a> {
     /// value without a parameter; for a column that is read as what it is not; and past the row limit. `TimedOut` past the
     /// time limit. `Closed` when the reader is no more. `Corrupt` if the store is damaged: rebuild the view.
     pub fn walk<R>(self, visit: impl FnOnce(&mut Cursor<'_>) -> Result<R>) -> Result<R> {
+        if self.sql.len() > SQL_BYTES as usize {
+            let bytes = self.sql.len();
+            return Err(invalid(format!("a statement of {bytes} bytes is too long; at most {SQL_BYTES} are taken")));
+        }
         self.snapshot.with(self.limits.time, |session| {
             let (db, guard) = session.db().ok_or_else(closed)?;
             let budget = Budget::new(guard, self.limits, self.snapshot.path());

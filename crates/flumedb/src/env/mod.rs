@@ -80,7 +80,8 @@ pub enum OpenMode {
 /// [`sync_dir`](Storage::sync_dir) on its directory has. Paths name files and directories as on the machine.
 pub trait Storage: Send + Sync + 'static {
     /// Opens a file. A symbolic link is refused, and so is what is neither file nor directory: inside a database both
-    /// would lead elsewhere. A path that a person gave is followed with [`link`](Self::link) first.
+    /// would lead elsewhere. A path that a person gave is followed first, with
+    /// [`points_to`](Self::points_to).
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
     /// Creates a directory and those above it; fine if it is there.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;

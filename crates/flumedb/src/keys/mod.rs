@@ -115,13 +115,15 @@ impl Keys {
         text::parse(text)
     }
 
-    /// Keys from a file, written as for [`parse`](Self::parse).
+    /// Keys from a file, written as for [`parse`](Self::parse). It may be a link, as files with secrets are wherever
+    /// something else puts them into place.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse); `NotFound`, `Io`.
+    /// As [`parse`](Self::parse); `NotFound`, also where a link leads to nothing; `Io`.
     pub fn read(env: &Env, path: &Path) -> Result<Self> {
         let failed = |error| Error::io("read the keys in", path, error);
-        let file = env.storage.open(path, OpenMode::Read).map_err(failed)?;
+        let link = env.storage.points_to(path).map_err(|error| Error::io("follow the link", path, error))?;
+        let file = env.storage.open(link.as_deref().unwrap_or(path), OpenMode::Read).map_err(failed)?;
         let bytes = file.read(0, text::LONGEST + 1).map_err(failed)?;
         let wrong = |what: &str| Error::new(ErrorKind::Invalid, format!("{} {what}", path.display()));
         if bytes.len() > text::LONGEST {

@@ -25,7 +25,8 @@ pub struct Load {
 pub fn open(dir: &Path) -> Result<Flume<JsonDocs>> {
     Flume::builder(JsonDocs)
         .set(|settings| {
-            settings.log.segment_bytes = 64 << 10;
+            // So small that each process ends some, and compacts them, though it lives for milliseconds.
+            settings.log.segment_bytes = 16 << 10;
             // When it is asked for: views that are not added yet would have to be built anew.
             settings.log.compaction.automatic = false;
             settings.views.publish_every = Duration::from_millis(2);
@@ -38,7 +39,8 @@ pub fn open(dir: &Path) -> Result<Flume<JsonDocs>> {
 const WRITERS: u64 = 3;
 
 /// Works for ever. Says `open`, and then what was acknowledged: `appended FIRST LIFE TASK BATCH OF`, `deleted SEQ SEQ…`;
-/// and before it begins to delete, `deleting SEQ SEQ…`.
+/// and before it begins to delete, `deleting SEQ SEQ…`. The first time that its views have caught up, and that it has read
+/// entries, it says `asked` and `read`.
 pub fn work(dir: &Path, load: Load) -> ! {
     let db = open(dir).unwrap();
     let views = Arc::new(Views::add(&db).unwrap());
@@ -54,8 +56,12 @@ pub fn work(dir: &Path, load: Load) -> ! {
     runtime.spawn(read(db.clone()));
     runtime.spawn(follow(db.clone()));
     runtime.block_on(async {
+        let mut said = false;
         loop {
             views.compare(&db).await.unwrap();
+            if !std::mem::replace(&mut said, true) {
+                say("asked");
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
@@ -114,9 +120,13 @@ async fn compact(db: Flume<JsonDocs>) {
 }
 
 async fn read(db: Flume<JsonDocs>) {
+    let mut said = false;
     loop {
         for entry in db.scan(..).rev().limit(100).blocking() {
             Item::of(&entry.unwrap().value);
+            if !std::mem::replace(&mut said, true) {
+                say("read");
+            }
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

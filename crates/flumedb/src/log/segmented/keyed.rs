@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use super::SegmentedLog;
-use crate::{Env, Keys, Result, check::Report};
+use super::{SegmentedLog, scrub};
+use crate::{
+    Env, Keys, Result,
+    check::Report,
+    log::{OnDamage, Scrub},
+};
 
 /// The keys to a log that is encrypted.
 ///
@@ -39,5 +43,13 @@ impl<'a> Keyed<'a> {
     /// As [`SegmentedLog::check`]; `Key` if a key is not the one that was used.
     pub fn check(&self, env: &Env, dir: &Path) -> Result<Report> {
         SegmentedLog::examine(env, dir, Some(self.keys))
+    }
+
+    /// As [`SegmentedLog::scrub_at`], and looks whether everything decrypts for which there is a key.
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::scrub_at`]. That a key is not the one that was used is found on the way: `Key` from the [`Scrub`].
+    pub fn scrub(&self, env: &Env, dir: &Path, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
+        scrub::start(env, dir, Some(self.keys), bytes_per_second, on_damage)
     }
 }

@@ -239,12 +239,12 @@ impl SegmentedLog {
     }
 
     /// Checks as [`check`](Self::check) does, in the background, and reads about so many bytes a second. A damaged place is
-    /// told when it is found; the report comes at the end.
+    /// told when it is found; the report comes at the end. What is encrypted is looked into [with keys](Self::with_keys).
     ///
     /// # Errors
     /// `Unsupported` if a newer version wrote it, `Io`.
     pub fn scrub_at(env: &Env, dir: &Path, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
-        scrub::start(env, dir, bytes_per_second, on_damage)
+        scrub::start(env, dir, None, bytes_per_second, on_damage)
     }
 
     /// Backs up the log in `dir` to the directory `to`, while another process writes to the log or nobody does. Reading
@@ -542,7 +542,8 @@ impl Log for SegmentedLog {
     }
 
     fn scrub(&self, bytes_per_second: u64, on_damage: OnDamage) -> Result<Scrub> {
-        scrub::start(&self.env, &self.open_shared()?.dir, bytes_per_second, on_damage)
+        let shared = self.open_shared()?;
+        scrub::start(&self.env, &shared.dir, shared.keys.as_ref(), bytes_per_second, on_damage)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
