@@ -25,10 +25,13 @@ const STEPS: i32 = 10;
 /// So many of those calls, some 10 µs, go by without a look at the clock where no function takes long.
 const CALLS: u32 = 100;
 
+/// The longest statement.
+pub(crate) const TEXT: i32 = 1 << 20;
+
 /// What a statement may be made of.
 const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_LENGTH, LONGEST),
-    (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, TEXT),
     (Limit::SQLITE_LIMIT_COLUMN, 1000),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 100),

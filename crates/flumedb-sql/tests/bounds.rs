@@ -237,6 +237,10 @@ fn one_statement_without_nul() {
         let error = reader.query(sql).each(|_| Ok(())).unwrap_err();
         assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains(says), "{sql}: {error}");
     }
+    // The longest statement there may be.
+    let long = |bytes: usize| format!("SELECT 1 /*{}*/", "x".repeat(bytes - 13));
+    assert_eq!(reader.query(&long(1 << 20)).one::<i64>().unwrap(), Some(1));
+    assert_eq!(ends(reader.query(&long((1 << 20) + 1))), Some(ErrorKind::Invalid));
     for sql in ["; ; SELECT 1 ;", " -- a\n;/* b */ SELECT 1; -- c", "\u{feff}SELECT 1"] {
         assert_eq!(reader.query(sql).one::<i64>().unwrap(), Some(1), "{sql}");
     }

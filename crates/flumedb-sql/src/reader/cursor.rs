@@ -119,11 +119,16 @@ pub struct Cursor<'a> {
     budget: Budget<'a>,
     taken: u64,
     bytes: u64,
+    /// The bytes of a row are counted.
+    counts: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(rows: rusqlite::Rows<'a>, columns: Vec<String>, budget: Budget<'a>) -> Self {
-        Self { rows, columns, budget, taken: 0, bytes: 0 }
+        // As many of the longest values as there are columns are seldom too much for a row.
+        let most = (budget.program.longest as u64 + VALUE).saturating_mul(columns.len() as u64);
+        let counts = budget.limits.bytes.is_some() || most > budget.limits.memory as u64;
+        Self { rows, columns, budget, taken: 0, bytes: 0, counts }
     }
 
     /// The names of the columns.
@@ -137,10 +142,10 @@ impl<'a> Cursor<'a> {
     /// As [`Query::walk`](super::Query::walk).
     #[expect(clippy::should_implement_trait, reason = "a row borrows from the cursor")]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
-        let Self { rows, columns, budget, taken, bytes } = self;
+        let Self { rows, columns, budget, taken, bytes, counts } = self;
         let Some(row) = budget.spend(|| rows.next()).map_err(|error| budget.told(error))? else { return Ok(None) };
         let row = Row { row, columns };
-        let more = row.bytes();
+        let more = if *counts { row.bytes() } else { 0 };
         budget.allow(*taken, *bytes, more)?;
         *taken += 1;
         *bytes += more;

@@ -4,9 +4,11 @@
 //! one value; so what all steps of the program make together, and the time that they take, is bounded by their number
 //! times the length of a value. The longer a step works on a value of some length, the more it counts.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, limits::Limit};
 
-use crate::store::LONGEST;
+use crate::{guard::TEXT, store::LONGEST};
+
+const EXPLAIN: &str = "EXPLAIN ";
 
 /// A value may take no more than this part of what a query may have.
 const PARTS: usize = 32;
@@ -29,7 +31,12 @@ impl Program {
     /// Looks at the program for `sql`, a single statement that is no `EXPLAIN`; all values together may take `bytes`.
     pub(super) fn of(db: &Connection, sql: &str, bytes: usize) -> rusqlite::Result<Self> {
         let (mut weight, mut slow) = (0, false);
-        let mut explain = db.prepare(&format!("EXPLAIN {sql}"))?;
+        let text = format!("{EXPLAIN}{sql}");
+        // The longest statement is longer by a word here.
+        db.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, TEXT + EXPLAIN.len() as i32)?;
+        let explain = db.prepare(&text);
+        db.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, TEXT)?;
+        let mut explain = explain?;
         let mut steps = explain.raw_query();
         while let Some(step) = steps.next()? {
             // What is shown may be cut within a letter, or be no text.
