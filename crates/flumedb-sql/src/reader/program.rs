@@ -79,7 +79,7 @@ fn function(name: &str) -> usize {
         "trim(2)" | "ltrim(2)" | "rtrim(2)" => 1024,
         "snippet(-1)" | "unhex(2)" => 2048,
         // Once for each argument.
-        name if name.starts_with("json") && name.ends_with("(-1)") => 32,
+        name if name.starts_with("json") && name.ends_with("(-1)") => 4,
         _ => 1,
     }
 }
