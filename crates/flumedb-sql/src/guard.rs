@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -19,21 +19,26 @@ use rusqlite::{
 
 use crate::store::LONGEST;
 
-/// So many steps of SQLite's machine, some 10 µs, are taken between two looks at the clock.
-const STEPS: i32 = 1000;
+/// So many steps of SQLite's machine are taken between two calls of its progress handler. The least loop around a function
+/// has four, so that few calls of one are between two looks at the clock.
+const STEPS: i32 = 10;
+/// So many of those calls, some 10 µs, go by without a look at the clock where no function takes long.
+const CALLS: u32 = 100;
 
 /// Bytes of a statement at most. SQLite says of a longer one no more than of any value that is too long.
 pub(crate) const SQL_BYTES: i32 = 1 << 20;
 
 /// What a statement may be made of.
-const LIMITS: [(Limit, i32); 9] = [
+const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_LENGTH, LONGEST),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES),
     (Limit::SQLITE_LIMIT_COLUMN, 1000),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 100),
     (Limit::SQLITE_LIMIT_VDBE_OP, 250_000),
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
+    // What a pattern costs is its length times that of the text.
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
@@ -65,6 +70,9 @@ pub(crate) struct Guard {
     own: AtomicBool,
     /// The clock says so many nanoseconds when the query has had its time.
     deadline: AtomicU64,
+    /// The clock is looked at in each of so many calls.
+    every: AtomicU32,
+    calls: AtomicU32,
     /// Whoever reads is to let go.
     retired: AtomicBool,
     refused: Mutex<Option<String>>,
@@ -76,6 +84,8 @@ impl Default for Guard {
             clock: OsClock::new(),
             own: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
+            every: AtomicU32::new(1),
+            calls: AtomicU32::new(0),
             retired: AtomicBool::new(false),
             refused: Mutex::default(),
         }
@@ -138,8 +148,9 @@ impl Guard {
         self.clock.monotonic()
     }
 
-    /// What runs next is to end by `deadline`.
-    pub(crate) fn until(&self, deadline: Duration) {
+    /// What runs next is to end by `deadline`; a step of it may be `slow`.
+    pub(crate) fn until(&self, deadline: Duration, slow: bool) {
+        self.every.store(if slow { 1 } else { CALLS }, Ordering::Relaxed);
         self.deadline.store(u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -149,7 +160,9 @@ impl Guard {
     }
 
     fn is_over(&self) -> bool {
-        !self.own.load(Ordering::Relaxed)
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        call.is_multiple_of(self.every.load(Ordering::Relaxed))
+            && !self.own.load(Ordering::Relaxed)
             && (self.is_retired() || self.now().as_nanos() >= u128::from(self.deadline.load(Ordering::Relaxed)))
     }
 

@@ -189,3 +189,30 @@ async fn entries_with_one_key_are_all_kept() {
     let seqs: Vec<u64> = reader.get(key(&messages[7].1["key"])).seqs().map(|seq| seq.unwrap().get()).collect();
     assert_eq!(seqs, [7, 7 + messages.len() as u64]);
 }
+
+/// The original says once that it was deleted, and then that there is none; here there is none.
+#[tokio::test]
+async fn what_was_deleted_is_found_no_more() {
+    let messages = messages().await;
+    let db = Flume::memory(Json::<Message>::new()).unwrap();
+    let index = db.view("key", Index::new(1, |message: &Message| keys_of("key", message))).await.unwrap();
+    db.append_all(&messages).await.unwrap();
+    let rows = vector_rows("views/deleted.jsonl");
+    let deleted: Vec<&Value> = rows.iter().filter(|row| row["deleted_seq"].is_u64()).collect();
+    assert_eq!(deleted.len(), 6);
+    let before = index.read().await.unwrap();
+    let place = |row: &Value| messages.iter().position(|message| row["deleted_seq"] == message.0).unwrap() as u64;
+    for row in &deleted {
+        let seqs: Vec<u64> = before.get(key(&row["key"])).seqs().map(|seq| seq.unwrap().get()).collect();
+        assert_eq!(seqs, [place(row)], "{row}");
+    }
+    db.delete(deleted.iter().map(|row| Seq::new(place(row)))).await.unwrap();
+    let reader = index.read().await.unwrap();
+    for row in deleted {
+        assert_eq!(row["level_get_first"]["error"]["code"], "flumelog:deleted", "{row}");
+        assert_eq!(row["level_get_second"]["error"]["name"], "NotFoundError", "{row}");
+        assert!(reader.get(key(&row["key"])).next().is_none(), "{row}");
+    }
+    let left = rows.iter().find_map(|row| row.get("level_read_count_after")).unwrap();
+    assert_eq!(*left, reader.range::<AnyKey>(..).count());
+}

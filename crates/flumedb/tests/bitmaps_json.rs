@@ -66,6 +66,10 @@ fn faults_are_told_with_their_place() {
     };
     let many = format!(r#"{{"op":"or","args":[{}]}}"#, vec![r#"{"op":"absent","path":"a"}"#; 10_001].join(","));
     let numbers = format!(r#"{{"op":"seqs","values":[{}]}}"#, vec!["1"; 1_000_001].join(","));
+    let absent = |path: &str| format!(r#"{{"op":"absent","path":"{path}"}}"#);
+    let pluck =
+        |bytes| format!(r#"{{"op":"includes","path":"a","value":1,"opts":{{"pluck":"{}"}}}}"#, "a".repeat(bytes));
+    let least = |paths| format!(r#"{{"op":"gt","least":[{}],"value":1}}"#, vec![r#""a""#; paths].join(","));
     let faults = [
         ("{", "the query is no JSON"),
         ("7", "at the top: an operator is an object"),
@@ -87,9 +91,16 @@ fn faults_are_told_with_their_place() {
         (r#"{"op":"equal","path":7,"value":1}"#, "at .path: a path is text with dots"),
         (r#"{"op":"equal","path":["a",7],"value":1}"#, "at .path: a path is a list of names"),
         (r#"{"op":"equal","path":"a","value":1,"limit":3}"#, "at .limit: not known here"),
-        (r#"{"op":"equal","path":"a","value":1,"opts":{"prefix":-1}}"#, "at .prefix: a whole number of at most"),
+        (r#"{"op":"equal","path":"a","value":1,"opts":{"prefix":-1}}"#, "at .opts.prefix: a whole number of at most"),
+        (r#"{"op":"includes","path":"a","value":1,"opts":{"pluk":"l"}}"#, "at .opts.pluk: not known here"),
+        (r#"{"op":"includes","path":"a","value":1,"opts":{"pluck":7}}"#, "at .opts.pluck: a path is text"),
+        (r#"{"op":"equal","path":"a","value":1,"opts":7}"#, "at .opts: an object is wanted"),
         (r#"{"op":"seqs","values":[1,-1]}"#, "at .values[1]: a whole number is wanted, not -1"),
         (r#"{"op":"prefix","path":"a","value":1}"#, "at .value: text is wanted"),
+        (&absent(&"a.".repeat(64)), "at .path: a path of 65 names and 128 bytes; it may have 64 and 4096"),
+        (&absent(&"a".repeat(4097)), "at .path: a path of 1 names and 4097 bytes"),
+        (&pluck(4097), "at .opts.pluck: a path of 1 names and 4097 bytes"),
+        (&least(65), "at .least: more than 64 paths"),
         (&nested(61), "more than 60 operators around another"),
         (&many, "more than 10000 operators"),
         (&numbers, "at .values: more than 1000000 numbers"),
@@ -101,6 +112,9 @@ fn faults_are_told_with_their_place() {
         assert!(said.contains(expected), "{said:?} is not {expected:?}");
     }
     assert!(Op::from_json(&nested(60)).is_ok());
+    for most in [absent(&format!("a{}", ".a".repeat(63))), absent(&"a".repeat(4096)), pluck(4096), least(64)] {
+        assert!(Op::from_json(&most).is_ok(), "{most}");
+    }
     // Far deeper than the stack would take.
     assert!(Op::from_json(&nested(100_000)).is_err());
 }
@@ -114,6 +128,16 @@ async fn what_was_not_declared_or_is_of_another_order_is_refused() {
     assert!(error.to_string().contains("no predicate was declared as \"even\""), "{error}");
     let error = bitmaps.query(Op::gt(Number::Named("likes".into()), 1)).count().await.unwrap_err();
     assert!(error.to_string().contains("no number was declared as \"likes\""), "{error}");
+    // Told with their places in the whole.
+    let within = |op: Op| Op::absent("a").or(!op);
+    let error = bitmaps.query(within(Op::predicate("n", "even"))).count().await.unwrap_err();
+    assert!(error.to_string().starts_with("at .args[1].args[0].fn: no predicate"), "{error}");
+    let error = bitmaps.query(within(Op::gt(Number::Named("likes".into()), 1))).count().await.unwrap_err();
+    assert!(error.to_string().starts_with("at .args[1].args[0].index: no number"), "{error}");
+    let error = bitmaps.query(within(Op::gt("n", "1"))).count().await.unwrap_err();
+    assert!(error.to_string().starts_with("at .args[1].args[0].value: numbers are compared"), "{error}");
+    let error = bitmaps.query(Op::All).sort(Number::Named("likes".into())).seqs().await.unwrap_err();
+    assert!(error.to_string().starts_with("at .sort: no number"), "{error}");
     bitmaps.number("likes", "n");
     assert_eq!(bitmaps.query(Op::gt(Number::Named("likes".into()), 0)).count().await.unwrap(), 1);
 

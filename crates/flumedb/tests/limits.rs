@@ -215,6 +215,36 @@ fn views_and_the_reads_that_wait_for_one() {
     assert_eq!(pollster(&mut waits).unwrap().since(), Some(far));
 }
 
+#[test]
+fn views_that_a_query_adds() {
+    let db = Flume::builder(JsonDocs).set(|settings| settings.views.views = 100).memory().unwrap();
+    db.append(r#"{"a":1}"#).blocking().unwrap();
+    let bitmaps = Bitmaps::new(&db);
+    let added = || db.progress().len();
+    let any = |paths: std::ops::Range<usize>| Op::Or(paths.map(|n| Op::equal(format!("p{n}").as_str(), 1)).collect());
+    let refused = |op: Op| {
+        let before = added();
+        let errors = [
+            bitmaps.query(op.clone()).count().blocking().unwrap_err(),
+            bitmaps.prepare(&op).blocking().unwrap_err(),
+            bitmaps.rebuild(&op).blocking().unwrap_err(),
+            bitmaps.sublog(op).blocking().err().unwrap(),
+        ];
+        assert_eq!(added(), before, "none was added");
+        errors
+    };
+    for error in refused(any(0..65)) {
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+        assert!(error.to_string().contains("would add 65 views, and may add 64"), "{error}");
+    }
+    assert_eq!(bitmaps.query(any(0..64)).count().blocking().unwrap(), 0);
+    assert_eq!(added(), 64);
+    // Those that are there do not count, but all of them together have their own limit.
+    refused(any(0..101)).iter().for_each(|error| is_refused(error, "views", ["64", "37"]));
+    bitmaps.prepare(&any(0..100)).blocking().unwrap();
+    assert_eq!((added(), bitmaps.query(any(0..100)).count().blocking().unwrap()), (100, 0));
+}
+
 /// The least number of bytes, to the byte, with which it is enough.
 fn least(is_enough: impl Fn(usize) -> bool) -> usize {
     let enough = (0..30).map(|power| 1 << power).find(|memory| is_enough(*memory)).unwrap();

@@ -36,7 +36,7 @@ impl SqlReader {
     }
 
     fn first_other(&self, other: &Self, rows: &str) -> Result<Option<u64>> {
-        let rows = |reader| Self::query(reader, rows).time_limit(Duration::MAX);
+        let rows = |reader| Self::query(reader, rows).time_limit(Duration::MAX).memory_bytes(usize::MAX);
         rows(self).walk(|ours| {
             rows(other).walk(|theirs| {
                 for number in 0.. {

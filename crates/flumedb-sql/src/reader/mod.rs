@@ -2,9 +2,10 @@
 
 mod cursor;
 mod difference;
+mod program;
 mod query;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use flumedb::{Damage, Error, Result, Seq};
 
@@ -53,7 +54,8 @@ impl SqlReader {
     /// # Errors
     /// `Corrupt` if they are not: rebuild the view.
     pub fn check(&self) -> Result<()> {
-        let found: Vec<String> = self.query("PRAGMA integrity_check(10)").time_limit(std::time::Duration::MAX).all()?;
+        let check = self.query("PRAGMA integrity_check(10)").time_limit(Duration::MAX).memory_bytes(usize::MAX);
+        let found: Vec<String> = check.all()?;
         match found.as_slice() {
             [fine] if fine == "ok" => Ok(()),
             found => Err(Error::corrupt(Damage::new(self.0.path(), 0, 0, found.join("; ")))),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use flumedb::{Error, ErrorKind, Result};
-use rusqlite::{ErrorCode, Statement};
+use rusqlite::{Batch, Connection, ErrorCode, Statement, fallible_iterator::FallibleIterator};
 
 use super::{
     Cursor, FromRow,
     cursor::{Budget, Limits},
+    program::Program,
 };
 use crate::{
     error,
@@ -18,8 +19,11 @@ use crate::{
 
 /// How long a query may take.
 const TIME: Duration = Duration::from_secs(60);
-/// The most rows that are given at once.
+/// The most rows that are given at once, and their bytes.
 const ALL: u64 = 1_000_000;
+const ALL_BYTES: u64 = 256 << 20;
+/// What the values that a query works on may take together.
+const MEMORY: usize = 32 << 20;
 
 /// A question to a reader: SQL, its parameters, and what it may cost.
 #[must_use = "it runs when an answer is taken: `all`, `one`, `each`, `walk`"]
@@ -33,7 +37,7 @@ pub struct Query<'a> {
 
 impl<'a> Query<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, sql: &'a str) -> Self {
-        let limits = Limits { time: TIME, rows: None };
+        let limits = Limits { time: TIME, rows: None, bytes: None, memory: MEMORY };
         Self { snapshot, sql, positional: Vec::new(), named: Vec::new(), limits }
     }
 
@@ -63,12 +67,32 @@ impl<'a> Query<'a> {
         self
     }
 
+    /// How many bytes the rows may have together, each value counting 16 more than its text or blob has; with more it ends with
+    /// `LimitExceeded`. Unless set, [`all`](Query::all) takes 256 MiB, and the others any number.
+    pub fn byte_limit(mut self, limit: u64) -> Self {
+        self.limits.bytes = Some(limit);
+        self
+    }
+
+    /// How many bytes the values that SQLite works on at once may take together, 32 MiB unless set; so many a row may have, too.
+    ///
+    /// A single text, blob or stored row may take a 32nd of it (1 MiB), less in a statement with more than 32 steps that make
+    /// values, or with functions whose time grows faster than the value: a 64th with `LIKE` and `GLOB`, a 256th with `instr` and
+    /// `replace`, a 512th with `json_patch` and `highlight`, a 1024th with `trim` and a 2048th with `unhex` of two arguments and
+    /// with `snippet`. Beyond that it ends with `LimitExceeded`; more than 64 MiB a value never has. SQLite looks at the clock between
+    /// two functions, not within one, so that with more memory a query may end later than it should.
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.limits.memory = bytes;
+        self
+    }
+
     /// All rows, as tuples or single values.
     ///
     /// # Errors
     /// As [`walk`](Query::walk).
     pub fn all<T: FromRow>(mut self) -> Result<Vec<T>> {
         self.limits.rows.get_or_insert(ALL);
+        self.limits.bytes.get_or_insert(ALL_BYTES);
         self.walk(|rows| {
             let mut all = Vec::new();
             while let Some(row) = rows.next()? {
@@ -117,8 +141,8 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     /// `Invalid` for what is no SQL, does not only read, or is more than one statement; for a parameter without a value or a
-    /// value without a parameter; for a column that is read as what it is not; and past the row limit. `TimedOut` past the
-    /// time limit. `Closed` when the reader is no more. `Corrupt` if the store is damaged: rebuild the view.
+    /// value without a parameter; and for a column that is read as what it is not. `LimitExceeded` past the limits of rows, bytes
+    /// and memory, `TimedOut` past that of time. `Closed` when the reader is no more. `Corrupt` if the store is damaged: rebuild the view.
     pub fn walk<R>(self, visit: impl FnOnce(&mut Cursor<'_>) -> Result<R>) -> Result<R> {
         if self.sql.len() > SQL_BYTES as usize {
             let bytes = self.sql.len();
@@ -126,29 +150,37 @@ impl<'a> Query<'a> {
         }
         self.snapshot.with(self.limits.time, |session| {
             let (db, guard) = session.db().ok_or_else(closed)?;
-            let budget = Budget::new(guard, self.limits, self.snapshot.path());
-            let mut statement = budget.spend(|| db.prepare(self.sql)).map_err(|error| self.refused(guard, error))?;
+            let mut budget = Budget::new(db, guard, self.limits, self.snapshot.path());
+            if let Some(nul) = self.sql.find('\0') {
+                // SQLite takes it for the end.
+                return Err(invalid(format!("{}a NUL byte, which SQL has no place for", place(self.sql, nul))));
+            }
+            let mut statement =
+                budget.spend(|| db.prepare(self.sql)).map_err(|error| self.refused(db, guard, error))?;
             if !statement.readonly() {
                 return Err(writes(&first_word(self.sql)));
             }
             if statement.column_count() == 0 {
                 return Err(invalid("there is no statement to run, or one without an answer"));
             }
-            self.bind_all(&mut statement)?;
+            if statement.is_explain() == 0 {
+                let program = budget.spend(|| Program::of(db, bare(self.sql), self.limits.memory));
+                budget.set(program.map_err(|error| self.refused(db, guard, error))?);
+            }
+            budget.spend(|| self.bind_all(&mut statement, &budget))?;
             let columns = statement.column_names().map(str::to_owned).collect();
             visit(&mut Cursor::new(statement.raw_query(), columns, budget))
         })
     }
 
-    fn bind_all(&self, statement: &mut Statement<'_>) -> Result<()> {
+    fn bind_all(&self, statement: &mut Statement<'_>, budget: &Budget<'_>) -> Result<()> {
         let count = statement.parameter_count();
         let mut bound = vec![false; count];
         let mut put = |statement: &mut Statement<'_>, at: usize, value: Value<'_>| {
             if let Some(bound) = bound.get_mut(at.wrapping_sub(1)) {
                 *bound = true;
             }
-            let path = self.snapshot.path();
-            statement.raw_bind_parameter(at, value.bound()).map_err(|error| error::failed(error, path))
+            statement.raw_bind_parameter(at, value.bound()).map_err(|error| budget.told(error))
         };
         for (name, value) in &self.named {
             let with = |sign: &str| statement.parameter_index(&format!("{sign}{name}")).ok().flatten();
@@ -173,18 +205,25 @@ impl<'a> Query<'a> {
     }
 
     /// Why it could not be prepared.
-    fn refused(&self, guard: &Guard, error: rusqlite::Error) -> Error {
+    fn refused(&self, db: &Connection, guard: &Guard, error: rusqlite::Error) -> Error {
+        const MORE: &str = "more than one statement; ask them one by one";
         if let Some(what) = guard.refused() {
+            if Batch::new(db, self.sql).next().is_ok_and(|first| first.is_some()) {
+                return invalid(MORE);
+            }
+            // It was refused anew.
+            guard.refused();
             // PRAGMA and SELECT say less than what is wrong with them; the others say it themselves.
             let word = first_word(self.sql);
             let reads = ["EXPLAIN", "PRAGMA", "SELECT", "VALUES", "WITH", ""].contains(&&*word);
             return writes(if reads { &what } else { &word });
         }
         match error {
-            rusqlite::Error::MultipleStatement => invalid("more than one statement; ask them one by one"),
-            rusqlite::Error::SqlInputError { ref msg, offset, .. } if is_of_the_text(&error) => {
-                invalid(format!("{}{msg}", place(self.sql, offset)))
-            }
+            rusqlite::Error::MultipleStatement => invalid(MORE),
+            rusqlite::Error::SqlInputError { ref msg, offset, .. } if is_of_the_text(&error) => invalid(format!(
+                "{}{msg}",
+                usize::try_from(offset).map_or_else(|_| String::new(), |at| place(self.sql, at))
+            )),
             error if error::code(&error) == Some(ErrorCode::OperationInterrupted) => Budget::over(guard, self.limits),
             error => error::failed(error, self.snapshot.path()),
         }
@@ -197,8 +236,8 @@ fn is_of_the_text(error: &rusqlite::Error) -> bool {
 }
 
 /// Where in the text it is, for people.
-fn place(sql: &str, offset: i32) -> String {
-    let Some(before) = usize::try_from(offset).ok().and_then(|offset| sql.get(..offset)) else { return String::new() };
+fn place(sql: &str, offset: usize) -> String {
+    let Some(before) = sql.get(..offset) else { return String::new() };
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("line {line}, column {column}: ")
@@ -206,16 +245,22 @@ fn place(sql: &str, offset: i32) -> String {
 
 /// The word that says what a statement does.
 fn first_word(sql: &str) -> String {
-    let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+    bare(sql).split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_uppercase()
+}
+
+/// The statement without what stands before it.
+fn bare(sql: &str) -> &str {
+    let blank = |c: char| c.is_whitespace() || c == ';';
+    let mut rest = sql.trim_start_matches(blank);
     loop {
         rest = if let Some(comment) = rest.strip_prefix("--") {
             comment.split_once('\n').map_or("", |(_, rest)| rest)
         } else if let Some(comment) = rest.strip_prefix("/*") {
             comment.split_once("*/").map_or("", |(_, rest)| rest)
         } else {
-            return rest.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_uppercase();
+            return rest;
         }
-        .trim_start();
+        .trim_start_matches(blank);
     }
 }
 

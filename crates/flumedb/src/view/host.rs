@@ -226,7 +226,35 @@ impl<T: Send + Sync + 'static> Host<T> {
     /// # Errors
     /// As [`add`](Host::add); `Invalid` too if the view of this name is another.
     pub(crate) fn get_or_add<V: View<Item = T>>(&self, name: &str, view: V) -> Result<Live<V>> {
+        self.get_or_add_to(&mut self.state(), name, view)
+    }
+
+    /// The views of these names and definitions, where they are not there added as [`add`](Host::add) does. `LimitExceeded`
+    /// if that would be more than `new`, or more than there may be; then none is added.
+    pub(crate) fn get_or_add_all<V: View<Item = T>>(
+        &self,
+        views: Vec<(String, V)>,
+        new: usize,
+    ) -> Result<Vec<Live<V>>> {
         let mut state = self.state();
+        state.forget_ended();
+        let is_there = |name: &str| state.views.iter().any(|added| &*added.name == name);
+        let missing = views.iter().filter(|(name, _)| !is_there(name)).count();
+        if missing > new {
+            let message = format!(
+                "the query would add {missing} views, and may add {new}; ask for fewer paths at once, or prepare them in \
+                 several calls"
+            );
+            return Err(self.refused(Error::new(ErrorKind::LimitExceeded, message)));
+        }
+        let (there, most) = (state.views.len(), self.core.settings.views);
+        if missing > 0 && there + missing > most {
+            return Err(self.refused(full(there, missing)));
+        }
+        views.into_iter().map(|(name, view)| self.get_or_add_to(&mut state, &name, view)).collect()
+    }
+
+    fn get_or_add_to<V: View<Item = T>>(&self, state: &mut State, name: &str, view: V) -> Result<Live<V>> {
         if let Some(added) = state.views.iter().find(|added| !added.removed && &*added.name == name)
             && added.definition == view.definition()
         {
@@ -235,7 +263,12 @@ impl<T: Send + Sync + 'static> Host<T> {
                 return Ok(live.clone());
             }
         }
-        self.add_to(&mut state, name, view, false)
+        self.add_to(state, name, view, false)
+    }
+
+    fn refused(&self, error: Error) -> Error {
+        telemetry::refused(&self.core.log, &error);
+        error
     }
 
     fn add_to<V: View<Item = T>>(&self, state: &mut State, name: &str, view: V, strict: bool) -> Result<Live<V>> {
@@ -251,11 +284,7 @@ impl<T: Send + Sync + 'static> Host<T> {
         }
         let core = &self.core;
         if state.views.len() >= core.settings.views {
-            let message =
-                format!("there are {} views already; remove one that is not asked any more", state.views.len());
-            let error = Error::over_limit(message, "views");
-            telemetry::refused(&core.log, &error);
-            return Err(error);
+            return Err(self.refused(full(state.views.len(), 1)));
         }
         if let (Some(dir), None) = (&core.settings.dir, &state.lock) {
             state.lock = Some(lock(&core.env, dir)?);
@@ -461,6 +490,13 @@ impl<T: Send + Sync + 'static> Host<T> {
     fn handles(&self) -> Vec<Arc<dyn Handle>> {
         self.state().views.iter().filter(|added| !added.removed).map(|added| added.handle.clone()).collect()
     }
+}
+
+/// There is no place for `more` views beside those that are there.
+fn full(there: usize, more: usize) -> Error {
+    let message =
+        format!("there are {there} views already, and {more} to be added; remove those that are not asked any more");
+    Error::over_limit(message, "views")
 }
 
 /// Below which number deletions need not be told to any of the views.

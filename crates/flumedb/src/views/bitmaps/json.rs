@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     op::{Comparison, Op, Part},
     path::{Number, Path},
+    place::{Place, wrong},
     term::Scalar,
 };
 use crate::{Error, ErrorKind, Result, Seq};
@@ -19,6 +20,11 @@ const SIZE: usize = 10_000;
 const NUMBERS: usize = 1_000_000;
 /// The most bytes of each text that an index has.
 const PART: u64 = 64;
+/// A path has so many bytes and names, and the least is taken of the numbers at so many paths: all of it decides what a view
+/// is, and is kept with it.
+const PATH_BYTES: usize = 4 << 10;
+const PATH_NAMES: usize = 64;
+const LEAST: usize = 64;
 
 impl Op {
     /// Reads the tree from JSON: `{"op":"and","args":[…]}`, `{"op":"equal","path":"value.content.type","value":"post"}` and so
@@ -123,29 +129,6 @@ impl Comparison {
     }
 }
 
-/// Where something stands, for messages.
-enum Place<'a> {
-    Top,
-    Member(&'a Place<'a>, &'a str),
-    Item(&'a Place<'a>, &'a str, usize),
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top => Ok(()),
-            Self::Member(parent, name) => write!(f, "{parent}.{name}"),
-            Self::Item(parent, name, index) => write!(f, "{parent}.{name}[{index}]"),
-        }
-    }
-}
-
-fn wrong(place: &Place<'_>, what: impl fmt::Display) -> Error {
-    let place = place.to_string();
-    let place = if place.is_empty() { "the top" } else { &place };
-    Error::new(ErrorKind::Invalid, format!("at {place}: {what}"))
-}
-
 /// What has been read so far.
 #[derive(Default)]
 struct Reader {
@@ -192,7 +175,7 @@ impl Reader {
             }
             ("equal", _) => {
                 fields.only(&["op", "path", "value", "opts"])?;
-                let part = fields.part()?;
+                let part = fields.part(&Place::Member(place, "opts"))?;
                 match fields.fields.get("value") {
                     None => Op::Absent { path: fields.path("path")? },
                     Some(value) => Op::Equal { path: fields.path("path")?, value: Scalar::from_json(value), part },
@@ -200,7 +183,8 @@ impl Reader {
             }
             ("includes", _) => {
                 fields.only(&["op", "path", "value", "opts"])?;
-                let pluck = match fields.opts()? {
+                let opts = Place::Member(place, "opts");
+                let pluck = match fields.opts(&opts)? {
                     Some(opts) => {
                         opts.only(&["pluck"])?;
                         opts.fields.get("pluck").map(|_| opts.path("pluck")).transpose()?
@@ -302,7 +286,12 @@ impl<'a> Fields<'a> {
             (Some(_), None, None) => Ok(Number::Path(self.path("path")?)),
             (None, Some(_), None) => Ok(Number::Named(self.text("index")?.to_owned())),
             (None, None, Some(_)) => {
-                let paths = self.list("least")?.iter().enumerate();
+                let paths = self.list("least")?;
+                if paths.len() > LEAST {
+                    let message = format!("more than {LEAST} paths; ask for the least of fewer");
+                    return Err(wrong(&Place::Member(self.place, "least"), message));
+                }
+                let paths = paths.iter().enumerate();
                 let paths = paths.map(|(index, value)| path(value, &Place::Item(self.place, "least", index)));
                 Ok(Number::Least(paths.collect::<Result<_>>()?))
             }
@@ -310,22 +299,23 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn opts(&self) -> Result<Option<Self>> {
+    /// The options, which stand at `place`.
+    fn opts<'b>(&'b self, place: &'b Place<'b>) -> Result<Option<Fields<'b>>> {
         match self.fields.get("opts") {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(fields)) => Ok(Some(Self { fields, place: self.place })),
-            Some(_) => Err(wrong(&Place::Member(self.place, "opts"), "an object is wanted")),
+            Some(Value::Object(fields)) => Ok(Some(Fields { fields, place })),
+            Some(_) => Err(wrong(place, "an object is wanted")),
         }
     }
 
-    fn part(&self) -> Result<Option<Part>> {
-        let Some(opts) = self.opts()? else { return Ok(None) };
+    fn part(&self, place: &Place<'_>) -> Result<Option<Part>> {
+        let Some(opts) = self.opts(place)? else { return Ok(None) };
         opts.only(&["prefix", "prefixOffset", "useMap"])?;
         let number = |name: &str, default: u64, most: u64| match opts.fields.get(name) {
             None => Ok(default),
             Some(value) => value.as_u64().filter(|number| *number <= most).ok_or_else(|| {
                 let message = format!("a whole number of at most {most} is wanted, not {value}");
-                wrong(&Place::Member(self.place, name), message)
+                wrong(&Place::Member(place, name), message)
             }),
         };
         // jitdb has 32 bits of a text, and takes `true` for that.
@@ -339,12 +329,18 @@ impl<'a> Fields<'a> {
 }
 
 fn path(value: &Value, place: &Place<'_>) -> Result<Path> {
-    match value {
-        Value::String(text) => Ok(Path::from(text.as_str())),
+    let path = match value {
+        Value::String(text) => Path::from(text.as_str()),
         Value::Array(names) => {
             let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-            names.map(Path::from).ok_or_else(|| wrong(place, "a path is a list of names"))
+            names.map(Path::from).ok_or_else(|| wrong(place, "a path is a list of names"))?
         }
-        other => Err(wrong(place, format_args!("a path is text with dots, or a list of names, not {other}"))),
+        other => return Err(wrong(place, format_args!("a path is text with dots, or a list of names, not {other}"))),
+    };
+    let (names, bytes) = (path.names().len(), path.to_string().len());
+    if names > PATH_NAMES || bytes > PATH_BYTES {
+        let has = format_args!("a path of {names} names and {bytes} bytes; it may have {PATH_NAMES} and {PATH_BYTES}");
+        return Err(wrong(place, has));
     }
+    Ok(path)
 }

@@ -16,6 +16,7 @@ mod node;
 mod op;
 mod path;
 mod pending;
+mod place;
 mod query;
 mod reader;
 mod records;
@@ -47,6 +48,7 @@ use self::{
     group::Group,
     kind::{Kind, Test},
     node::{Declared, Node, Planner},
+    place::Place,
     records::Records,
 };
 use crate::{
@@ -54,6 +56,9 @@ use crate::{
     codec::{Codec, Document, Field},
     view::{Live, LiveSet},
 };
+
+/// A query adds so many views at most: each is a store, and takes one of the places that a database has for views.
+const NEW_VIEWS: usize = 64;
 
 /// A handle on the bitmaps of a database: any question about fields of its documents, in any combination. Cheap to clone.
 ///
@@ -160,7 +165,8 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         Query::new(self.clone(), op)
     }
 
-    /// Adds the views that `op` needs, so that they build before they are asked. Returns when their stores are open.
+    /// Adds the views that `op` needs, so that they build before they are asked. Returns when their stores are open. A query may
+    /// add 64 at once, and use any number of those that are there.
     ///
     /// # Errors
     /// As [`Query::run`], but for what comes of waiting until they have caught up.
@@ -212,8 +218,8 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         let op = op.clone();
         Call::new(async move {
             let (_, _, kinds) = self.kinds(&op, None).await?;
-            for kind in kinds {
-                self.db.host().get_or_add(&kind.name(), self.view(kind))?.rebuild().await?;
+            for live in self.added(kinds)? {
+                live.rebuild().await?;
             }
             Ok(())
         })
@@ -238,8 +244,8 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         let declared = self.declared().clone();
         let find = |numbers: &[u64]| records::pick(&records, numbers);
         let mut planner = Planner { kinds: Vec::new(), declared: &declared, records: &find };
-        let node = planner.node(op)?;
-        let sort = sort.map(|number| planner.number(number)).transpose()?;
+        let node = planner.node(op, &Place::Top)?;
+        let sort = sort.map(|number| planner.number(number, &Place::Member(&Place::Top, "sort"))).transpose()?;
         if planner.kinds.is_empty() {
             // Something must say how far the query has come.
             planner.view(Kind::Entries);
@@ -251,17 +257,21 @@ impl<C: Codec<Item: Document>> Bitmaps<C> {
         BitmapView::new(kind).cache_bytes(self.cache_bytes).in_group(&self.shared.group)
     }
 
-    /// The views of these kinds, added if they are not there.
+    /// The views of these kinds, added if they are not there: all of them or, where they are too many, none.
+    fn added(&self, kinds: Vec<Kind>) -> Result<Vec<Live<BitmapView<C::Item>>>> {
+        let views = kinds.into_iter().map(|kind| (kind.name(), self.view(kind))).collect();
+        self.db.host().get_or_add_all(views, NEW_VIEWS)
+    }
+
+    /// The same, when they are open.
     async fn views(&self, kinds: Vec<Kind>) -> Result<Vec<Live<BitmapView<C::Item>>>> {
-        let host = self.db.host();
         // All of them before any is waited for, so that they share one pass over the log.
-        let add = |kind: Kind| host.get_or_add(&kind.name(), self.view(kind));
-        let views = kinds.into_iter().map(add).collect::<Result<Vec<_>>>()?;
+        let views = self.added(kinds)?;
         for live in &views {
             if let Err(error) = live.opened().await {
                 // Its name is free for another try, unless it is there and has stopped. What is wrong has been said by `error`.
                 if error.kind() != ErrorKind::Closed {
-                    drop(host.remove(live.name()).await);
+                    drop(self.db.host().remove(live.name()).await);
                 }
                 return Err(error);
             }

@@ -6,10 +6,11 @@ use super::{
     kind::{self, Kind, Test},
     op::{Comparison, Op, Part},
     path::{Number, Path},
+    place::{Place, wrong},
     term::{self, NUMBER_LEN, Scalar},
 };
 use crate::{
-    Error, ErrorKind, Result,
+    Result,
     codec::{Document, Field},
 };
 
@@ -103,11 +104,11 @@ impl Planner<'_> {
         }
     }
 
-    pub(super) fn number(&mut self, number: &Number) -> Result<usize> {
+    /// The view of the number that stands at `place`.
+    pub(super) fn number(&mut self, number: &Number, place: &Place<'_>) -> Result<usize> {
         let found = match number {
             Number::Named(name) => self.declared.number(name).ok_or_else(|| {
-                let message = format!("no number was declared as \"{name}\"; declare it, or give its path");
-                Error::new(ErrorKind::Invalid, message)
+                wrong(place, format_args!("no number was declared as \"{name}\"; declare it, or give its path"))
             })?,
             number => number.clone(),
         };
@@ -115,7 +116,8 @@ impl Planner<'_> {
         Ok(self.view(Kind::Numbers(found)))
     }
 
-    pub(super) fn node(&mut self, op: &Op) -> Result<Node> {
+    /// How the operator that stands at `place` is evaluated.
+    pub(super) fn node(&mut self, op: &Op, place: &Place<'_>) -> Result<Node> {
         Ok(match op {
             Op::All => Node::All(self.view(Kind::Entries)),
             Op::Equal { path, value, part } => self.equal(path, value, *part),
@@ -126,7 +128,8 @@ impl Planner<'_> {
             }
             Op::Predicate { path, name } => {
                 let (version, test) = self.declared.predicate(name).ok_or_else(|| {
-                    Error::new(ErrorKind::Invalid, format!("no predicate was declared as \"{name}\"; declare it first"))
+                    let message = format_args!("no predicate was declared as \"{name}\"; declare it first");
+                    wrong(&Place::Member(place, "fn"), message)
                 })?;
                 let view = self.view(Kind::Predicate { path: path.clone(), name: name.clone(), version, test });
                 Node::Term { view, term: term::THERE.to_vec(), check: None }
@@ -140,9 +143,10 @@ impl Planner<'_> {
                 Node::Range { view: self.view(Kind::Values(path.clone())), from, to, check }
             }
             Op::Compare { number, comparison, than } => {
-                let view = self.number(number)?;
+                let view = self.number(number, &Place::Member(place, "index"))?;
                 let than = than.field().and_then(|field| term::number(&field)).ok_or_else(|| {
-                    Error::new(ErrorKind::Invalid, format!("numbers are compared with a number, not with {than:?}"))
+                    let message = format_args!("numbers are compared with a number, not with {than:?}");
+                    wrong(&Place::Member(place, "value"), message)
                 })?;
                 range(*comparison, than).map_or(Node::Nothing, |range| Node::Measured { view, range })
             }
@@ -154,16 +158,21 @@ impl Planner<'_> {
             }
             Op::And(ops) if ops.is_empty() => Node::All(self.view(Kind::Entries)),
             Op::And(ops) => {
-                let mut nodes = ops.iter().map(|op| self.node(op)).collect::<Result<Vec<_>>>()?;
+                let mut nodes = self.nodes(ops, place)?;
                 nodes.sort_by_key(Node::cost);
                 Node::And(nodes)
             }
-            Op::Or(ops) => Node::Or(ops.iter().map(|op| self.node(op)).collect::<Result<_>>()?),
+            Op::Or(ops) => Node::Or(self.nodes(ops, place)?),
             Op::Not(op) => {
-                let node = self.node(op)?;
+                let node = self.node(op, &Place::Item(place, "args", 0))?;
                 Node::Not(self.view(Kind::Entries), Box::new(node))
             }
         })
+    }
+
+    fn nodes(&mut self, ops: &[Op], place: &Place<'_>) -> Result<Vec<Node>> {
+        let ops = ops.iter().enumerate();
+        ops.map(|(index, op)| self.node(op, &Place::Item(place, "args", index))).collect()
     }
 
     fn list(&mut self, numbers: Arc<[u64]>) -> Node {

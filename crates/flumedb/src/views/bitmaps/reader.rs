@@ -19,6 +19,7 @@ use super::{
     kind::{Kind, Test},
     node::{Declared, Planner},
     pending::Measured,
+    place::Place,
     rows::{BITS, GONE, key, split},
     term::{self, NUMBER_LEN},
 };
@@ -294,7 +295,7 @@ impl<T: Document + Send + Sync + 'static> BitmapReader<T> {
     /// Dropping the future has no effect.
     pub async fn matches(&self, op: &Op) -> Result<Matches<T>> {
         let mut planner = Planner { kinds: Vec::new(), declared: &*self.0.kind, records: &|_| [].into() };
-        let node = planner.node(op)?;
+        let node = planner.node(op, &Place::Top)?;
         let own = self.0.kind.name();
         if planner.kinds.iter().any(|kind| kind.name() != own) || op.lists_records() {
             let message = format!("the view {own} does not answer {op} alone; ask `Bitmaps`");
