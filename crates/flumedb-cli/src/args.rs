@@ -424,6 +424,9 @@ pub(crate) struct Sql {
     /// Give up after so many seconds; 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) time_limit: f64,
+    /// Let the values that the query works on at once take so many MiB together
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) memory: u16,
     /// Keep the view in this directory, where the database's own is not to be had
     #[arg(long, value_name = "DIR")]
     pub(crate) views: Option<PathBuf>,

@@ -122,6 +122,7 @@ fn what_is_wrong_is_said_and_changes_nothing() {
             1,
             "--time-limit",
         ),
+        (&["SELECT length(hex(zeroblob(600000)))"], 1, "--memory"),
     ] {
         let ran = flume(dir.path(), &[&["sql", "db"], args].concat());
         assert!(ran.err.contains(says), "{args:?}: {ran:?}");
@@ -129,6 +130,8 @@ fn what_is_wrong_is_said_and_changes_nothing() {
     }
     assert!(!dir.path().join("x").exists());
     assert!(log() == before);
+    let more = flume(dir.path(), &["sql", "db", "SELECT length(hex(zeroblob(600000))) AS n", "--memory", "64"]);
+    assert_eq!(more.fine(), [r#"{"n":1200000}"#]);
     flume(dir.path(), &["sql", "nothing", "SELECT 1"]).failed(1);
     flume(dir.path(), &["sql", "nothing", "--schema"]).failed(1);
     assert_eq!(flume(dir.path(), &["sql", "db"]).code, 2);

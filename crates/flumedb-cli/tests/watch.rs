@@ -90,7 +90,7 @@ fn kept_tails_and_damaged_files_are_told() {
     std::fs::create_dir_all(dir.path().join("db/torn")).unwrap();
     std::fs::create_dir_all(dir.path().join("db/damaged")).unwrap();
     std::fs::write(dir.path().join("db/torn/000000-0000000000-96-1700000000.torn"), "abc").unwrap();
-    std::fs::write(dir.path().join("db/damaged/some.seg"), "defg").unwrap();
+    std::fs::write(dir.path().join("db/damaged/0000000000-00000000000000000000-0000.seg"), "defg").unwrap();
     let ran = flume(dir.path(), &["stat", "db", "--json"]);
     let object = ran.json();
     assert_eq!(object["torn"], serde_json::json!({"files": 1, "bytes": 3, "oldest": 1_700_000_000}));

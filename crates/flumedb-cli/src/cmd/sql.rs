@@ -105,6 +105,7 @@ fn ask(args: &Sql, sql: &str, params: &[Param], reader: &SqlReader, mut rows: Ro
         limit if limit > 0.0 => Duration::try_from_secs_f64(limit).unwrap_or(Duration::MAX),
         _ => Duration::MAX,
     });
+    query = query.memory_bytes(usize::from(args.memory) << 20);
     let mut output = Ok(());
     let asked = query.walk(|found| {
         rows.begin(found.columns());
@@ -130,6 +131,7 @@ fn ask(args: &Sql, sql: &str, params: &[Param], reader: &SqlReader, mut rows: Ro
 fn failure(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut => Failure::lacking(format!("{error} (--time-limit)")),
+        ErrorKind::LimitExceeded => Failure::lacking(format!("{error} (--memory)")),
         ErrorKind::Corrupt => Failure::from(error).context("run `flume rebuild DB sql`"),
         _ => error.into(),
     }

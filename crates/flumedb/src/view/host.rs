@@ -38,7 +38,8 @@ pub struct HostSettings {
     pub pending_bytes: usize,
     /// Or after this time, or longer where publishing takes long.
     pub publish_every: Duration,
-    /// What was published into a store is brought to the disk after this time; less often where that takes long.
+    /// What was published into a store is brought to the disk after this time; a quarter as often while the view is being built,
+    /// and less often where that takes long.
     pub sync_every: Duration,
     /// So many views there may be, each with a store and its cache; queries add some, too.
     pub views: usize,
@@ -54,7 +55,7 @@ impl Default for HostSettings {
         Self {
             dir: None,
             threads: 2,
-            memory: 32 << 20,
+            memory: 64 << 20,
             publish_entries: 128 << 10,
             pending_bytes: 16 << 20,
             publish_every: Duration::from_millis(250),

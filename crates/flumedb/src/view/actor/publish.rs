@@ -46,12 +46,20 @@ impl<V: View> Actor<V> {
         self.publish_pause = self.core.settings.publish_every.max(Duration::saturating_mul(took, PAUSE));
         if self.stored && !self.unsynced {
             self.unsynced = true;
-            self.sync_at = self.sync_at.max(self.published_at + self.core.settings.sync_every);
+            self.sync_at = self.sync_at.max(self.published_at + self.sync_pause());
         }
         let shown = Shown { reader, position, horizons: self.cursor.horizons.clone() };
         self.shared.publish(self.cursor.since, shown);
         self.core.scan.arrive(self.id, position);
         Ok(())
+    }
+
+    /// How long what was published may wait to be brought to the disk. A view that is being built waits longer: what it would
+    /// lose it can build again, and others wait for the disk with it.
+    pub(super) fn sync_pause(&self) -> Duration {
+        const SELDOM: u32 = 4;
+        let every = self.core.settings.sync_every;
+        if self.live { every } else { every.saturating_mul(SELDOM) }
     }
 
     /// A store must not take the last room from the log: views can be built again, entries cannot.

@@ -114,10 +114,13 @@ impl<V: View> Actor<V> {
             Take::AtHead => {
                 if !std::mem::replace(&mut self.live, true) {
                     self.attempts = 0;
+                    self.sync_at = self.sync_at.min(now + self.sync_pause());
                     self.shared.stage(Stage::Live);
                     let took = now.saturating_sub(self.begun);
                     events::caught_up(&self.core.log, &self.name, self.cursor.since, took);
                     self.tell(StoredState::Live);
+                    // It may be time for other things now.
+                    return (None, Some(now));
                 }
                 if publish_at.is_some() && self.shared.is_watched() {
                     return (Some(Next::Publish), None);
