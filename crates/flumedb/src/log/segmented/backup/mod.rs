@@ -22,7 +22,12 @@ pub(crate) use self::{
     run::{Run, start},
     verify::verify,
 };
-use crate::{Error, ErrorKind, Result, Seq, check::Report, env::Storage, log::Proof};
+use crate::{
+    Error, ErrorKind, Result, Seq,
+    check::Report,
+    env::{self, Storage},
+    log::Proof,
+};
 
 /// How segments get into a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,10 +127,7 @@ fn is_there(storage: &dyn Storage, path: &Path) -> Result<bool> {
 
 /// Removes what an earlier attempt has left under a temporary name.
 fn remove_if_there(storage: &dyn Storage, path: &Path) -> Result<()> {
-    match storage.remove(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| Error::io("remove", path, error)),
-    }
+    env::remove_if_there(storage, path).map_err(|error| Error::io("remove", path, error))
 }
 
 /// CRC-64/NVME.
